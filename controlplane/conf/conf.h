@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The configuration as the daemon uses it: typed, validated, references resolved to positions. Made by
+ * pn_conf_load(), never changed afterwards; whoever holds one frees it with pn_conf_free().
+ */
+#ifndef POSTERN_CONF_H
+#define POSTERN_CONF_H
+
+#include <stddef.h>
+
+#include "postern/dpapi.h"
+#include "postern/snapshot.h"
+#include "postern/types.h"
+
+#define PN_CONF_MAX_POOLS 64
+#define PN_CONF_MAX_CHECKS 64
+#define PN_CONF_MAX_CHECKS_PER_POOL 8
+#define PN_CONF_TEXT_BYTES 256
+
+/* Where an object was written, for messages that come later than parsing. */
+struct pn_conf_where {
+    const char *file; /* owned by the configuration */
+    uint32_t line;
+};
+
+struct pn_conf_port {
+    char name[PN_NAME_BYTES];
+    struct pn_conf_where where;
+    enum pn_port_kind kind;
+    char interface[16];
+    char device[PN_CONF_TEXT_BYTES];
+    char exception[16]; /* tap interface, "" none */
+    uint16_t queues;
+};
+
+struct pn_conf_node {
+    char name[PN_NAME_BYTES];
+    struct pn_conf_where where;
+    struct pn_conf_port ports[PN_MAX_PORTS];
+    unsigned n_ports;
+    uint16_t workers;
+    uint32_t flows; /* entries in one worker's table */
+    uint32_t idle_sleep_us; /* 0: pure polling */
+    char lcores[64]; /* EAL core list, "" = chosen */
+    bool huge_pages; /* false: --no-huge */
+    uint32_t memory_mb; /* EAL memory, 0 = computed */
+    char local_interface[16];
+    char metrics_listen[64]; /* address:port of the Prometheus endpoint, "" none */
+};
+
+struct pn_conf_vip {
+    char name[PN_NAME_BYTES];
+    struct pn_conf_where where;
+    struct pn_addr addr;
+    char port[PN_NAME_BYTES]; /* port name; resolved per node */
+    uint16_t vlan;
+    bool echo;
+    struct pn_mac mac; /* zero: the port's own */
+    uint16_t priority[PN_MAX_NODES]; /* by node position; 0: this node never owns it */
+    uint32_t lease_ms; /* of a node without peers; default 30000 */
+    uint32_t grace_ms;
+};
+
+struct pn_conf_gateway {
+    char name[PN_NAME_BYTES];
+    struct pn_conf_where where;
+    struct pn_addr addr; /* resolved to a MAC, and checked */
+    struct pn_addr check_addr; /* where checks connect to; addr where not set */
+    enum pn_fwd_mode mode;
+    char port[PN_NAME_BYTES]; /* "" = the first */
+    uint16_t vlan;
+    uint16_t weight; /* 0..256, default 100 */
+    bool has_mac;
+    struct pn_mac mac;
+    char node[PN_NAME_BYTES]; /* mode local: only on this node ("" any) */
+};
+
+enum pn_check_type {
+    PN_CHECK_TCP,
+    PN_CHECK_SMTP,
+    PN_CHECK_SMTP_STARTTLS,
+    PN_CHECK_SMTPS,
+    PN_CHECK_HTTP,
+    PN_CHECK_HTTPS,
+    PN_CHECK_AGENT,
+    PN_CHECK_TYPE_COUNT
+};
+
+struct pn_conf_check {
+    char name[PN_NAME_BYTES];
+    struct pn_conf_where where;
+    enum pn_check_type type;
+    uint16_t port;
+    uint32_t interval_ms, timeout_ms;
+    uint16_t rise, fall;
+    char helo[PN_CONF_TEXT_BYTES]; /* smtp: EHLO argument */
+    char host[PN_CONF_TEXT_BYTES]; /* http Host:, TLS SNI and name to verify; "" = gateway's address */
+    char path[PN_CONF_TEXT_BYTES]; /* http */
+    uint16_t status_min, status_max; /* http, default 200..399 */
+    bool verify; /* TLS: chain and name must verify */
+    char ca_file[PN_CONF_TEXT_BYTES]; /* "" = system store */
+    uint32_t banner_delay_ms; /* smtp: how late the banner may come within timeout; 0 = timeout */
+};
+
+enum pn_spill_mode { PN_SPILL_OVERFLOW, PN_SPILL_RAMP };
+
+enum pn_measure {
+    PN_MEASURE_ACTIVE_FLOWS, /* flows */
+    PN_MEASURE_HALF_OPEN, /* flows */
+    PN_MEASURE_NEW_FLOWS, /* flows a second */
+    PN_MEASURE_HANDSHAKE_MS, /* mean SYN to ACK, milliseconds */
+    PN_MEASURE_AGENT_LOAD, /* percent, as the gateway's agent reports: 100 - weight% */
+    PN_MEASURE_AGENT_QUEUE, /* messages queued, agent's queue:N */
+    PN_MEASURE_COUNT
+};
+extern const char *const pn_measure_name[PN_MEASURE_COUNT]; /* "active-flows", "half-open", ... */
+
+struct pn_conf_mark {
+    double
+        high; /* 0: measure not used; summed over the tier's gateways (rates, flows) or their worst (times, percent) */
+    double low; /* < high */
+};
+
+struct pn_conf_tier {
+    char name[PN_NAME_BYTES];
+    struct pn_conf_where where;
+    uint16_t gateways[PN_MAX_GATEWAYS]; /* positions in conf.gateways */
+    unsigned n_gateways;
+    enum pn_spill_mode spill_mode;
+    struct pn_conf_mark marks[PN_MEASURE_COUNT];
+    bool has_marks;
+    double ramp_full; /* ramp: share is 1 at high x ramp_full (default 2.0) */
+    uint32_t hold_up_ms, hold_down_ms;
+};
+
+struct pn_conf_pool {
+    char name[PN_NAME_BYTES];
+    struct pn_conf_where where;
+    uint16_t checks[PN_CONF_MAX_CHECKS_PER_POOL]; /* positions in conf.checks */
+    unsigned n_checks;
+    struct pn_conf_tier tiers[PN_MAX_TIERS_PER_POOL];
+    unsigned n_tiers;
+};
+
+struct pn_conf_service {
+    char name[PN_NAME_BYTES];
+    struct pn_conf_where where;
+    uint16_t vips[PN_MAX_VIPS]; /* positions in conf.vips; one snapshot service each */
+    unsigned n_vips;
+    uint16_t l4_port;
+    uint16_t pool; /* position in conf.pools */
+    enum pn_affinity affinity;
+    uint8_t v4_prefix, v6_prefix;
+    uint32_t established_s, half_open_s, closing_s, half_open_max;
+};
+
+struct pn_conf {
+    char cluster_name[PN_NAME_BYTES];
+    uint64_t steering_seed; /* from cluster.steering-seed, else hashed from its name */
+    struct pn_conf_node *nodes;
+    struct pn_conf_vip *vips;
+    struct pn_conf_gateway *gateways;
+    struct pn_conf_check *checks;
+    struct pn_conf_pool *pools;
+    struct pn_conf_service *services;
+    unsigned n_nodes, n_vips, n_gateways, n_checks, n_pools, n_services;
+    char digest[65]; /* SHA-256 of the canonical form, hex: equal on nodes with the same configuration */
+    char **files; /* every file read, for messages */
+    unsigned n_files;
+};
+
+struct pn_conf_error {
+    char file[PN_CONF_TEXT_BYTES];
+    uint32_t line; /* 0: the file as a whole */
+    char key[128]; /* "pool.mx.tier.primary.spill.hold-up" */
+    char text[PN_CONF_TEXT_BYTES]; /* what was found and what was expected */
+};
+
+/*
+ * Reads path and what it includes. NULL and up to max_errors rows of errors (all that were found, *n_errors) when
+ * anything is wrong: a configuration is whole or not at all.
+ */
+struct pn_conf *pn_conf_load(const char *path, struct pn_conf_error *errors, unsigned max_errors, unsigned *n_errors);
+void pn_conf_free(struct pn_conf *conf);
+
+/* Position of this machine's node, or -1. name NULL: the host's name, or the only node there is. */
+int pn_conf_node_find(const struct pn_conf *conf, const char *name);
+
+#endif

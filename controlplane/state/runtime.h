@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is true now, beside what is configured: health, administrators' orders, agents' reports, spill. Arrays run
+ * parallel to struct pn_conf. The daemon's event loop owns it; health and load hand their results in through their
+ * callbacks, the compiler reads it.
+ */
+#ifndef POSTERN_RUNTIME_H
+#define POSTERN_RUNTIME_H
+
+#include "controlplane/conf/conf.h"
+
+enum pn_health {
+    PN_HEALTH_UNKNOWN = 0, /* no check has finished yet: takes flows, the first result decides at once */
+    PN_HEALTH_UP,
+    PN_HEALTH_BUSY, /* answers 421/4xx: alive, takes no new flows while another member does */
+    PN_HEALTH_DOWN,
+    PN_HEALTH_COUNT
+};
+
+struct pn_rt_member {
+    enum pn_health health;
+    uint64_t since_ms; /* CLOCK_BOOTTIME */
+    char reason[128]; /* "smtp: timeout after 5 s waiting for the banner" */
+};
+
+struct pn_rt_gateway {
+    bool drain, disabled; /* by the administrator; survive a restart of posternd */
+    int32_t weight_override; /* -1: configured */
+    bool agent_known; /* an agent check answers */
+    bool agent_drain, agent_maint, agent_down;
+    uint8_t agent_percent; /* 0..100, 100 without an agent */
+    uint32_t agent_maxconn; /* 0: not said */
+    int64_t agent_queue; /* -1: not said */
+};
+
+struct pn_rt_tier {
+    bool in_spill;
+    bool accepts_spill;
+    uint16_t share; /* of 65535 */
+    uint32_t above_active;
+    uint64_t since_ms;
+    char reason[128]; /* "active-flows 412 >= 400 for 2 s" */
+};
+
+struct pn_runtime {
+    struct pn_rt_gateway *gateways; /* [conf.n_gateways] */
+    /* [pool][tier][position in tier.gateways], through pn_rt_member() */
+    struct pn_rt_member *members;
+    struct pn_rt_tier *tiers; /* [pool][tier], through pn_rt_tier() */
+    const struct pn_conf *conf;
+    unsigned *member_base; /* [pool * PN_MAX_TIERS_PER_POOL + tier] */
+};
+
+struct pn_runtime *pn_runtime_new(const struct pn_conf *conf);
+void pn_runtime_free(struct pn_runtime *rt);
+/* Takes over from old what still has the same name in the new configuration. */
+void pn_runtime_carry(struct pn_runtime *rt, const struct pn_runtime *old);
+
+struct pn_rt_member *pn_rt_member(const struct pn_runtime *rt, unsigned pool, unsigned tier, unsigned i);
+struct pn_rt_tier *pn_rt_tier(const struct pn_runtime *rt, unsigned pool, unsigned tier);
+
+/* Names that keep their ids over snapshots, reloads and (read back from the dataplane) restarts. */
+struct pn_id_row {
+    char key[3 * PN_NAME_BYTES]; /* "vip/in4", "service/smtp-in/in4", "gateway/mx1", "tier/mx/primary" */
+    uint16_t id;
+    bool used;
+};
+struct pn_ids {
+    struct pn_id_row vips[PN_MAX_VIPS], services[PN_MAX_SERVICES], tiers[PN_MAX_TIERS], gateways[PN_MAX_GATEWAYS];
+};
+/* Id of key in rows[n], given out anew if need be; PN_ID_NONE: all taken. */
+uint16_t pn_id_get(struct pn_id_row *rows, unsigned n, const char *key);
+/* Learns the ids in a running dataplane's snapshot. */
+void pn_ids_learn(struct pn_ids *ids, const struct pn_snapshot *running);
+
+/*
+ * Configuration and runtime to the message for this node's dataplane. buf: 8-byte aligned. *len set. -1 and err when
+ * a limit is passed. Pure.
+ */
+int pn_compile_snapshot(const struct pn_conf *conf, unsigned node, const struct pn_runtime *rt, struct pn_ids *ids,
+                        uint64_t generation, void *buf, size_t cap, size_t *len, struct pn_error *err);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every packet that the dataplane receives ends in exactly one of these, `<stage>_<reason>`. Kinds:
+ *   T  sent on (forwarded or answered in place)     P  handed to the host or consumed by the node itself
+ *   D  dropped                                      -  an event beside the packets' own ends
+ * Identity, tested: rx_packets = sum(T) + sum(D) + sum(P) + held (gauge: waiting for a neighbour or fragment).
+ * A new counter is one row here; names reach users through `postern stats` and Prometheus.
+ */
+#ifndef POSTERN_COUNTERS_H
+#define POSTERN_COUNTERS_H
+
+/* clang-format off */
+#define PN_COUNTERS(X) \
+    X(TX_FORWARD,            T, "tx_forward",            "packets of known or new flows sent to a gateway") \
+    X(TX_LOCAL,              T, "tx_local",              "packets delivered to this node's own kernel") \
+    X(TX_FRAGMENT,           T, "tx_fragment",           "IP fragments sent to their flow's gateway") \
+    X(TX_ICMP_ERROR,         T, "tx_icmp_error",         "ICMP errors sent to the gateway of the flow they quote") \
+    X(TX_HOST,               T, "tx_host",               "packets of the host sent out for it (exception port)") \
+    X(ARP_REPLIED,           T, "arp_replied",           "ARP requests for an owned VIP answered") \
+    X(NDP_REPLIED,           T, "ndp_replied",           "neighbour solicitations for an owned VIP answered") \
+    X(ICMP_ECHOED,           T, "icmp_echoed",           "ICMP and ICMPv6 echo requests to an owned VIP answered") \
+    X(PUNT_HOST,             P, "punt_host",             "packets given to the host through the exception port") \
+    X(PUNT_NEIGHBOUR,        P, "punt_neighbour",        "ARP and NDP answers taken up by the neighbour table") \
+    X(PARSE_TRUNCATED,       D, "parse_truncated",       "frame shorter than the headers it announces") \
+    X(PARSE_ETHERTYPE,       D, "parse_ethertype",       "EtherType that nobody here takes") \
+    X(PARSE_VLAN,            D, "parse_vlan",            "more VLAN tags than one, or a tag cut short") \
+    X(PARSE_IP_VERSION,      D, "parse_ip_version",      "IP version does not match the EtherType") \
+    X(PARSE_IP_HEADER,       D, "parse_ip_header",       "IP header length or total length impossible") \
+    X(PARSE_IP_CHECKSUM,     D, "parse_ip_checksum",     "IPv4 header checksum wrong") \
+    X(PARSE_IP_SOURCE,       D, "parse_ip_source",       "source address is multicast, broadcast, loopback or unspecified") \
+    X(PARSE_IP6_EXTENSION,   D, "parse_ip6_extension",   "IPv6 extension headers too many or malformed") \
+    X(PARSE_L4_HEADER,       D, "parse_l4_header",       "TCP, UDP or ICMP header malformed") \
+    X(PARSE_TCP_FLAGS,       D, "parse_tcp_flags",       "TCP flags that no valid segment has (SYN+FIN, SYN+RST, none)") \
+    X(CLASSIFY_NOT_OURS,     D, "classify_not_ours",     "no VIP here and no exception port to give it to") \
+    X(CLASSIFY_NO_SERVICE,   D, "classify_no_service",   "to a VIP, but no service on that protocol and port") \
+    X(CLASSIFY_NO_SNAPSHOT,  D, "classify_no_snapshot",  "no configuration received yet") \
+    X(ARP_MALFORMED,         D, "arp_malformed",         "ARP packet with wrong sizes or impossible addresses") \
+    X(ARP_NOT_OURS,          D, "arp_not_ours",          "ARP for an address that is no VIP here") \
+    X(ARP_NO_LEASE,          D, "arp_no_lease",          "ARP request for a VIP without a valid lease") \
+    X(NDP_MALFORMED,         D, "ndp_malformed",         "neighbour discovery packet that RFC 4861 7.1 says to drop") \
+    X(NDP_NOT_OURS,          D, "ndp_not_ours",          "neighbour solicitation for an address that is no VIP here") \
+    X(NDP_NO_LEASE,          D, "ndp_no_lease",          "neighbour solicitation for a VIP without a valid lease") \
+    X(ICMP_MALFORMED,        D, "icmp_malformed",        "ICMP message too short or checksum wrong") \
+    X(ICMP_IGNORED,          D, "icmp_ignored",          "ICMP type to a VIP that is neither echo nor an error we relay") \
+    X(ICMP_NO_FLOW,          D, "icmp_no_flow",          "ICMP error that quotes no service of ours") \
+    X(ICMP_NO_LEASE,         D, "icmp_no_lease",         "ICMP echo to a VIP without a valid lease") \
+    X(FRAG_NO_FIRST,         D, "frag_no_first",         "fragment whose first fragment did not come in time") \
+    X(FRAG_TABLE_FULL,       D, "frag_table_full",       "fragment without room in the fragment table or its queue") \
+    X(FRAG_MALFORMED,        D, "frag_malformed",        "fragment that overlaps the header or is impossibly placed (RFC 1858)") \
+    X(STEER_NO_LEASE,        D, "steer_no_lease",        "new flow, or grace time over, on a VIP without a valid lease") \
+    X(STEER_NO_GATEWAY,      D, "steer_no_gateway",      "no tier has a healthy gateway") \
+    X(STEER_NOT_SYN,         D, "steer_not_syn",         "RST of a flow we do not know") \
+    X(REWRITE_NO_NEIGHBOUR,  D, "rewrite_no_neighbour",  "gateway's MAC address unknown and resolution failed") \
+    X(REWRITE_QUEUE_FULL,    D, "rewrite_queue_full",    "gateway's MAC address unknown and its wait queue full") \
+    X(REWRITE_NO_LOCAL,      D, "rewrite_no_local",      "gateway is local, but there is no local delivery port") \
+    X(HANDOFF_FULL,          D, "handoff_full",          "queue to the worker that may know the flow full") \
+    X(TX_QUEUE_FULL,         D, "tx_queue_full",         "the port took no more packets") \
+    X(FLOW_NEW,              E, "flow_new",              "flows entered") \
+    X(FLOW_ESTABLISHED,      E, "flow_established",      "flows that became established") \
+    X(FLOW_PICKED_UP,        E, "flow_picked_up",        "flows taken up in the middle") \
+    X(FLOW_CLOSED,           E, "flow_closed",           "flows that ended by FIN or RST") \
+    X(FLOW_EXPIRED,          E, "flow_expired",          "established flows that ended idle") \
+    X(FLOW_SYN_EXPIRED,      E, "flow_syn_expired",      "half-open flows that ended without an ACK") \
+    X(FLOW_SYN_RETRY,        E, "flow_syn_retry",        "SYNs repeated on a half-open flow") \
+    X(FLOW_RESTEERED,        E, "flow_resteered",        "half-open flows moved off a gateway that went away") \
+    X(FLOW_STATELESS,        E, "flow_stateless",        "packets steered without an entry because the table was full") \
+    X(FLOW_EVICTED,          E, "flow_evicted",          "half-open flows pushed out by newer ones") \
+    X(STEER_SPILLED,         E, "steer_spilled",         "new flows spilled to a later tier") \
+    X(NEIGHBOUR_QUEUED,      E, "neighbour_queued",      "packets that waited for a gateway's MAC address") \
+    X(HANDOFF_SENT,          E, "handoff_sent",          "fragments and ICMP errors passed to another worker") \
+    X(GEN_ARP_REQUEST,       E, "gen_arp_request",       "ARP requests sent to find gateways") \
+    X(GEN_NDP_SOLICIT,       E, "gen_ndp_solicit",       "neighbour solicitations sent to find gateways") \
+    X(GEN_GARP,              E, "gen_garp",              "gratuitous ARP announcements sent") \
+    X(GEN_UNSOLICITED_NA,    E, "gen_unsolicited_na",    "unsolicited neighbour advertisements sent") \
+    X(GEN_DROPPED,           E, "gen_dropped",           "announcements and requests of our own that the port did not take")
+/* clang-format on */
+
+enum pn_counter {
+#define PN_COUNTER_ENUM(id, kind, name, help) PN_C_##id,
+    PN_COUNTERS(PN_COUNTER_ENUM)
+#undef PN_COUNTER_ENUM
+        PN_C_COUNT
+};
+
+struct pn_counter_info {
+    const char *name;
+    const char *help;
+    char kind; /* 'T', 'P', 'D', or 'E' (an event beside the packets' own ends) */
+};
+
+extern const struct pn_counter_info pn_counter_info[PN_C_COUNT]; /* common/counters.c */
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Messages between posternd and postern-dp: a UNIX stream socket (default /run/postern/dp.sock, 0600).
+ * posternd asks, postern-dp answers each request with one reply of the same type and seq, in order.
+ * Host byte order. A message with a bad length or type is answered with PN_DP_STATUS_*, or the
+ * connection is closed with a log line and a counter; postern-dp never exits for it.
+ */
+#ifndef POSTERN_DPAPI_H
+#define POSTERN_DPAPI_H
+
+#include "postern/snapshot.h"
+#include "postern/types.h"
+
+#define PN_DPAPI_VERSION 1u
+#define PN_DPAPI_MAX_BYTES (PN_SNAPSHOT_MAX_BYTES + 4096u) /* header included */
+
+enum pn_dp_type {
+    PN_DP_HELLO = 1, /* -> empty;                 <- struct pn_dp_hello */
+    PN_DP_SNAPSHOT_PUT = 2, /* -> snapshot message;      <- empty, or error text */
+    PN_DP_SNAPSHOT_GET = 3, /* -> empty;                 <- the running snapshot, empty if there is none */
+    PN_DP_LEASE = 4, /* -> pn_dp_lease[n], n<=64; <- empty */
+    PN_DP_FLOWS = 5, /* -> pn_dp_flows_query;     <- pn_dp_flows_head, pn_dp_flow[n] */
+    PN_DP_EXPLAIN = 6, /* -> pn_dp_explain_query;   <- pn_dp_explain */
+    PN_DP_TRACE_START = 7, /* -> pn_dp_trace_query;     <- empty (replaces a running trace) */
+    PN_DP_TRACE_READ = 8, /* -> empty;                 <- pn_dp_trace_record[n], those since the last read */
+    PN_DP_NEIGHBOURS = 9, /* -> empty;                 <- pn_dp_neighbour[n] */
+    PN_DP_PORTS = 10, /* -> empty;                 <- pn_dp_port[n] */
+    PN_DP_TYPE_COUNT
+};
+
+enum pn_dp_status {
+    PN_DP_STATUS_OK = 0,
+    PN_DP_STATUS_BAD_MESSAGE = 1, /* length or field out of range; payload: error text */
+    PN_DP_STATUS_REJECTED = 2, /* understood, refused; payload: error text */
+    PN_DP_STATUS_BUSY = 3, /* a worker did not answer in time; ask again */
+};
+
+struct pn_dp_header {
+    uint32_t bytes; /* whole message, this header included */
+    uint16_t type; /* enum pn_dp_type */
+    uint16_t status; /* enum pn_dp_status in replies, 0 in requests */
+    uint32_t seq; /* chosen by the asker, echoed */
+    uint32_t reserved;
+};
+
+struct pn_dp_hello {
+    uint32_t api_version;
+    uint32_t pid;
+    uint64_t started_boottime_ns;
+    uint64_t generation; /* of the running snapshot; 0: none */
+    uint16_t n_workers;
+    uint16_t n_ports;
+    uint32_t flows_max; /* entries one worker's table can hold */
+    char stats_path[108]; /* the shared-memory segment, stats.h */
+    char version[20];
+};
+
+/*
+ * Leave to answer for a VIP until deadline, CLOCK_BOOTTIME nanoseconds; 0 gives it up at once.
+ * A deadline earlier than the one held is taken only with PN_DP_LEASE_SHORTEN. The dataplane never renews by itself.
+ */
+#define PN_DP_LEASE_SHORTEN 0x0001u
+struct pn_dp_lease {
+    uint16_t vip; /* vip.id */
+    uint16_t flags;
+    uint32_t reserved;
+    uint64_t deadline_boottime_ns;
+};
+
+struct pn_dp_flows_query {
+    struct pn_addr client; /* with prefix_len: only clients in that network; prefix 0: all */
+    uint8_t prefix_len; /* of the 128-bit form (IPv4: 96 + n) */
+    uint8_t reserved[3];
+    uint16_t service; /* id or PN_ID_NONE */
+    uint16_t gateway; /* id or PN_ID_NONE */
+    uint32_t max; /* at most this many, <= PN_DP_FLOWS_MAX */
+    uint32_t reserved2;
+    uint64_t cursor; /* 0 to start, then head.cursor */
+};
+#define PN_DP_FLOWS_MAX 4096u
+
+struct pn_dp_flows_head {
+    uint64_t cursor; /* where to go on; 0: that was all */
+    uint32_t count;
+    uint32_t reserved;
+};
+
+enum pn_flow_state {
+    PN_FLOW_FREE = 0,
+    PN_FLOW_HALF_OPEN = 1, /* SYN seen, no ACK yet */
+    PN_FLOW_ESTABLISHED = 2, /* ACK after our SYN, or taken up in the middle */
+    PN_FLOW_CLOSING = 3, /* client sent FIN or RST */
+    PN_FLOW_STATE_COUNT
+};
+
+struct pn_dp_flow {
+    struct pn_addr client;
+    uint16_t client_port; /* host byte order */
+    uint16_t service;
+    uint16_t gateway;
+    uint8_t state; /* enum pn_flow_state */
+    uint8_t flags; /* PN_FLOW_F_* */
+    uint32_t idle_ms;
+    uint32_t expires_ms; /* time left if no packet comes */
+    uint16_t worker;
+    uint16_t reserved[3];
+};
+#define PN_FLOW_F_SPILLED 0x01u /* went past its first tier because that was at its mark */
+#define PN_FLOW_F_PICKED_UP 0x02u /* first seen in the middle (another node's flow, or our restart) */
+
+struct pn_dp_explain_query {
+    struct pn_addr client;
+    uint16_t client_port; /* host byte order; 0: any (affinity none then shows port 0's choice) */
+    uint16_t service; /* service id */
+    uint32_t reserved;
+};
+
+struct pn_dp_explain {
+    uint16_t gateway; /* the choice a new flow would meet now; PN_ID_NONE: none */
+    uint16_t tier; /* tier.id */
+    uint16_t default_gateway; /* the choice without spill, as every node computes it */
+    uint16_t maglev_slot; /* of the chosen tier's table */
+    uint16_t maglev_size;
+    uint8_t lease_valid;
+    uint8_t spilled;
+    uint8_t flow_known; /* an entry exists: flow holds it and a packet now meets flow.gateway */
+    uint8_t no_choice; /* enum pn_steer_verdict of dataplane/core/steer.h when gateway is PN_ID_NONE */
+    uint16_t reserved;
+    uint32_t lease_left_ms;
+    uint64_t affinity_hash;
+    uint64_t generation;
+    struct pn_dp_flow flow;
+};
+
+struct pn_dp_trace_query {
+    struct pn_addr client; /* source address to match (or ARP/NDP sender) */
+    uint8_t prefix_len; /* of the 128-bit form; 0: every packet */
+    uint8_t reserved[3];
+    uint32_t packets; /* stop after this many, 1..PN_DP_TRACE_MAX */
+};
+#define PN_DP_TRACE_MAX 1024u
+
+struct pn_dp_trace_record {
+    uint64_t boottime_ns;
+    struct pn_addr src, dst;
+    uint16_t src_port, dst_port; /* host byte order */
+    uint16_t counter; /* enum pn_counter: where the packet ended */
+    uint16_t service; /* PN_ID_NONE: not classified */
+    uint16_t gateway;
+    uint16_t worker;
+    uint16_t port;
+    uint16_t frame_bytes;
+    uint16_t vlan;
+    uint16_t ether_type;
+    uint8_t ip_proto;
+    uint8_t tcp_flags;
+    uint8_t flow_hit; /* the flow table knew it */
+    uint8_t flow_state; /* after this packet */
+    uint8_t flow_flags;
+    uint8_t steered; /* the steer stage chose a gateway */
+    uint8_t reserved[6];
+};
+
+enum pn_neigh_state {
+    PN_NEIGH_INCOMPLETE = 0,
+    PN_NEIGH_REACHABLE = 1,
+    PN_NEIGH_STALE = 2,
+    PN_NEIGH_PROBE = 3,
+    PN_NEIGH_FAILED = 4,
+    PN_NEIGH_STATIC = 5,
+    PN_NEIGH_STATE_COUNT
+};
+
+struct pn_dp_neighbour {
+    struct pn_addr addr;
+    uint16_t gateway;
+    uint16_t port;
+    struct pn_mac mac;
+    uint8_t state; /* enum pn_neigh_state */
+    uint8_t source; /* 0 wire, 1 kernel, 2 configured */
+    uint32_t queued;
+    uint32_t age_ms; /* since last confirmed */
+};
+
+struct pn_dp_port {
+    char name[PN_NAME_BYTES];
+    char device[64]; /* DPDK device name */
+    struct pn_mac mac;
+    uint16_t index;
+    uint32_t mtu;
+    uint16_t rx_queues;
+    uint8_t link_up;
+    uint8_t kind; /* enum pn_port_kind */
+    uint32_t reserved;
+};
+
+enum pn_port_kind {
+    PN_PORT_AF_XDP = 0, /* shares the interface with the kernel through our XDP program */
+    PN_PORT_DPDK = 1, /* owned by DPDK; the kernel sees what the exception port gives it */
+    PN_PORT_TAP = 2, /* exception / local delivery */
+    PN_PORT_KIND_COUNT
+};
+
+#endif
