@@ -22,6 +22,8 @@ enum pn_edge {
     PN_EDGE_COUNT
 };
 
+#define PN_COUNTER_NONE UINT16_MAX /* no verdict (yet) */
+
 #define PN_TCP_FIN 0x01u
 #define PN_TCP_SYN 0x02u
 #define PN_TCP_RST 0x04u

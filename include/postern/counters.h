@@ -21,12 +21,13 @@
     X(ICMP_ECHOED,           T, "icmp_echoed",           "ICMP and ICMPv6 echo requests to an owned VIP answered") \
     X(PUNT_HOST,             P, "punt_host",             "packets given to the host through the exception port") \
     X(PUNT_NEIGHBOUR,        P, "punt_neighbour",        "ARP and NDP answers taken up by the neighbour table") \
-    X(PARSE_TRUNCATED,       D, "parse_truncated",       "frame shorter than the headers it announces") \
+    X(PARSE_TRUNCATED,       D, "parse_truncated",       "frame shorter than the headers or lengths it announces") \
     X(PARSE_ETHERTYPE,       D, "parse_ethertype",       "EtherType that nobody here takes") \
     X(PARSE_VLAN,            D, "parse_vlan",            "more VLAN tags than one, or a tag cut short") \
     X(PARSE_IP_VERSION,      D, "parse_ip_version",      "IP version does not match the EtherType") \
     X(PARSE_IP_HEADER,       D, "parse_ip_header",       "IP header length or total length impossible") \
     X(PARSE_IP_CHECKSUM,     D, "parse_ip_checksum",     "IPv4 header checksum wrong") \
+    X(PARSE_ETHER_GROUP,     D, "parse_ether_group",     "unicast packet in a broadcast or multicast frame (RFC 1122 3.3.6)") \
     X(PARSE_IP_SOURCE,       D, "parse_ip_source",       "source address is multicast, broadcast, loopback or unspecified") \
     X(PARSE_IP6_EXTENSION,   D, "parse_ip6_extension",   "IPv6 extension headers too many or malformed") \
     X(PARSE_L4_HEADER,       D, "parse_l4_header",       "TCP, UDP or ICMP header malformed") \
