@@ -9,6 +9,7 @@
 #ifndef POSTERN_WORKER_H
 #define POSTERN_WORKER_H
 
+#include "dataplane/stages/batch.h"
 #include "dataplane/stages/ctx.h"
 #include "postern/dpapi.h"
 
@@ -80,10 +81,13 @@ struct pn_worker {
     uint32_t idle_sleep_us;
     uint32_t idle_rounds;
     uint32_t sleep_us; /* of the next sleep */
-    uint32_t age_line_rest; /* fraction of lines not yet passed, in 1/65536 */
     uint64_t age_tsc; /* up to where ageing has been done */
+    uint64_t age_tsc_per_line;
+    uint64_t coarse_step_tsc;
     uint64_t coarse_tsc; /* next time for gauges and heartbeat */
     const struct pn_dpsnap *timers_of; /* snapshot whose timers the flow table holds */
+    bool idle; /* the last round handled nothing */
+    struct pn_batch batch;
     struct pn_mailbox mailbox;
 } __attribute__((aligned(128)));
 

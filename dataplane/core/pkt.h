@@ -19,6 +19,8 @@ enum pn_edge {
     PN_EDGE_HELD, /* kept by a stage (neighbour, fragment queue, handoff); no longer in this batch */
     PN_EDGE_TX, /* rewritten in place, leaves through out_port */
     PN_EDGE_DROP, /* counter says why */
+    PN_EDGE_PARSE, /* as received */
+    PN_EDGE_CLASSIFY, /* parsed, destination not looked up yet */
     PN_EDGE_COUNT
 };
 

@@ -15,6 +15,7 @@
 
 #include "dataplane/core/dpsnap.h"
 #include "dataplane/core/flow.h"
+#include "dataplane/core/neigh.h"
 #include "dataplane/core/steer.h"
 #include "postern/stats.h"
 #include "postern/types.h"
@@ -45,16 +46,6 @@ struct pn_load_pub {
     int64_t share[PN_MAX_WORKERS][PN_MAX_GATEWAYS]; /* each worker's part of it */
 };
 
-/* A neighbour's MAC as one word, so that a worker reads it whole: PN_NEIGH_VALID | bytes in their order; 0: unknown. */
-#define PN_NEIGH_VALID (1ull << 63)
-
-static inline uint64_t pn_neigh_pack(const struct pn_mac *mac)
-{
-    uint64_t v = 0;
-    memcpy(&v, mac->b, sizeof(mac->b));
-    return v | PN_NEIGH_VALID;
-}
-
 /* What a worker saw of a neighbour, on its learn ring (rte_ring of elements, PN_LEARN_BYTES each). */
 struct pn_learn_msg {
     struct pn_addr addr;
@@ -65,7 +56,7 @@ struct pn_learn_msg {
     uint8_t reserved[6];
 };
 #define PN_LEARN_BYTES 32u
-#define PN_LEARN_SOLICITED 0x01u /* an answer sent to us; without it an announcement: update what is known only */
+#define PN_LEARN_SOLICITED 0x01u /* an answer sent to us (confirmed); without it overheard */
 #define PN_LEARN_OVERRIDE 0x02u /* NDP: RFC 4861 7.2.5; set for ARP */
 _Static_assert(sizeof(struct pn_learn_msg) == PN_LEARN_BYTES, "one ring element");
 
@@ -77,8 +68,8 @@ struct pn_shared {
 
     /* TSC at which leave to answer ends or ended, by vip.id; 0: never held. Given up means: set to now. */
     _Atomic uint64_t lease_tsc[PN_MAX_VIPS] __attribute__((aligned(64)));
-    /* PN_NEIGH_VALID words by gateway.id; 0: unknown, packets go to the worker's neigh_wait ring */
-    _Atomic uint64_t neigh_mac[PN_MAX_GATEWAYS] __attribute__((aligned(64)));
+    /* Gateways' MACs, written by the main lcore's neighbour table; unknown: packets go to the worker's neigh_wait ring */
+    struct pn_neigh_published neigh;
 
     struct pn_port_rt ports[PN_MAX_PORTS] __attribute__((aligned(64)));
     uint8_t n_ports;

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A burst on its way through the stages: mbufs, what is known of each, and for every edge the set of packets that
+ * stand at it. A stage takes the packets of its own edge only and moves each to one other; an empty set costs one
+ * comparison, so a burst of plain TCP passes the slow stages untouched.
+ */
+#ifndef POSTERN_STAGES_BATCH_H
+#define POSTERN_STAGES_BATCH_H
+
+#include <rte_mbuf.h>
+
+#include "dataplane/core/flow.h"
+#include "dataplane/core/pkt.h"
+
+#define PN_BATCH_MAX 64u /* one bit each in a mask */
+
+struct pn_batch {
+    unsigned n;
+    bool reentered; /* packets came from another lcore: pn_mbuf_meta says more, they were counted as received before */
+    uint64_t at[PN_EDGE_COUNT]; /* bit i: packet i stands at this edge */
+    struct rte_mbuf *m[PN_BATCH_MAX];
+    struct pn_flow_key key[PN_BATCH_MAX]; /* of the packets at PN_EDGE_FLOW, packed; slot j is packet key_of[j] */
+    struct pn_pkt pkt[PN_BATCH_MAX];
+} __attribute__((aligned(64)));
+
+/* All n packets of a batch. */
+static inline uint64_t pn_batch_all(unsigned n)
+{
+    return n >= 64 ? ~0ull : (1ull << n) - 1;
+}
+
+/* for each packet i of set (a copy: moving packets on the way is fine) */
+#define PN_BATCH_EACH(i, set)                                                                                          \
+    for (uint64_t pn_set_ = (set); pn_set_ != 0 && ((i) = (unsigned)__builtin_ctzll(pn_set_), 1);                      \
+         pn_set_ &= pn_set_ - 1)
+
+static inline void pn_batch_move(struct pn_batch *b, unsigned i, enum pn_edge from, enum pn_edge to)
+{
+    b->at[from] &= ~(1ull << i);
+    b->at[to] |= 1ull << i;
+}
+
+/* The packet ends here and its mbuf is freed by tx: kinds D and P. */
+static inline void pn_batch_drop(struct pn_batch *b, unsigned i, enum pn_edge from, enum pn_counter counter)
+{
+    b->pkt[i].counter = (uint16_t)counter;
+    pn_batch_move(b, i, from, PN_EDGE_DROP);
+}
+
+static inline uint8_t *pn_batch_frame(const struct pn_batch *b, unsigned i)
+{
+    return rte_pktmbuf_mtod(b->m[i], uint8_t *);
+}
+
+#endif

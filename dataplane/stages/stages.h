@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The stages in the order a burst passes them. Each takes the packets at its own edges (batch.h) and moves every one
+ * of them on; none logs, allocates, locks or calls the system.
+ */
+#ifndef POSTERN_STAGES_STAGES_H
+#define POSTERN_STAGES_STAGES_H
+
+#include "dataplane/stages/batch.h"
+#include "dataplane/stages/ctx.h"
+
+/* Counts n <= PN_BATCH_MAX mbufs as received on port and makes them the batch. */
+void pn_stage_rx(struct pn_ctx *c, struct pn_batch *b, uint8_t port, struct rte_mbuf **mbufs, unsigned n);
+/* What came by handoff or injection (pn_mbuf_meta says what each is) becomes the batch; nothing is counted as rx. */
+void pn_stage_reenter(struct pn_ctx *c, struct pn_batch *b, struct rte_mbuf **mbufs, unsigned n);
+
+void pn_stage_parse(struct pn_ctx *c, struct pn_batch *b); /* PARSE -> CLASSIFY ARP NDP ... DROP */
+void pn_stage_classify(struct pn_ctx *c, struct pn_batch *b); /* FLOW ICMP FRAGMENT HOST DROP */
+void pn_stage_arp(struct pn_ctx *c, struct pn_batch *b); /* ARP -> TX HOST DROP */
+void pn_stage_ndp(struct pn_ctx *c, struct pn_batch *b); /* NDP -> TX HOST DROP */
+void pn_stage_icmp(struct pn_ctx *c, struct pn_batch *b); /* ICMP -> TX REWRITE HELD DROP */
+void pn_stage_fragment(struct pn_ctx *c, struct pn_batch *b); /* FRAGMENT -> REWRITE HELD DROP */
+void pn_stage_host(struct pn_ctx *c, struct pn_batch *b); /* HOST -> TX DROP */
+void pn_stage_flow(struct pn_ctx *c, struct pn_batch *b); /* FLOW -> REWRITE STEER DROP */
+void pn_stage_steer(struct pn_ctx *c, struct pn_batch *b); /* STEER -> REWRITE DROP */
+void pn_stage_rewrite(struct pn_ctx *c, struct pn_batch *b); /* REWRITE -> TX HELD DROP */
+void pn_stage_tx(struct pn_ctx *c, struct pn_batch *b); /* TX DROP: every packet left ends here */
+
+#endif
