@@ -60,9 +60,13 @@ want_not() {
 }
 
 # want_eq TEXT GOT EXPECTED; want_num TEXT GOT OPERATOR NUMBER (-lt -le -eq -ge -gt)
-want_eq() { [ "$2" = "$3" ] && pn_say "ok: $1" || fail "$1: got '$2', expected '$3'"; }
+want_eq() {
+    [ "$2" = "$3" ] || fail "$1: got '$2', expected '$3'"
+    pn_say "ok: $1"
+}
 want_num() {
-    [ -n "$2" ] && [ "$2" "$3" "$4" ] && pn_say "ok: $1 ($2)" || fail "$1: got '$2', expected $3 $4"
+    { [[ $2 =~ ^-?[0-9]+$ ]] && test "$2" "$3" "$4"; } || fail "$1: got '$2', expected $3 $4"
+    pn_say "ok: $1 ($2)"
 }
 
 # send [smtpload options]: mail from the client through the IPv4 VIP; JSON result in $LAB/send.json, Message-Ids in $LAB/accepted
