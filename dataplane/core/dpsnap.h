@@ -14,6 +14,7 @@
 
 struct pn_dp_tier {
     const uint16_t *maglev; /* PN_MAGLEV_SIZE gateway ids; NULL: no eligible member */
+    const uint16_t *maglev_busy; /* over busy members, built when maglev is NULL: for when a pool has nothing better */
     uint32_t spill_above_active;
     uint16_t spill_share;
     uint16_t flags; /* PN_SNAP_TIER_* */
@@ -68,11 +69,20 @@ struct pn_dpsnap {
     struct pn_vip_slot *vip_slots;
     struct pn_service_slot *service_slots;
     uint32_t vip_mask, service_mask;
-    void *memory; /* maglev tables and member lists, one block */
+    /* What each tier's table was made of, by position: for the next build. */
+    struct pn_dp_tier_source {
+        const struct pn_maglev_node *nodes;
+        unsigned n_nodes;
+    } sources[PN_MAX_TIERS];
+    uint64_t classify_seed; /* of both slot tables */
+    void *memory; /* maglev tables, member lists and slot tables, one block */
 };
 
 /* NULL and err when the message is invalid or memory is short. half_open_default: for services that name none. */
 struct pn_dpsnap *pn_dpsnap_build(const void *message, size_t len, uint32_t half_open_default, struct pn_error *err);
+/* The same; Maglev tables of tiers whose members are as in previous (may be NULL) are copied, not computed. */
+struct pn_dpsnap *pn_dpsnap_rebuild(const void *message, size_t len, uint32_t half_open_default,
+                                    const struct pn_dpsnap *previous, struct pn_error *err);
 void pn_dpsnap_free(struct pn_dpsnap *s);
 
 #endif

@@ -3,26 +3,35 @@
  * The flow table of one worker: (client address, client port, service) -> gateway, with TCP state as the client's
  * side shows it. Single writer, single reader, no locks. Pure: time comes in, nothing is allocated after creation.
  *
- * Shape: lines of 64 bytes hold two 32-byte entries; a bucket is two neighbouring lines; a key has two buckets
- * (two-choice, with bounded displacement), so that a hit at normal load costs one cache miss and the table fills
- * above 0.85 before it refuses.
+ * Shape: lines of 64 bytes hold two 32-byte entries. Half of the hash names a flow's home line, the other half a far
+ * line; each has its neighbour (index ^ 1) beside it, so a flow has up to eight slots and the insert moves others
+ * about when all are taken. A line counts the flows whose home it is that live elsewhere: a miss ends after one line
+ * unless there are some. At entries_max the table is PN_FLOW_FILL_PERCENT full: five of six hits touch one line.
  */
 #ifndef POSTERN_CORE_FLOW_H
 #define POSTERN_CORE_FLOW_H
 
 #include <stddef.h>
 
+#include "common/hash.h"
 #include "postern/dpapi.h"
 #include "postern/types.h"
+
+#define PN_FLOW_FILL_PERCENT 60u
+#define PN_FLOW_SEEN_STEP_MS 512u /* seen_ms is written only when it is this far behind; idle timers add it */
+#define PN_FLOW_BULK_MAX 64u
 
 struct pn_flow {
     uint64_t client[2];
     uint32_t port_svc; /* client port << 16 | service.id */
-    uint16_t gateway; /* gateway.id */
-    uint8_t state; /* enum pn_flow_state; FREE: slot empty */
-    uint8_t flags; /* PN_FLOW_F_* */
+    uint16_t gateway; /* gateway.id, written by the caller */
+    uint8_t state : 2; /* enum pn_flow_state; FREE: slot empty */
+    uint8_t place : 2; /* table's own: which of its lines it lives in */
+    uint8_t unproven : 1; /* table's own: nothing but its first packet seen, may be pushed out */
+    uint8_t over : 3; /* table's own, of the line: flows at home here that live elsewhere */
+    uint8_t flags; /* PN_FLOW_F_*, written by the caller */
     uint32_t seen_ms; /* pn_now.ms of the last packet, rounded so that busy flows seldom dirty their line */
-    uint32_t aux; /* half-open: pn_now.us of the SYN; later: for flow sync */
+    uint32_t aux; /* half-open: pn_now.us of the SYN; closing: 1 after RST; else 0 */
 };
 _Static_assert(sizeof(struct pn_flow) == 32, "two to a cache line");
 
@@ -34,82 +43,167 @@ struct pn_now {
 
 struct pn_flow_table;
 
-/* Idle timers of one service, milliseconds. */
+/* Idle timers of one service, milliseconds, each below 2^31 - 512. */
 struct pn_flow_timers {
     uint32_t half_open_ms, established_ms, closing_ms;
-    uint32_t half_open_max;
+    uint32_t half_open_max; /* unproven flows of this service at most; 0: a quarter of entries_max */
 };
 
-/* Called for each entry that leaves by age or eviction (never for pn_flow_remove). */
+/* Called for each entry that leaves by age or eviction (never for pn_flow_remove), while it still stands. */
 typedef void pn_flow_gone_fn(void *arg, const struct pn_flow *flow, bool evicted);
 
 struct pn_flow_config {
-    uint32_t entries_max; /* flows it must hold; memory is at most 64 bytes each, rounded up to the geometry */
+    uint32_t entries_max; /* flows it holds, 1 .. PN_FLOW_ENTRIES_MAX */
     uint64_t hash_seed[2]; /* random per process: keys come from attackers */
-    void *(*alloc)(void *arg, size_t bytes, size_t align); /* zeroed memory, NULL when there is none */
+    void *(*alloc)(void *arg, size_t bytes, size_t align); /* zeroed memory, NULL when there is none; NULL: malloc's */
     void (*release)(void *arg, void *mem);
     void *alloc_arg;
-    pn_flow_gone_fn *gone;
+    pn_flow_gone_fn *gone; /* may be NULL */
     void *gone_arg;
 };
+#define PN_FLOW_ENTRIES_MAX (1u << 30)
 
 /* NULL and err when memory is short or a field is out of range. Released with pn_flow_table_free. */
 struct pn_flow_table *pn_flow_table_new(const struct pn_flow_config *config, struct pn_error *err);
 void pn_flow_table_free(struct pn_flow_table *t);
 
-/* timers: array indexed by service.id, PN_MAX_SERVICES long, owned by the caller, may be replaced at any call. */
+/*
+ * timers: array indexed by service.id, PN_MAX_SERVICES long, owned by the caller, in use until the next call; call
+ * again when its contents change. NULL: 11 minutes, 30 s, 30 s for all. A zero timer ends such flows at once.
+ */
 void pn_flow_table_set_timers(struct pn_flow_table *t, const struct pn_flow_timers *timers);
 
-uint64_t pn_flow_hash(const struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc);
-void pn_flow_prefetch(const struct pn_flow_table *t, uint64_t hash);
-
-/*
- * Bulk lookup of n <= 64 keys whose lines were prefetched. out[i]: the live entry, or NULL (unknown, or idle for too
- * long: such an entry is removed on the way). Entries stay where they are until the next insert or age call.
- */
+/* A key on its way to the table; hash is pn_flow_hash of the rest. */
 struct pn_flow_key {
-    uint64_t client[2];
+    uint64_t client[2]; /* never all zero: that is no client */
     uint64_t hash;
     uint32_t port_svc;
     uint32_t reserved;
 };
+
+static inline uint64_t pn_flow_hash(const struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc);
+static inline void pn_flow_prefetch(const struct pn_flow_table *t, uint64_t hash);
+
+/*
+ * Bulk lookup of n <= PN_FLOW_BULK_MAX keys whose lines were prefetched. out[i]: the live entry, or NULL (unknown, or
+ * idle for too long: such an entry is removed on the way). Entries stay where they are until the next insert or age
+ * call. Of equal unknown keys in one burst each is NULL: look again before each insert.
+ */
 void pn_flow_lookup_bulk(struct pn_flow_table *t, const struct pn_flow_key *keys, unsigned n, struct pn_now now,
                          struct pn_flow **out);
 struct pn_flow *pn_flow_lookup(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc, uint64_t hash,
                                struct pn_now now);
 
 /*
- * Enters a flow in state half-open or established; the key must be unknown. NULL: the table (or the service's
- * half-open share) is full and nothing half-open could be pushed out; the packet is then steered without an entry.
- * A half-open entry never displaces an established one out of the table.
+ * Enters a flow in state half-open or established; the key must be unknown. gateway and flags are 0, for the caller
+ * to fill. NULL: the table (or the share of unproven flows, in all half of entries_max) is full and nothing unproven
+ * could be pushed out; the packet is then steered without an entry. Only unproven entries are ever pushed out, oldest
+ * first: half-open ones, those closed while half-open, and those of pn_flow_pick_up that had no second packet.
  */
 struct pn_flow *pn_flow_insert(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc, uint64_t hash,
                                enum pn_flow_state state, struct pn_now now);
+/*
+ * Enters a flow first seen in the middle: established, PN_FLOW_F_PICKED_UP, but unproven until its second packet, so
+ * that a flood of ACKs does no more harm than one of SYNs.
+ */
+struct pn_flow *pn_flow_pick_up(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc, uint64_t hash,
+                                struct pn_now now);
 void pn_flow_remove(struct pn_flow_table *t, struct pn_flow *flow);
 
-/* What a client's segment did to its flow. */
+/* What a client's segment did to its flow. Gauges: compare flow->state before and after, whatever the event. */
 enum pn_flow_event {
     PN_FLOW_EV_NONE = 0,
     PN_FLOW_EV_ESTABLISHED, /* first ACK after the SYN; handshake_us is set */
-    PN_FLOW_EV_SYN_RETRY,
-    PN_FLOW_EV_REOPENED, /* SYN on a closing or established flow's tuple: a new connection */
-    PN_FLOW_EV_CLOSING,
+    PN_FLOW_EV_SYN_RETRY, /* SYN again on a half-open flow */
+    PN_FLOW_EV_REOPENED, /* SYN on a closing flow's tuple, or on one long idle: a new connection, now half-open */
+    PN_FLOW_EV_CLOSING, /* FIN or RST; from half-open too */
+    PN_FLOW_EV_RESUMED, /* ACK after an RST: the RST was not the client's, the flow is established again */
 };
-enum pn_flow_event pn_flow_segment(struct pn_flow_table *t, struct pn_flow *flow, uint8_t tcp_flags, struct pn_now now,
-                                   uint32_t *handshake_us);
+
+/*
+ * To be called for each segment of a known flow. A SYN on an established flow changes nothing (the gateway answers
+ * with a challenge ACK, RFC 5961 section 4) unless it has been idle for half its timer, when its server has given up.
+ */
+static inline enum pn_flow_event pn_flow_segment(struct pn_flow_table *t, struct pn_flow *flow, uint8_t tcp_flags,
+                                                 struct pn_now now, uint32_t *handshake_us);
+
+/* Makes a known flow half-open again for a new connection (its gateway is gone, a SYN came). */
+void pn_flow_reopen(struct pn_flow_table *t, struct pn_flow *flow, struct pn_now now);
 
 /* Looks at the next `lines` lines for idle entries. Call once a burst with the share due; never a full scan. */
 void pn_flow_age(struct pn_flow_table *t, unsigned lines, struct pn_now now);
 uint32_t pn_flow_lines(const struct pn_flow_table *t);
 
-/* Copies up to max live entries from position *cursor on; *cursor is 0 at the end. Order is the table's. */
+/* How long this entry may be idle, milliseconds (its service's timer for its state). */
+uint32_t pn_flow_limit_ms(const struct pn_flow_table *t, const struct pn_flow *flow);
+
+/*
+ * Copies up to max live entries from position *cursor on; looks at no more than lines_max lines. *cursor: 0 to start
+ * and again at the end. Order is the table's; flows that move meanwhile may come twice or not.
+ */
 unsigned pn_flow_walk(const struct pn_flow_table *t, uint64_t *cursor, struct pn_flow *out, unsigned max,
                       unsigned lines_max, struct pn_now now);
 
 struct pn_flow_usage {
-    uint32_t used, half_open, slots;
+    uint32_t used; /* entries, idle ones not yet found included */
+    uint32_t half_open; /* of these unproven: half-open and other flows of one packet */
+    uint32_t slots;
     size_t bytes; /* all memory of the table */
 };
 struct pn_flow_usage pn_flow_usage(const struct pn_flow_table *t);
+
+/* From here on: internals, in sight for the inline functions and the bench only. */
+
+struct pn_flow_line {
+    struct pn_flow slot[2]; /* slot[0].over: flows in the neighbour line; slot[1].over: in far lines, 7 = many */
+} __attribute__((aligned(64)));
+
+struct pn_flow_table {
+    struct pn_flow_line *lines;
+    struct pn_hash_key key;
+    uint32_t n_lines; /* even */
+    uint32_t live_ms; /* idle for less: alive, whatever state and service */
+    const struct pn_flow_timers *timers;
+
+    uint32_t used, entries_max;
+    uint32_t n_unproven, unproven_max;
+    uint32_t age_line; /* next line to age */
+    uint32_t log_tail, log_used, log_size;
+    uint32_t *log; /* slots in the order in which they became unproven: a ring, with items that no longer are */
+    pn_flow_gone_fn *gone;
+    void *gone_arg;
+    void (*release)(void *arg, void *mem);
+    void *alloc_arg;
+    size_t bytes;
+    uint32_t unproven_of[PN_MAX_SERVICES];
+} __attribute__((aligned(64)));
+
+static inline uint64_t pn_flow_hash(const struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc)
+{
+    return pn_hash_flow(&t->key, client, port_svc);
+}
+
+static inline uint32_t pn_flow_home(const struct pn_flow_table *t, uint64_t hash)
+{
+    return pn_hash_range((uint32_t)(hash >> 32), t->n_lines);
+}
+
+static inline void pn_flow_prefetch(const struct pn_flow_table *t, uint64_t hash)
+{
+    __builtin_prefetch(&t->lines[pn_flow_home(t, hash)], 0, 3);
+}
+
+enum pn_flow_event pn_flow_segment_slow(struct pn_flow_table *t, struct pn_flow *flow, uint8_t tcp_flags,
+                                        struct pn_now now, uint32_t *handshake_us);
+
+static inline enum pn_flow_event pn_flow_segment(struct pn_flow_table *t, struct pn_flow *flow, uint8_t tcp_flags,
+                                                 struct pn_now now, uint32_t *handshake_us)
+{
+    if (__builtin_expect((tcp_flags & 0x07) == 0 && flow->state == PN_FLOW_ESTABLISHED && !flow->unproven &&
+                             now.ms - flow->seen_ms < PN_FLOW_SEEN_STEP_MS,
+                         1))
+        return PN_FLOW_EV_NONE;
+    return pn_flow_segment_slow(t, flow, tcp_flags, now, handshake_us);
+}
 
 #endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/core/flow.h"
+
+#include <stdlib.h>
+
+#include "common/error.h"
+#include "dataplane/core/flow_internal.h"
+
+#define PN_FLOW_ALIGN 128u /* neighbour lines share a 128-byte block, which some prefetchers fetch whole */
+
+/* Used until pn_flow_table_set_timers is told better. */
+static const struct pn_flow_timers timers_default = {
+    .half_open_ms = 30000, .established_ms = 660000, .closing_ms = 30000, .half_open_max = 0};
+
+static void *default_alloc(void *arg, size_t bytes, size_t align)
+{
+    (void)arg;
+    void *mem = aligned_alloc(align, (bytes + align - 1) / align * align);
+    if (mem != NULL)
+        memset(mem, 0, bytes);
+    return mem;
+}
+
+static void default_release(void *arg, void *mem)
+{
+    (void)arg;
+    free(mem);
+}
+
+struct pn_flow_table *pn_flow_table_new(const struct pn_flow_config *config, struct pn_error *err)
+{
+    void *(*alloc)(void *, size_t, size_t) = config->alloc ? config->alloc : default_alloc;
+    void (*release)(void *, void *) = config->alloc ? config->release : default_release;
+
+    if (config->entries_max == 0 || config->entries_max > PN_FLOW_ENTRIES_MAX) {
+        pn_error_set(err, "flow table: %u entries, 1..%u can be had", config->entries_max, PN_FLOW_ENTRIES_MAX);
+        return NULL;
+    }
+    struct pn_flow_table *t = alloc(config->alloc_arg, sizeof(*t), PN_FLOW_ALIGN);
+    if (t == NULL) {
+        pn_error_set(err, "flow table: no memory");
+        return NULL;
+    }
+    t->release = release;
+    t->alloc_arg = config->alloc_arg;
+    t->gone = config->gone;
+    t->gone_arg = config->gone_arg;
+    t->key = pn_hash_key_make(config->hash_seed[0], config->hash_seed[1]);
+    t->entries_max = config->entries_max;
+    t->unproven_max = config->entries_max / 2 ? config->entries_max / 2 : 1;
+    t->log_size = t->unproven_max;
+    uint64_t pairs = ((uint64_t)config->entries_max * 100 / PN_FLOW_FILL_PERCENT + 3) / 4;
+    t->n_lines = (uint32_t)(pairs < 4 ? 4 : pairs) * 2;
+
+    size_t line_bytes = (size_t)t->n_lines * sizeof(struct pn_flow_line);
+    size_t log_bytes = (size_t)t->log_size * sizeof(*t->log);
+    t->bytes = sizeof(*t) + line_bytes + log_bytes;
+    t->lines = alloc(config->alloc_arg, line_bytes, PN_FLOW_ALIGN);
+    t->log = alloc(config->alloc_arg, log_bytes, PN_FLOW_ALIGN);
+    if (t->lines == NULL || t->log == NULL) {
+        pn_error_set(err, "flow table: no memory for %u entries (%zu MiB)", t->entries_max, t->bytes >> 20);
+        pn_flow_table_free(t);
+        return NULL;
+    }
+    pn_flow_table_set_timers(t, NULL);
+    return t;
+}
+
+void pn_flow_table_free(struct pn_flow_table *t)
+{
+    if (t == NULL)
+        return;
+    if (t->lines != NULL)
+        t->release(t->alloc_arg, t->lines);
+    if (t->log != NULL)
+        t->release(t->alloc_arg, t->log);
+    t->release(t->alloc_arg, t);
+}
+
+void pn_flow_table_set_timers(struct pn_flow_table *t, const struct pn_flow_timers *timers)
+{
+    uint32_t least = timers_default.half_open_ms;
+
+    t->timers = timers;
+    for (unsigned i = 0; timers != NULL && i < PN_MAX_SERVICES; i++) {
+        const uint32_t each[3] = {timers[i].half_open_ms, timers[i].established_ms, timers[i].closing_ms};
+        /* All zero: no such service. Its flows meet no packets any more, so lookups need not care for them. */
+        if ((each[0] | each[1] | each[2]) == 0)
+            continue;
+        for (unsigned j = 0; j < 3; j++)
+            least = each[j] < least ? each[j] : least;
+    }
+    t->live_ms = least;
+}
+
+uint32_t pn_flow_limit_ms(const struct pn_flow_table *t, const struct pn_flow *flow)
+{
+    const struct pn_flow_timers *timers = t->timers ? &t->timers[pn_flow_service(flow)] : &timers_default;
+
+    if (flow->state == PN_FLOW_ESTABLISHED)
+        return timers->established_ms;
+    return flow->state == PN_FLOW_HALF_OPEN ? timers->half_open_ms : timers->closing_ms;
+}
+
+static void leave(struct pn_flow_table *t, struct pn_flow *flow)
+{
+    if (flow->unproven)
+        pn_flow_unproven_clear(t, flow);
+    if (flow->place != PN_FLOW_AT_HOME)
+        pn_flow_unplace(t, flow);
+    uint8_t over = flow->over; /* the line's, not the entry's */
+    memset(flow, 0, sizeof(*flow));
+    flow->over = over & 7;
+    t->used--;
+}
+
+void pn_flow_remove(struct pn_flow_table *t, struct pn_flow *flow)
+{
+    if (flow->state != PN_FLOW_FREE)
+        leave(t, flow);
+}
+
+void pn_flow_evict(struct pn_flow_table *t, struct pn_flow *f)
+{
+    if (t->gone != NULL)
+        t->gone(t->gone_arg, f, true);
+    leave(t, f);
+}
+
+static void __attribute__((noinline)) expire(struct pn_flow_table *t, struct pn_flow *f)
+{
+    if (t->gone != NULL)
+        t->gone(t->gone_arg, f, false);
+    leave(t, f);
+}
+
+/* The slot of the line that holds the key, or NULL. Both are compared without a branch: which it is cannot be guessed. */
+static inline struct pn_flow *line_find(struct pn_flow_line *line, uint64_t c0, uint64_t c1, uint32_t port_svc)
+{
+    struct pn_flow *a = &line->slot[0], *b = &line->slot[1];
+    bool in_a = ((a->client[0] ^ c0) | (a->client[1] ^ c1) | (a->port_svc ^ port_svc)) == 0;
+    bool in_b = ((b->client[0] ^ c0) | (b->client[1] ^ c1) | (b->port_svc ^ port_svc)) == 0;
+    return in_a | in_b ? &line->slot[in_b] : NULL;
+}
+
+/* Looks where flows of this home line live when it is not there. */
+static struct pn_flow *find_elsewhere(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc,
+                                      uint64_t hash)
+{
+    uint32_t home = pn_flow_home(t, hash);
+    struct pn_flow *f = NULL;
+
+    if (t->lines[home].slot[0].over)
+        f = line_find(&t->lines[home ^ 1], client[0], client[1], port_svc);
+    if (f == NULL && t->lines[home].slot[1].over) {
+        uint32_t far = pn_flow_far(t, hash);
+        f = line_find(&t->lines[far], client[0], client[1], port_svc);
+        if (f == NULL)
+            f = line_find(&t->lines[far ^ 1], client[0], client[1], port_svc);
+    }
+    return f;
+}
+
+/* An all-zero key equals an empty slot, hence the look at state. */
+static inline struct pn_flow *live_or_null(struct pn_flow_table *t, struct pn_flow *f, struct pn_now now)
+{
+    if (f->state == PN_FLOW_FREE)
+        return NULL;
+    if (__builtin_expect(pn_flow_is_idle(t, f, now), 0)) {
+        expire(t, f);
+        return NULL;
+    }
+    return f;
+}
+
+void pn_flow_lookup_bulk(struct pn_flow_table *t, const struct pn_flow_key *keys, unsigned n, struct pn_now now,
+                         struct pn_flow **out)
+{
+    uint8_t away[PN_FLOW_BULK_MAX];
+    unsigned n_away = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        const struct pn_flow_key *k = &keys[i];
+        struct pn_flow_line *line = &t->lines[pn_flow_home(t, k->hash)];
+        struct pn_flow *f = line_find(line, k->client[0], k->client[1], k->port_svc);
+        if (__builtin_expect(f != NULL, 1)) {
+            out[i] = live_or_null(t, f, now);
+            continue;
+        }
+        out[i] = NULL;
+        if (line->slot[0].over | line->slot[1].over)
+            away[n_away++] = (uint8_t)i;
+        if (line->slot[0].over)
+            __builtin_prefetch(&t->lines[pn_flow_home(t, k->hash) ^ 1]);
+        if (line->slot[1].over) {
+            __builtin_prefetch(&t->lines[pn_flow_far(t, k->hash)]);
+            __builtin_prefetch(&t->lines[pn_flow_far(t, k->hash) ^ 1]);
+        }
+    }
+    for (unsigned j = 0; j < n_away; j++) {
+        unsigned i = away[j];
+        struct pn_flow *f = find_elsewhere(t, keys[i].client, keys[i].port_svc, keys[i].hash);
+        if (f != NULL)
+            out[i] = live_or_null(t, f, now);
+    }
+}
+
+struct pn_flow *pn_flow_lookup(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc, uint64_t hash,
+                               struct pn_now now)
+{
+    struct pn_flow *f = line_find(&t->lines[pn_flow_home(t, hash)], client[0], client[1], port_svc);
+
+    if (f == NULL)
+        f = find_elsewhere(t, client, port_svc, hash);
+    return f == NULL ? NULL : live_or_null(t, f, now);
+}
+
+static struct pn_flow *enter(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc, uint64_t hash,
+                             enum pn_flow_state state, bool unproven, struct pn_now now)
+{
+    uint16_t svc = (uint16_t)port_svc;
+
+    if (svc >= PN_MAX_SERVICES || (client[0] | client[1]) == 0)
+        return NULL;
+    if (unproven && !pn_flow_unproven_room(t, pn_flow_home(t, hash), svc))
+        return NULL;
+    if (t->used >= t->entries_max && !pn_flow_evict_oldest(t, PN_ID_NONE))
+        return NULL;
+    struct pn_flow *f = pn_flow_place(t, hash);
+    if (f == NULL)
+        return NULL;
+    f->client[0] = client[0];
+    f->client[1] = client[1];
+    f->port_svc = port_svc;
+    f->gateway = 0;
+    f->state = state & 3;
+    f->flags = 0;
+    f->seen_ms = now.ms;
+    f->aux = state == PN_FLOW_HALF_OPEN ? now.us : 0;
+    if (unproven)
+        pn_flow_unproven_set(t, f);
+    t->used++;
+    return f;
+}
+
+struct pn_flow *pn_flow_insert(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc, uint64_t hash,
+                               enum pn_flow_state state, struct pn_now now)
+{
+    if (state != PN_FLOW_HALF_OPEN && state != PN_FLOW_ESTABLISHED)
+        return NULL;
+    return enter(t, client, port_svc, hash, state, state == PN_FLOW_HALF_OPEN, now);
+}
+
+struct pn_flow *pn_flow_pick_up(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc, uint64_t hash,
+                                struct pn_now now)
+{
+    struct pn_flow *f = enter(t, client, port_svc, hash, PN_FLOW_ESTABLISHED, true, now);
+
+    if (f != NULL)
+        f->flags = PN_FLOW_F_PICKED_UP;
+    return f;
+}
+
+uint32_t pn_flow_lines(const struct pn_flow_table *t)
+{
+    return t->n_lines;
+}
+
+void pn_flow_age(struct pn_flow_table *t, unsigned lines, struct pn_now now)
+{
+    if (lines > t->n_lines)
+        lines = t->n_lines;
+    for (; lines > 0; lines--) {
+        struct pn_flow_line *line = &t->lines[t->age_line];
+        for (unsigned i = 0; i < 2; i++) {
+            struct pn_flow *f = &line->slot[i];
+            if (f->state != PN_FLOW_FREE && __builtin_expect(pn_flow_is_idle(t, f, now), 0))
+                expire(t, f);
+        }
+        if (++t->age_line == t->n_lines)
+            t->age_line = 0;
+        __builtin_prefetch(line + 8);
+    }
+}
+
+unsigned pn_flow_walk(const struct pn_flow_table *t, uint64_t *cursor, struct pn_flow *out, unsigned max,
+                      unsigned lines_max, struct pn_now now)
+{
+    uint64_t slots = (uint64_t)t->n_lines * 2;
+    uint64_t end = *cursor + (uint64_t)lines_max * 2;
+    unsigned n = 0;
+
+    for (; *cursor < slots && *cursor < end && n < max; ++*cursor) {
+        const struct pn_flow *f = pn_flow_at(t, (uint32_t)*cursor);
+        if (f->state == PN_FLOW_FREE || pn_flow_is_idle(t, f, now))
+            continue;
+        out[n] = *f;
+        out[n].place = 0;
+        out[n].over = 0;
+        n++;
+    }
+    if (*cursor >= slots)
+        *cursor = 0;
+    return n;
+}
+
+struct pn_flow_usage pn_flow_usage(const struct pn_flow_table *t)
+{
+    return (struct pn_flow_usage){
+        .used = t->used, .half_open = t->n_unproven, .slots = t->n_lines * 2, .bytes = t->bytes};
+}
