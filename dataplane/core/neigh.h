@@ -93,8 +93,8 @@ struct pn_neigh_action {
     uint8_t act; /* enum pn_neigh_act */
 };
 /*
- * What is due now, at most max (>= 2) actions; call again at once while it returns max. Neighbours on the same address,
- * port and VLAN ask once.
+ * What is due now, at most max (>= 2) actions; call again until it returns 0, and take all that is held at RELEASE and
+ * DROP. Neighbours on the same address, port and VLAN ask once.
  */
 unsigned pn_neigh_tick(struct pn_neigh_table *t, uint32_t now_ms, struct pn_neigh_action *actions, unsigned max);
 

@@ -48,6 +48,27 @@ static inline enum pn_edge pn_parse(const uint8_t *frame, uint32_t contiguous, u
 enum pn_edge pn_parse_any(const uint8_t *frame, uint32_t contiguous, uint32_t frame_bytes, unsigned rx,
                           struct pn_pkt *p);
 
+/*
+ * TCP header at p->l4_off, of l4_bytes in all: ports and flags into *p. PN_COUNTER_NONE, or what is wrong with it. For
+ * first fragments l4_bytes is that fragment's.
+ */
+uint16_t pn_parse_tcp(const uint8_t *frame, uint32_t contiguous, uint32_t l4_bytes, struct pn_pkt *p);
+
+/* What stands behind an IPv6 header (RFC 8200 4.1): extension headers up to the first that is none, or a fragment. */
+#define PN_IP6_EXTENSIONS_MAX 8u
+enum pn_ip6_end {
+    PN_IP6_END_PROTO = 0, /* off: the upper layer's header; proto: what it is, 59 for none */
+    PN_IP6_END_FRAGMENT, /* off: the fragment header (8 bytes readable) of a real fragment; proto: its next header */
+    PN_IP6_END_BAD, /* too many, cut short, out of order, or source-routed on from here; proto: the one at fault */
+};
+struct pn_ip6_walk {
+    uint32_t off;
+    uint8_t proto;
+    uint8_t headers; /* passed so far; 0 to start */
+};
+/* Walks bytes[w->off .. end-1], w->proto being the header at w->off. end: readable and inside the IP payload. */
+enum pn_ip6_end pn_ip6_walk(const uint8_t *bytes, uint32_t end, struct pn_ip6_walk *w);
+
 static inline uint16_t pn_load16(const void *p)
 {
     uint16_t v;

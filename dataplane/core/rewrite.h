@@ -37,8 +37,7 @@ static inline void pn_rewrite_macs(uint8_t *frame, uint64_t dst_u48, uint64_t sr
 /* By how much the frame must grow at its front to leave on `vlan` (0: untagged): 4, 0, or -4. */
 static inline int pn_rewrite_shift(const struct pn_pkt *p, uint16_t vlan)
 {
-    bool tagged = p->l3_off != 14;
-    return (vlan != 0) - tagged < 0 ? -4 : vlan != 0 && !tagged ? 4 : 0;
+    return ((vlan != 0) - (p->l3_off != 14)) * 4;
 }
 
 /*
