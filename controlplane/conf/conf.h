@@ -31,6 +31,9 @@ struct pn_conf_port {
     char device[PN_CONF_TEXT_BYTES];
     char exception[16]; /* tap interface, "" none */
     uint16_t queues;
+    bool force_copy; /* af_xdp: never zero-copy */
+    struct pn_addr address_v4,
+        address_v6; /* sender of ARP requests and solicitations where the kernel has none; or 0 */
 };
 
 struct pn_conf_node {
@@ -57,6 +60,7 @@ struct pn_conf_vip {
     bool echo;
     struct pn_mac mac; /* zero: the port's own */
     uint16_t priority[PN_MAX_NODES]; /* by node position; 0: this node never owns it */
+    bool has_priority; /* the section was written */
     uint32_t lease_ms; /* of a node without peers; default 30000 */
     uint32_t grace_ms;
 };
@@ -154,6 +158,8 @@ struct pn_conf_service {
     uint32_t established_s, half_open_s, closing_s, half_open_max;
 };
 
+struct pn_conf_error;
+
 struct pn_conf {
     char cluster_name[PN_NAME_BYTES];
     uint64_t steering_seed; /* from cluster.steering-seed, else hashed from its name */
@@ -167,6 +173,8 @@ struct pn_conf {
     char digest[65]; /* SHA-256 of the canonical form, hex: equal on nodes with the same configuration */
     char **files; /* every file read, for messages */
     unsigned n_files;
+    struct pn_conf_error *warnings; /* what is allowed but probably not meant */
+    unsigned n_warnings;
 };
 
 struct pn_conf_error {
@@ -174,11 +182,12 @@ struct pn_conf_error {
     uint32_t line; /* 0: the file as a whole */
     char key[128]; /* "pool.mx.tier.primary.spill.hold-up" */
     char text[PN_CONF_TEXT_BYTES]; /* what was found and what was expected */
+    uint32_t column; /* 0: unknown */
 };
 
 /*
- * Reads path and what it includes. NULL and up to max_errors rows of errors (all that were found, *n_errors) when
- * anything is wrong: a configuration is whole or not at all.
+ * Reads path and what it includes. NULL and *n_errors <= max_errors rows of errors when anything is wrong (the last
+ * row says how many more there were): a configuration is whole or not at all.
  */
 struct pn_conf *pn_conf_load(const char *path, struct pn_conf_error *errors, unsigned max_errors, unsigned *n_errors);
 void pn_conf_free(struct pn_conf *conf);

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+
+#include "controlplane/conf/schema.h"
+
+const struct pn_schema_section pn_schema_sections[PN_SEC_COUNT] = {
+    [PN_SEC_CLUSTER] = {"cluster", "cluster", PN_SEC_ROOT, PN_SHAPE_SINGLE, .doc = "What all nodes have in common."},
+    [PN_SEC_NODE] = {"node", "node", PN_SEC_ROOT, PN_SHAPE_LIST, offsetof(struct pn_conf, nodes),
+                     offsetof(struct pn_conf, n_nodes), sizeof(struct pn_conf_node),
+                     offsetof(struct pn_conf_node, where), PN_MAX_NODES,
+                     .doc = "A machine that runs Postern. A node finds itself by its host name, or by the name that "
+                            "posternd is started with."},
+    [PN_SEC_NODE_PORT] = {"port", "node.port", PN_SEC_NODE, PN_SHAPE_ARRAY, offsetof(struct pn_conf_node, ports),
+                          offsetof(struct pn_conf_node, n_ports), sizeof(struct pn_conf_port),
+                          offsetof(struct pn_conf_port, where), PN_MAX_PORTS, .ordered = true, .restart = true,
+                          .doc =
+                              "A port of the dataplane. Virtual addresses and gateways name it, so a port that "
+                              "leads to the same network has the same name on every node. The first is the default."},
+    [PN_SEC_NODE_DATAPLANE] = {"dataplane", "node.dataplane", PN_SEC_NODE, PN_SHAPE_SINGLE,
+                               .doc = "Resources of postern-dp. Changes need a restart of it."},
+    [PN_SEC_NODE_METRICS] = {"metrics", "node.metrics", PN_SEC_NODE, PN_SHAPE_SINGLE,
+                             .doc = "Prometheus endpoint of posternd."},
+    [PN_SEC_VIP] = {"vip", "vip", PN_SEC_ROOT, PN_SHAPE_LIST, offsetof(struct pn_conf, vips),
+                    offsetof(struct pn_conf, n_vips), sizeof(struct pn_conf_vip), offsetof(struct pn_conf_vip, where),
+                    PN_MAX_VIPS, .doc = "A virtual address. One node at a time owns it and answers ARP or NDP for it."},
+    [PN_SEC_GATEWAY] = {"gateway", "gateway", PN_SEC_ROOT, PN_SHAPE_LIST, offsetof(struct pn_conf, gateways),
+                        offsetof(struct pn_conf, n_gateways), sizeof(struct pn_conf_gateway),
+                        offsetof(struct pn_conf_gateway, where), PN_MAX_GATEWAYS,
+                        .doc = "A mail server that accepts the connections. Its name takes part in the choice of "
+                               "gateway for a client: renaming one moves clients."},
+    [PN_SEC_CHECK] = {"check", "check", PN_SEC_ROOT, PN_SHAPE_LIST, offsetof(struct pn_conf, checks),
+                      offsetof(struct pn_conf, n_checks), sizeof(struct pn_conf_check),
+                      offsetof(struct pn_conf_check, where), PN_CONF_MAX_CHECKS,
+                      .doc = "A health check. Pools name the checks that their gateways must pass."},
+    [PN_SEC_POOL] = {"pool", "pool", PN_SEC_ROOT, PN_SHAPE_LIST, offsetof(struct pn_conf, pools),
+                     offsetof(struct pn_conf, n_pools), sizeof(struct pn_conf_pool),
+                     offsetof(struct pn_conf_pool, where), PN_CONF_MAX_POOLS,
+                     .doc = "Gateways for a service, in one to nine tiers."},
+    [PN_SEC_POOL_TIER] = {"tier", "pool.tier", PN_SEC_POOL, PN_SHAPE_ARRAY, offsetof(struct pn_conf_pool, tiers),
+                          offsetof(struct pn_conf_pool, n_tiers), sizeof(struct pn_conf_tier),
+                          offsetof(struct pn_conf_tier, where), PN_MAX_TIERS_PER_POOL, .ordered = true,
+                          .doc = "Gateways of equal rank. The order written is the order of rank: primary first. New "
+                                 "connections meet the first tier that has a healthy gateway."},
+    [PN_SEC_POOL_TIER_SPILL] = {"spill", "pool.tier.spill", PN_SEC_POOL_TIER, PN_SHAPE_SINGLE,
+                                .doc = "When new connections go on to the next tier. A tier enters spill when any "
+                                       "measure is at or above its high mark for hold-up, and leaves it when all are "
+                                       "at or below their low marks for hold-down. A measure without a high mark is "
+                                       "not used. Established connections never move."},
+    [PN_SEC_SERVICE] = {"service", "service", PN_SEC_ROOT, PN_SHAPE_LIST, offsetof(struct pn_conf, services),
+                        offsetof(struct pn_conf, n_services), sizeof(struct pn_conf_service),
+                        offsetof(struct pn_conf_service, where), PN_MAX_SERVICES,
+                        .doc = "A TCP port on one or more virtual addresses, and the pool behind it."},
+};
+
+static const struct pn_schema_word port_kinds[] = {
+    {"af_xdp", PN_PORT_AF_XDP, "an interface that the kernel goes on using; only Postern's packets leave it"},
+    {"dpdk", PN_PORT_DPDK, "a device owned by DPDK"},
+    {0},
+};
+static const struct pn_schema_word fwd_modes[] = {
+    {"l2dsr", PN_FWD_L2DSR, "the frame's destination MAC is rewritten, the gateway answers the client itself"},
+    {"local", PN_FWD_LOCAL, "delivered to the kernel of this node"},
+    {0},
+};
+static const struct pn_schema_word check_types[] = {
+    {"tcp", PN_CHECK_TCP, "connects"},
+    {"smtp", PN_CHECK_SMTP, "banner, EHLO, QUIT; 421 and 4xx mean busy, not dead"},
+    {"smtp-starttls", PN_CHECK_SMTP_STARTTLS, "the same with STARTTLS"},
+    {"smtps", PN_CHECK_SMTPS, "the same over TLS"},
+    {"http", PN_CHECK_HTTP, "GET, and the status asked for"},
+    {"https", PN_CHECK_HTTPS, "the same over TLS"},
+    {"agent", PN_CHECK_AGENT,
+     "one line from the gateway's agent: 75%, drain, maint, ready, up, down, maxconn:N, queue:N"},
+    {0},
+};
+static const uint16_t check_ports[PN_CHECK_TYPE_COUNT] = {
+    [PN_CHECK_TCP] = 25,    [PN_CHECK_SMTP] = 25, [PN_CHECK_SMTP_STARTTLS] = 25,
+    [PN_CHECK_SMTPS] = 465, [PN_CHECK_HTTP] = 80, [PN_CHECK_HTTPS] = 443,
+};
+static const struct pn_schema_word spill_modes[] = {
+    {"overflow", PN_SPILL_OVERFLOW, "only what is above the mark goes on"},
+    {"ramp", PN_SPILL_RAMP, "a share that grows with the measure goes on"},
+    {0},
+};
+static const struct pn_schema_word affinities[] = {
+    {"none", PN_AFFINITY_NONE, "each connection by itself"},
+    {"client", PN_AFFINITY_CLIENT, "connections of one address meet the same gateway"},
+    {"network", PN_AFFINITY_NETWORK, "connections of one network meet the same gateway (greylisting)"},
+    {0},
+};
+
+#define MIN_MS 1.0
+#define SEC_MS 1000.0
+#define MINUTE_S 60.0
+#define HOUR_S 3600.0
+#define DAY_S 86400.0
+#define MARK_MAX 1e9
+
+#define FIELD(type, member) offsetof(type, member), sizeof(((type *)0)->member)
+#define CLUSTER(member) PN_SEC_CLUSTER, FIELD(struct pn_conf, member)
+#define NODE(member) PN_SEC_NODE, FIELD(struct pn_conf_node, member)
+#define PORT(member) PN_SEC_NODE_PORT, FIELD(struct pn_conf_port, member)
+#define DATAPLANE(member) PN_SEC_NODE_DATAPLANE, FIELD(struct pn_conf_node, member)
+#define METRICS(member) PN_SEC_NODE_METRICS, FIELD(struct pn_conf_node, member)
+#define VIP(member) PN_SEC_VIP, FIELD(struct pn_conf_vip, member)
+#define GATEWAY(member) PN_SEC_GATEWAY, FIELD(struct pn_conf_gateway, member)
+#define CHECK(member) PN_SEC_CHECK, FIELD(struct pn_conf_check, member)
+#define POOL(member) PN_SEC_POOL, FIELD(struct pn_conf_pool, member)
+#define TIER(member) PN_SEC_POOL_TIER, FIELD(struct pn_conf_tier, member)
+#define SPILL(member) PN_SEC_POOL_TIER_SPILL, FIELD(struct pn_conf_tier, member)
+#define SERVICE(member) PN_SEC_SERVICE, FIELD(struct pn_conf_service, member)
+
+#define ROW(key_, type_, where_, def_, doc_, ...) ROW_(key_, type_, where_, def_, doc_, ##__VA_ARGS__)
+#define ROW_(key_, type_, section_, offset_, size_, def_, doc_, ...)                                                   \
+    {                                                                                                                  \
+        .key = key_, .type = type_, .section = section_, .offset = offset_, .size = size_, .def = def_, .doc = doc_,   \
+        ##__VA_ARGS__                                                                                                  \
+    }
+#define RANGE(min_, max_, unit_) .min = min_, .max = max_, .unit = unit_
+#define REFS(type, count, target_, min_, max_)                                                                         \
+    .count_offset = offsetof(type, count), .target = target_, .min = min_, .max = max_
+
+/* Two rows for each measure. */
+#define MARK(key_, measure, type_, doc_, ...)                                                                          \
+    ROW(key_ "-high", type_, SPILL(marks[measure].high), NULL, doc_, __VA_ARGS__),                                     \
+        ROW(key_ "-low", type_, SPILL(marks[measure].low), NULL,                                                       \
+            "Low mark for " key_ ", below the high one. Default: 3/4 of it.", __VA_ARGS__ | PN_ROW_UNSET_MINUS_1)
+
+const struct pn_schema_row pn_schema_rows[] = {
+    ROW("name", PN_T_NAME, CLUSTER(cluster_name), "postern",
+        "Name of the cluster. The default steering seed is made from it."),
+    ROW("steering-seed", PN_T_UINT, CLUSTER(steering_seed), "0",
+        "Seed of the choice of gateways, the same on all nodes, so that each node chooses the same gateway for a "
+        "client. 0: made from the cluster's name. Another seed gives other choices; set it only when the name has to "
+        "change and clients should stay where they are.",
+        RANGE(0, 18446744073709551615.0, PN_UNIT_NONE)),
+
+    ROW("local-interface", PN_T_INTERFACE, NODE(local_interface), NULL,
+        "Tap interface through which gateways with mode local receive their packets. It is created when postern-dp "
+        "starts.",
+        .flags = PN_ROW_RESTART),
+
+    ROW("type", PN_T_WORD, PORT(kind), "af_xdp", "How the port is driven.", .words = port_kinds,
+        .flags = PN_ROW_RESTART),
+    ROW("interface", PN_T_INTERFACE, PORT(interface), NULL,
+        "Interface of the kernel. Type af_xdp only, and required there.", .flags = PN_ROW_RESTART),
+    ROW("device", PN_T_TEXT, PORT(device), NULL,
+        "PCI address of the device, or a DPDK virtual device with its arguments. Type dpdk only, and required there.",
+        .flags = PN_ROW_RESTART),
+    ROW("exception", PN_T_INTERFACE, PORT(exception), NULL,
+        "Tap interface that gives the host its own address on this port: what is not Postern's goes there. Type dpdk "
+        "only. Without it such packets are dropped.",
+        .flags = PN_ROW_RESTART),
+    ROW("queues", PN_T_UINT, PORT(queues), "1",
+        "Receive queues. With several workers use as many queues as workers, where the device spreads flows over them.",
+        RANGE(1, PN_MAX_WORKERS, PN_UNIT_NONE), .flags = PN_ROW_RESTART),
+    ROW("force-copy", PN_T_BOOL, PORT(force_copy), "no",
+        "Never use zero-copy, for drivers whose zero-copy is broken. Type af_xdp only.", .flags = PN_ROW_RESTART),
+    ROW("address-v4", PN_T_ADDRESS, PORT(address_v4), NULL,
+        "Sender address of ARP requests on this port. Default: the kernel's address on the interface.",
+        .flags = PN_ROW_RESTART),
+    ROW("address-v6", PN_T_ADDRESS, PORT(address_v6), NULL,
+        "Sender address of neighbour solicitations on this port. Default: the kernel's address on the interface.",
+        .flags = PN_ROW_RESTART),
+
+    ROW("workers", PN_T_UINT, DATAPLANE(workers), "1", "Worker threads, each on its own core.",
+        RANGE(1, PN_MAX_WORKERS, PN_UNIT_NONE), .flags = PN_ROW_RESTART),
+    ROW("flows", PN_T_UINT, DATAPLANE(flows), "1000000",
+        "Connections that the table of one worker holds. Each takes at most 64 bytes of memory.",
+        RANGE(1024, 268435456, PN_UNIT_NONE), .flags = PN_ROW_RESTART),
+    ROW("idle-sleep-us", PN_T_UINT, DATAPLANE(idle_sleep_us), "50",
+        "Longest sleep of a worker that has nothing to do. 0: polls without sleeping, which keeps its core busy.",
+        RANGE(0, 100000, PN_UNIT_US), .flags = PN_ROW_RESTART),
+    ROW("lcores", PN_T_CORES, DATAPLANE(lcores), NULL,
+        "Cores, in the form that DPDK's --lcores takes, main thread first. Default: chosen when postern-dp starts.",
+        .flags = PN_ROW_RESTART),
+    ROW("huge-pages", PN_T_BOOL, DATAPLANE(huge_pages), "yes",
+        "Use huge pages. Without them everything works, but slower.", .flags = PN_ROW_RESTART),
+    ROW("memory-mb", PN_T_UINT, DATAPLANE(memory_mb), "0",
+        "Memory that DPDK takes when it starts. 0: computed from ports, workers and flows. Otherwise at least 32.",
+        RANGE(0, 4194304, PN_UNIT_MIB), .flags = PN_ROW_RESTART),
+
+    ROW("listen", PN_T_LISTEN, METRICS(metrics_listen), NULL,
+        "Address and port of the Prometheus endpoint. Default: none. It has no access control, so listen on a "
+        "management network or on 127.0.0.1."),
+
+    ROW("address", PN_T_ADDRESS, VIP(addr), NULL, "The virtual address.", .flags = PN_ROW_REQUIRED),
+    ROW("port", PN_T_NAME, VIP(port), NULL, "Port of the nodes that it lives on. Default: each node's first."),
+    ROW("vlan", PN_T_UINT, VIP(vlan), "0", "802.1Q VLAN id; 0: untagged.", RANGE(0, 4094, PN_UNIT_NONE)),
+    ROW("echo", PN_T_BOOL, VIP(echo), "yes", "Answer ICMP echo requests (ping) to the address."),
+    ROW("mac", PN_T_MAC, VIP(mac), NULL, "Virtual MAC address to answer with. Default: the port's own."),
+    ROW("priority", PN_T_PRIORITIES, VIP(priority), NULL,
+        "Priority of each node, by its name: the highest that is alive owns the address. 0, or a node left out: never "
+        "there. The section may be left out while there is one node, which then has 100.",
+        RANGE(0, 254, PN_UNIT_NONE), .count_offset = offsetof(struct pn_conf_vip, has_priority)),
+    ROW("lease", PN_T_DURATION, VIP(lease_ms), "30s",
+        "How long a node without peers may answer after posternd was last alive. With peers the lease follows from "
+        "the heartbeat.",
+        RANGE(SEC_MS, 3600 * SEC_MS, PN_UNIT_MS)),
+    ROW("grace", PN_T_DURATION, VIP(grace_ms), "60s",
+        "How long a node that lost the address goes on forwarding the connections that it knows, for senders whose "
+        "ARP caches still point to it.",
+        RANGE(0, 3600 * SEC_MS, PN_UNIT_MS)),
+
+    ROW("address", PN_T_ADDRESS, GATEWAY(addr), NULL,
+        "Address of the gateway: where its MAC address is asked for, and where checks connect to. One of either family "
+        "serves virtual addresses of both.",
+        .flags = PN_ROW_REQUIRED),
+    ROW("check-address", PN_T_ADDRESS, GATEWAY(check_addr), NULL, "Where checks connect to. Default: address."),
+    ROW("mode", PN_T_WORD, GATEWAY(mode), "l2dsr", "How packets reach it.", .words = fwd_modes),
+    ROW("port", PN_T_NAME, GATEWAY(port), NULL,
+        "Port of the nodes that it is reached through. Default: each node's first."),
+    ROW("vlan", PN_T_UINT, GATEWAY(vlan), "0", "802.1Q VLAN id; 0: untagged.", RANGE(0, 4094, PN_UNIT_NONE)),
+    ROW("weight", PN_T_UINT, GATEWAY(weight), "100", "Share of new connections among the gateways of a tier. 0: none.",
+        RANGE(0, 256, PN_UNIT_NONE)),
+    ROW("mac", PN_T_MAC, GATEWAY(mac), NULL, "MAC address, for a gateway that answers no ARP. Default: asked for."),
+    ROW("node", PN_T_NAME, GATEWAY(node), NULL,
+        "With mode local: the node that this gateway runs on. The others reach it at its address, as with l2dsr. "
+        "Default: every node has its own."),
+
+    ROW("type", PN_T_WORD, CHECK(type), "tcp", "What is done.", .words = check_types),
+    ROW("port", PN_T_UINT, CHECK(port), NULL,
+        "TCP port. Default: 25 for tcp, smtp and smtp-starttls, 465 for smtps, 80 for http, 443 for https; required "
+        "for agent.",
+        RANGE(1, 65535, PN_UNIT_NONE)),
+    ROW("interval", PN_T_DURATION, CHECK(interval_ms), "2s", "Time from the start of one check to the next.",
+        RANGE(100, 3600 * SEC_MS, PN_UNIT_MS)),
+    ROW("timeout", PN_T_DURATION, CHECK(timeout_ms), "5s", "A check that takes longer has failed.",
+        RANGE(10, 600 * SEC_MS, PN_UNIT_MS)),
+    ROW("rise", PN_T_UINT, CHECK(rise), "2", "Successes in a row that make a gateway healthy again.",
+        RANGE(1, 100, PN_UNIT_NONE)),
+    ROW("fall", PN_T_UINT, CHECK(fall), "3", "Failures in a row that make it down.", RANGE(1, 100, PN_UNIT_NONE)),
+    ROW("helo", PN_T_TEXT, CHECK(helo), NULL, "Name that an SMTP check says in EHLO. Default: the host's name."),
+    ROW("host", PN_T_TEXT, CHECK(host), NULL,
+        "Name for the Host header, for TLS server name indication, and that the certificate must carry. Default: the "
+        "gateway's address."),
+    ROW("path", PN_T_TEXT, CHECK(path), "/", "Path that an HTTP check asks for."),
+    ROW("status-min", PN_T_UINT, CHECK(status_min), "200", "Lowest HTTP status that passes.",
+        RANGE(100, 599, PN_UNIT_NONE)),
+    ROW("status-max", PN_T_UINT, CHECK(status_max), "399", "Highest HTTP status that passes.",
+        RANGE(100, 599, PN_UNIT_NONE)),
+    ROW("verify", PN_T_BOOL, CHECK(verify), "no", "With TLS: the certificate's chain and name must be valid."),
+    ROW("ca-file", PN_T_TEXT, CHECK(ca_file), NULL,
+        "File of trusted certificates (PEM) for verify. Default: the system's store."),
+    ROW("banner-delay", PN_T_DURATION, CHECK(banner_delay_ms), "0",
+        "How late an SMTP banner may come, at most timeout. 0: timeout alone decides.",
+        RANGE(0, 600 * SEC_MS, PN_UNIT_MS)),
+
+    ROW("checks", PN_T_REFS, POOL(checks), NULL,
+        "Checks that each gateway of the pool must pass. Without any, gateways count as healthy.",
+        REFS(struct pn_conf_pool, n_checks, PN_SEC_CHECK, 0, PN_CONF_MAX_CHECKS_PER_POOL)),
+
+    ROW("gateways", PN_T_REFS, TIER(gateways), NULL, "The gateways of the tier.",
+        REFS(struct pn_conf_tier, n_gateways, PN_SEC_GATEWAY, 1, PN_MAX_GATEWAYS), .flags = PN_ROW_REQUIRED),
+
+    ROW("mode", PN_T_WORD, SPILL(spill_mode), "overflow", "How much of the new connections goes on.",
+        .words = spill_modes),
+    MARK("active-flows", PN_MEASURE_ACTIVE_FLOWS, PN_T_NUMBER,
+         "Established connections, summed over the gateways of the tier.", RANGE(0, MARK_MAX, PN_UNIT_NONE),
+         .flags = 0),
+    MARK("half-open", PN_MEASURE_HALF_OPEN, PN_T_NUMBER,
+         "Connections whose handshake is not complete, summed over the gateways of the tier.",
+         RANGE(0, MARK_MAX, PN_UNIT_NONE), .flags = 0),
+    MARK("new-flows", PN_MEASURE_NEW_FLOWS, PN_T_NUMBER,
+         "New connections a second, summed over the gateways of the tier.", RANGE(0, MARK_MAX, PN_UNIT_NONE),
+         .flags = 0),
+    MARK("handshake", PN_MEASURE_HANDSHAKE_MS, PN_T_DURATION,
+         "Mean time of the TCP handshake, of the slowest gateway of the tier. It holds the client's way, too.",
+         RANGE(0, 600 * SEC_MS, PN_UNIT_MS), .flags = PN_ROW_DOUBLE),
+    MARK("agent-load", PN_MEASURE_AGENT_LOAD, PN_T_NUMBER,
+         "Load that the agents report, of the most loaded gateway of the tier: 100 less the percentage they send.",
+         RANGE(0, 100, PN_UNIT_PERCENT), .flags = 0),
+    MARK("agent-queue", PN_MEASURE_AGENT_QUEUE, PN_T_NUMBER,
+         "Messages in the queues that the agents report, summed over the gateways of the tier.",
+         RANGE(0, MARK_MAX, PN_UNIT_NONE), .flags = 0),
+    ROW("ramp-full", PN_T_NUMBER, SPILL(ramp_full), "2",
+        "Mode ramp: how many times its high mark a measure reaches when all new connections go on.",
+        RANGE(1.01, 100, PN_UNIT_NONE)),
+    ROW("hold-up", PN_T_DURATION, SPILL(hold_up_ms), "2s",
+        "How long a measure is at its high mark before spill begins.", RANGE(0, 600 * SEC_MS, PN_UNIT_MS)),
+    ROW("hold-down", PN_T_DURATION, SPILL(hold_down_ms), "10s",
+        "How long all measures are at their low marks before spill ends.", RANGE(0, 3600 * SEC_MS, PN_UNIT_MS)),
+
+    ROW("vips", PN_T_REFS, SERVICE(vips), NULL, "Virtual addresses on which the service is offered.",
+        REFS(struct pn_conf_service, n_vips, PN_SEC_VIP, 1, PN_MAX_VIPS), .flags = PN_ROW_REQUIRED),
+    ROW("port", PN_T_UINT, SERVICE(l4_port), NULL, "TCP port.", RANGE(1, 65535, PN_UNIT_NONE),
+        .flags = PN_ROW_REQUIRED),
+    ROW("pool", PN_T_REF, SERVICE(pool), NULL, "Pool that takes the connections.", .target = PN_SEC_POOL,
+        .flags = PN_ROW_REQUIRED),
+    ROW("affinity", PN_T_WORD, SERVICE(affinity), "none", "What binds connections to the same gateway.",
+        .words = affinities),
+    ROW("affinity-v4-prefix", PN_T_UINT, SERVICE(v4_prefix), "24", "Affinity network: bits of an IPv4 network.",
+        RANGE(1, 32, PN_UNIT_NONE)),
+    ROW("affinity-v6-prefix", PN_T_UINT, SERVICE(v6_prefix), "64", "Affinity network: bits of an IPv6 network.",
+        RANGE(1, 128, PN_UNIT_NONE)),
+    ROW("established-timeout", PN_T_DURATION, SERVICE(established_s), "15min",
+        "How long an established connection may be idle. RFC 5321 4.5.3.2 lets a client wait 10 minutes for the answer "
+        "to its message, so less than 11min draws a warning.",
+        RANGE(1, 7 * DAY_S, PN_UNIT_S)),
+    ROW("half-open-timeout", PN_T_DURATION, SERVICE(half_open_s), "15s",
+        "How long a connection may wait for the client's first ACK.", RANGE(1, 10 * MINUTE_S, PN_UNIT_S)),
+    ROW("closing-timeout", PN_T_DURATION, SERVICE(closing_s), "30s",
+        "How long a connection is remembered after the client closed it.", RANGE(1, HOUR_S, PN_UNIT_S)),
+    ROW("half-open-max", PN_T_UINT, SERVICE(half_open_max), "0",
+        "Half-open connections in the table of one worker; older ones give way to newer. 0: a quarter of the table.",
+        RANGE(0, 268435456, PN_UNIT_NONE)),
+};
+const unsigned pn_schema_n_rows = sizeof(pn_schema_rows) / sizeof(pn_schema_rows[0]);
+
+const char *const pn_measure_name[PN_MEASURE_COUNT] = {
+    [PN_MEASURE_ACTIVE_FLOWS] = "active-flows", [PN_MEASURE_HALF_OPEN] = "half-open",
+    [PN_MEASURE_NEW_FLOWS] = "new-flows",       [PN_MEASURE_HANDSHAKE_MS] = "handshake",
+    [PN_MEASURE_AGENT_LOAD] = "agent-load",     [PN_MEASURE_AGENT_QUEUE] = "agent-queue",
+};
+
+uint16_t pn_schema_check_port(enum pn_check_type type)
+{
+    return (unsigned)type < PN_CHECK_TYPE_COUNT ? check_ports[type] : 0;
+}
+
+unsigned pn_schema_count(const struct pn_schema_section *section, const void *parent)
+{
+    if (section->shape == PN_SHAPE_SINGLE)
+        return 1;
+    return *(const unsigned *)((const char *)parent + section->count_offset);
+}
+
+void *pn_schema_object(const struct pn_schema_section *section, const void *parent, unsigned i)
+{
+    char *base = (char *)(uintptr_t)parent;
+    if (section->shape == PN_SHAPE_SINGLE)
+        return base;
+    if (section->shape == PN_SHAPE_LIST)
+        base = *(char **)(base + section->offset);
+    else
+        base += section->offset;
+    return base + i * section->stride;
+}
+
+const struct pn_schema_row *pn_schema_row_find(enum pn_schema_id section, const char *key)
+{
+    for (unsigned i = 0; i < pn_schema_n_rows; i++)
+        if (pn_schema_rows[i].section == section && strcmp(pn_schema_rows[i].key, key) == 0)
+            return &pn_schema_rows[i];
+    return NULL;
+}
+
+const struct pn_schema_section *pn_schema_section_find(enum pn_schema_id parent, const char *key)
+{
+    for (unsigned i = 0; i < PN_SEC_COUNT; i++)
+        if (pn_schema_sections[i].parent == parent && strcmp(pn_schema_sections[i].key, key) == 0)
+            return &pn_schema_sections[i];
+    return NULL;
+}
+
+#define NEAR_MAX 31
+
+/* Levenshtein's distance of two short words; large when either is long. */
+static unsigned word_distance(const char *a, const char *b)
+{
+    size_t na = strlen(a), nb = strlen(b);
+    unsigned row[NEAR_MAX + 1];
+    if (na > NEAR_MAX || nb > NEAR_MAX)
+        return NEAR_MAX;
+    for (unsigned j = 0; j <= nb; j++)
+        row[j] = j;
+    for (unsigned i = 1; i <= na; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= nb; j++) {
+            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[nb];
+}
+
+const char *pn_schema_nearest(enum pn_schema_id section, const char *key)
+{
+    const char *best = NULL;
+    unsigned best_distance = 1 + (unsigned)strlen(key) / 3; /* farther off it is a guess, not a slip */
+    if (best_distance > 3)
+        best_distance = 3;
+    for (unsigned i = 0; i < pn_schema_n_rows + PN_SEC_COUNT; i++) {
+        bool is_row = i < pn_schema_n_rows;
+        const struct pn_schema_section *s = is_row ? NULL : &pn_schema_sections[i - pn_schema_n_rows];
+        if ((is_row ? pn_schema_rows[i].section : s->parent) != section)
+            continue;
+        const char *word = is_row ? pn_schema_rows[i].key : s->key;
+        unsigned distance = word_distance(key, word);
+        if (distance < best_distance || (distance == best_distance && !best)) {
+            best = word;
+            best_distance = distance;
+        }
+    }
+    return best;
+}
