@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "controlplane/vip/heartbeat.h"
 
-#include "controlplane/vip/vip.h"
+#define STATES 4u /* INIT, BACKUP, PROBE, OWNER: enum pn_election_state stands above this file */
 
 /* One place for the order of the bytes: the same walk writes and reads. */
 struct writer {
@@ -109,7 +109,7 @@ static const char *decode_vips(struct reader *r, struct pn_heartbeat *hb)
         v->load = (uint16_t)get(r, 2);
         v->lease_ms = (uint32_t)get(r, 4);
         v->vote_counter = get(r, 8);
-        if (v->state >= PN_VIP_STATE_COUNT)
+        if (v->state >= STATES)
             return "vip.state";
         if (v->successor != PN_HB_NO_NODE && !node_valid(v->successor))
             return "vip.successor";

@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "controlplane/vip/peers.h"
-#include "controlplane/vip/vip.h"
 
 struct node {
     struct pn_peers peers;
@@ -243,7 +242,7 @@ static void test_codec(void **state)
     hb.peers[0].node = 0;
     hb.peers[1] = (struct pn_hb_peer){.node = 1, .flags = 3, .echo = 5, .counter = 6};
     hb.vips[0] =
-        (struct pn_hb_vip){.name_hash = 1, .state = PN_VIP_OWNER, .successor = 0xff, .vote = 2, .lease_ms = 25};
+        (struct pn_hb_vip){.name_hash = 1, .state = 3, .successor = 0xff, .vote = 2, .lease_ms = 25};
     hb.vips[1] =
         (struct pn_hb_vip){.name_hash = 2, .successor = 1, .vote = 0xff, .priority = 200, .load = 3, .vote_counter = 9};
     uint8_t out[PN_HEARTBEAT_MAX_BYTES];

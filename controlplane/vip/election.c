@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/vip/election.h"
+
+#include <stdio.h>
+
+#include "controlplane/vip/transition.h"
+
+#define MS UINT64_C(1000000)
+
+const char *const pn_election_state_name[PN_EL_STATE_COUNT] = {"init", "backup", "probe", "owner"};
+
+static bool alone(const struct pn_election *e)
+{
+    return e->n_nodes <= 1;
+}
+
+/*
+ * Living peers that claim before us: each gets one heartbeat's time for its claim to reach us. Those that have been as
+ * silent as the owner do not count: they went with it.
+ */
+static unsigned rank_of(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns)
+{
+    unsigned rank = 0;
+    for (unsigned i = 0; i < PN_MAX_NODES; i++) {
+        const struct pn_peer *p = &e->peers->peers[i];
+        if (i == e->self || i == v->owner || !pn_el_heard(e, (uint8_t)i, now_ns) ||
+            now_ns - p->heard_ns >= e->times.takeover - e->times.probe_lead)
+            continue;
+        const struct pn_hb_vip *row = pn_el_row(p, v);
+        if (row && row->priority > 0 && row->state != PN_EL_INIT &&
+            pn_el_goes_before(row->priority, (uint8_t)i, pn_el_priority(e, v), e->self))
+            rank++;
+    }
+    return rank;
+}
+
+static uint64_t hold_of_owner(const struct pn_election *e, const struct pn_election_vip *v)
+{
+    if (v->owner >= PN_MAX_NODES || v->owner == e->self)
+        return 0;
+    const struct pn_heartbeat *last = &e->peers->peers[v->owner].last;
+    uint64_t ms = last->flags & PN_HB_HOLD ? last->hold_ms : 0;
+    return (ms < PN_HOLD_MAX_MS ? ms : PN_HOLD_MAX_MS) * MS;
+}
+
+static uint64_t claim_time(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns)
+{
+    return v->silent_since_ns + e->times.takeover + rank_of(e, v, now_ns) * e->times.heartbeat + hold_of_owner(e, v);
+}
+
+static struct pn_election_vip *by_id(struct pn_election *e, uint16_t id)
+{
+    for (unsigned i = 0; i < e->n; i++)
+        if (e->vips[i].id == id)
+            return &e->vips[i];
+    return NULL;
+}
+
+void pn_election_answered(struct pn_election *e, uint16_t vip, uint64_t now_ns)
+{
+    struct pn_election_vip *v = by_id(e, vip);
+    if (!v || v->state != PN_EL_PROBE)
+        return;
+    bool news = !v->path_failed;
+    v->path_failed = true;
+    v->state = PN_EL_BACKUP; /* no pn_el_enter(): it repeats each heartbeat while the path is broken */
+    v->retry_ns = now_ns + e->times.heartbeat;
+    if (news)
+        pn_el_say(e, v, "alarm: the owner answers ARP/ND but its heartbeats do not arrive; not taking over");
+}
+
+void pn_election_rival(struct pn_election *e, uint16_t vip, bool rival_goes_first, uint64_t now_ns,
+                       struct pn_election_out *out)
+{
+    struct pn_election_vip *v = by_id(e, vip);
+    if (!v || v->state != PN_EL_PROBE || v->exclusive) /* exclusive: votes decide */
+        return;
+    if (rival_goes_first)
+        pn_el_back_up(e, v, now_ns, "another backup probes for it too and goes first");
+    else
+        pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_PROBE, .vip = v->id}); /* so that it hears of us */
+}
+
+/* --- time --- */
+
+static void step_owner(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns, bool sending,
+                       struct pn_election_out *out)
+{
+    if (v->lease_ns && now_ns >= v->lease_ns) {
+        /* We were stopped, or could not send: somebody may own it by now. The ordinary way back. */
+        v->lease_ns = 0;
+        pn_el_back_up(e, v, now_ns, "the lease ran out before it was renewed");
+        if (!alone(e))
+            return;
+        pn_el_own(e, v, now_ns, "no peers", out);
+    }
+    if (pn_el_priority(e, v) == 0) {
+        pn_el_release(e, v, PN_HB_NO_NODE, now_ns, e->standby ? "standby" : "priority 0", out);
+        return;
+    }
+    if (!sending)
+        return;
+    if (alone(e))
+        pn_el_renew(e, v, now_ns + e->times.alone_lease, out);
+    else if (!v->exclusive)
+        pn_el_renew(e, v, now_ns + (e->hold_granted ? e->hold_ms * MS : e->times.lease), out);
+}
+
+static void claim(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns, struct pn_election_out *out)
+{
+    if (!v->exclusive) {
+        pn_el_own(e, v, now_ns, "no heartbeat of an owner, no answer to the probe", out);
+        return;
+    }
+    if (!pn_el_vote_free(v, e->self, now_ns))
+        return;
+    v->vote = e->self;
+    v->vote_until_ns = now_ns + e->times.takeover;
+    uint64_t sent = pn_el_voted_until(e, v);
+    if (sent && now_ns < sent + e->times.lease) {
+        pn_el_own(e, v, now_ns, "voted in by a majority", out);
+        pn_el_renew(e, v, sent + e->times.lease, out);
+    }
+}
+
+static void step_candidate(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns,
+                           struct pn_election_out *out)
+{
+    if (alone(e)) {
+        pn_el_own(e, v, now_ns, "no peers", out);
+        return;
+    }
+    uint64_t claim_ns = claim_time(e, v, now_ns);
+    if (v->state == PN_EL_BACKUP && now_ns + e->times.probe_lead >= claim_ns && now_ns >= v->retry_ns) {
+        pn_el_enter(e, v, PN_EL_PROBE, now_ns, "no heartbeat of an owner");
+        v->probe_sent_ns = now_ns;
+        pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_PROBE, .vip = v->id});
+    }
+    /* A late timer must not shorten the time an answer has. */
+    if (v->state == PN_EL_PROBE && now_ns >= claim_ns && now_ns >= v->probe_sent_ns + e->times.probe_lead)
+        claim(e, v, now_ns, out);
+}
+
+static uint64_t wake_of(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns)
+{
+    switch (v->state) {
+    case PN_EL_OWNER:
+        return v->lease_ns;
+    case PN_EL_BACKUP: {
+        if (pn_el_priority(e, v) == 0)
+            return 0;
+        uint64_t probe_ns = claim_time(e, v, now_ns) - e->times.probe_lead;
+        return probe_ns > v->retry_ns ? probe_ns : v->retry_ns;
+    }
+    case PN_EL_PROBE: {
+        uint64_t claim_ns = claim_time(e, v, now_ns), listened_ns = v->probe_sent_ns + e->times.probe_lead;
+        return claim_ns > listened_ns ? claim_ns : listened_ns;
+    }
+    default:
+        return 0;
+    }
+}
+
+static void update_hold(struct pn_election *e, uint64_t now_ns)
+{
+    bool granted = e->hold_ms > 0;
+    for (unsigned i = 0; i < PN_MAX_NODES && granted; i++) {
+        if (i == e->self || !pn_el_heard(e, (uint8_t)i, now_ns))
+            continue;
+        const struct pn_heartbeat *last = &e->peers->peers[i].last;
+        bool acked = false;
+        for (unsigned j = 0; j < last->n_peers; j++)
+            acked |= last->peers[j].node == e->self && last->peers[j].flags & PN_HB_PEER_HOLD_ACK;
+        granted = acked;
+    }
+    e->hold_granted = granted;
+}
+
+void pn_election_step(struct pn_election *e, uint64_t now_ns, bool sending, struct pn_election_out *out,
+                      uint64_t *wake_ns)
+{
+    *wake_ns = UINT64_MAX;
+    update_hold(e, now_ns);
+    for (unsigned i = 0; i < e->n; i++) {
+        struct pn_election_vip *v = &e->vips[i];
+        if (v->state == PN_EL_INIT && v->installed)
+            pn_el_back_up(e, v, now_ns, "started");
+        if (v->state == PN_EL_PROBE && pn_el_priority(e, v) == 0)
+            pn_el_back_up(e, v, now_ns, "priority 0");
+        if ((v->state == PN_EL_BACKUP || v->state == PN_EL_PROBE) && pn_el_priority(e, v) > 0)
+            step_candidate(e, v, now_ns, out);
+        if (v->state == PN_EL_OWNER)
+            step_owner(e, v, now_ns, sending, out);
+        uint64_t at = wake_of(e, v, now_ns);
+        if (at && at < *wake_ns)
+            *wake_ns = at;
+    }
+}
+
+/* --- our own heartbeat --- */
+
+static uint32_t lease_left_ms(const struct pn_election_vip *v, uint64_t now_ns)
+{
+    if (v->state == PN_EL_INIT)
+        return UINT32_MAX; /* we cannot know what a dataplane out of reach still holds */
+    if (v->lease_ns <= now_ns)
+        return 0;
+    return (uint32_t)((v->lease_ns - now_ns + MS - 1) / MS);
+}
+
+void pn_election_fill(struct pn_election *e, uint64_t now_ns, struct pn_heartbeat *hb)
+{
+    hb->generation = e->generation;
+    hb->interval_us = (uint32_t)(e->times.heartbeat / 1000);
+    hb->hold_ms = e->hold_ms;
+    hb->flags = (uint8_t)((e->synced ? PN_HB_SYNCED : 0) | (e->hold_ms ? PN_HB_HOLD : 0) |
+                          (e->standby ? PN_HB_SHUTTING_DOWN : 0));
+    for (unsigned i = 0; i < hb->n_peers; i++)
+        if (e->peers->peers[hb->peers[i].node].last.flags & PN_HB_HOLD && hb->peers[i].flags & PN_HB_PEER_HEARD)
+            hb->peers[i].flags |= PN_HB_PEER_HOLD_ACK;
+    hb->n_vips = 0;
+    for (unsigned i = 0; i < e->n && hb->n_vips < PN_HEARTBEAT_MAX_VIPS; i++) {
+        struct pn_election_vip *v = &e->vips[i];
+        bool releasing = v->release_left > 0;
+        hb->vips[hb->n_vips++] = (struct pn_hb_vip){
+            .name_hash = v->name_hash,
+            .state = (uint8_t)v->state,
+            .flags = (uint8_t)((v->want ? PN_HB_VIP_WANT : 0) | (releasing ? PN_HB_VIP_RELEASED : 0)),
+            .successor = releasing ? v->successor : PN_HB_NO_NODE,
+            .vote = v->exclusive ? v->vote : PN_HB_NO_NODE,
+            .priority = pn_el_priority(e, v),
+            .lease_ms = lease_left_ms(v, now_ns),
+            .vote_counter = v->exclusive ? v->vote_counter : 0,
+        };
+        if (releasing)
+            v->release_left--;
+    }
+}
+
+void pn_election_sent(struct pn_election *e, uint64_t counter, uint64_t sent_ns)
+{
+    e->last_counter = counter;
+    e->sent[counter % PN_SENT_RING].counter = counter;
+    e->sent[counter % PN_SENT_RING].sent_ns = sent_ns;
+}
+
+/* --- configuration and orders --- */
+
+void pn_election_init(struct pn_election *e, struct pn_peers *peers, uint8_t self)
+{
+    memset(e, 0, sizeof(*e));
+    e->peers = peers;
+    e->self = self;
+}
+
+void pn_election_configure(struct pn_election *e, const struct pn_election_times *times, unsigned n_nodes,
+                           const struct pn_election_want *want, unsigned n, uint64_t now_ns,
+                           struct pn_election_out *out)
+{
+    static struct pn_election_vip old[PN_MAX_VIPS]; /* too large for a stack; one configuration at a time */
+    unsigned n_old = e->n;
+    memcpy(old, e->vips, sizeof(old));
+    memset(e->vips, 0, sizeof(e->vips));
+    e->n = n < PN_MAX_VIPS ? n : PN_MAX_VIPS;
+    e->times = *times;
+    e->n_nodes = n_nodes;
+    for (unsigned i = 0; i < e->n; i++) {
+        struct pn_election_vip *v = &e->vips[i];
+        v->owner = v->vote = v->successor = PN_HB_NO_NODE;
+        v->since_ns = now_ns;
+        for (unsigned o = 0; o < n_old; o++) {
+            if (strcmp(old[o].name, want[i].name) == 0 && old[o].id == want[i].id) {
+                *v = old[o];
+                old[o].name[0] = '\0'; /* taken over */
+            }
+        }
+        snprintf(v->name, sizeof(v->name), "%s", want[i].name);
+        v->name_hash = pn_heartbeat_name_hash(v->name);
+        v->id = want[i].id;
+        v->priority = want[i].priority;
+        v->group = want[i].group;
+        v->preempt = want[i].preempt;
+        v->preempt_delay_ns = want[i].preempt_delay_ns;
+        v->exclusive = want[i].exclusive;
+    }
+    for (unsigned o = 0; o < n_old; o++)
+        if (old[o].name[0] && old[o].state == PN_EL_OWNER)
+            pn_el_give_up_lease(&old[o], 0, out);
+}
+
+void pn_election_installed(struct pn_election *e, const uint16_t *ids, const uint64_t *leases, unsigned n,
+                           uint64_t now_ns)
+{
+    for (unsigned i = 0; i < e->n; i++) {
+        struct pn_election_vip *v = &e->vips[i];
+        bool was = v->installed;
+        uint64_t lease_ns = 0;
+        v->installed = false;
+        for (unsigned j = 0; j < n; j++) {
+            if (ids[j] == v->id) {
+                v->installed = true;
+                lease_ns = leases ? leases[j] : 0;
+            }
+        }
+        if (!v->installed && v->state != PN_EL_INIT) {
+            v->lease_ns = 0;
+            v->owner = v->owner == e->self ? PN_HB_NO_NODE : v->owner;
+            pn_el_enter(e, v, PN_EL_INIT, now_ns, "the dataplane does not run it");
+        } else if (v->installed && !was && v->state == PN_EL_INIT && lease_ns > now_ns && v->priority > 0) {
+            v->owner = e->self;
+            v->lease_ns = lease_ns;
+            pn_el_enter(e, v, PN_EL_OWNER, now_ns, "the dataplane still holds our lease");
+        }
+    }
+}
+
+int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, uint64_t now_ns,
+                     struct pn_election_out *out, struct pn_error *err)
+{
+    struct pn_election_vip *v = NULL;
+    for (unsigned i = 0; i < e->n; i++)
+        if (strcmp(e->vips[i].name, vip) == 0)
+            v = &e->vips[i];
+    const struct pn_hb_vip *row =
+        v && successor < PN_MAX_NODES && successor != e->self && pn_el_heard(e, successor, now_ns)
+            ? pn_el_row(&e->peers->peers[successor], v)
+            : NULL;
+    if (!v)
+        snprintf(err->text, sizeof(err->text), "no VIP '%s'", vip);
+    else if (v->state != PN_EL_OWNER)
+        snprintf(err->text, sizeof(err->text), "VIP '%s': this node is %s, only the owner can move it", vip,
+                 pn_election_state_name[v->state]);
+    else if (!row)
+        snprintf(err->text, sizeof(err->text), "VIP '%s': node %u is not heard or does not run it", vip, successor);
+    else if (row->priority == 0)
+        snprintf(err->text, sizeof(err->text), "VIP '%s': node %u has priority 0 or is in standby", vip, successor);
+    else {
+        pn_el_release(e, v, successor, now_ns, "moved by order", out);
+        for (unsigned i = 0; i < e->n; i++)
+            if (&e->vips[i] == v || (v->group != PN_NO_GROUP && e->vips[i].group == v->group))
+                e->vips[i].yielded = true;
+        return 0;
+    }
+    return -1;
+}
+
+/* The best living backup, so that a standby is a move and not a wait. */
+static uint8_t best_peer(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns)
+{
+    uint8_t best = PN_HB_NO_NODE;
+    uint16_t priority = 0;
+    for (unsigned i = 0; i < PN_MAX_NODES; i++) {
+        const struct pn_hb_vip *row =
+            i != e->self && pn_el_heard(e, (uint8_t)i, now_ns) ? pn_el_row(&e->peers->peers[i], v) : NULL;
+        if (row && row->priority > 0 && row->state != PN_EL_INIT &&
+            (best == PN_HB_NO_NODE || pn_el_goes_before(row->priority, (uint8_t)i, priority, best))) {
+            best = (uint8_t)i;
+            priority = row->priority;
+        }
+    }
+    return best;
+}
+
+void pn_election_standby(struct pn_election *e, bool standby, uint64_t now_ns, struct pn_election_out *out)
+{
+    e->standby = standby;
+    for (unsigned i = 0; standby && i < e->n; i++)
+        if (e->vips[i].state == PN_EL_OWNER)
+            pn_el_release(e, &e->vips[i], best_peer(e, &e->vips[i], now_ns), now_ns, "standby by order", out);
+}
+
+void pn_election_hold(struct pn_election *e, uint32_t ms)
+{
+    e->hold_ms = ms < PN_HOLD_MAX_MS ? ms : PN_HOLD_MAX_MS;
+    e->hold_granted = false;
+}
