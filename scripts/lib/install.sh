@@ -4,7 +4,7 @@
 
 PN_PACKAGES_BUILD=(
     gcc libc6-dev meson ninja-build pkg-config clang llvm libclang-rt-14-dev clang-format
-    libdpdk-dev dpdk libbpf-dev libxdp-dev libelf-dev libpcap-dev
+    libdpdk-dev dpdk-dev libbpf-dev libxdp-dev libelf-dev libpcap-dev
     libssl-dev libevent-dev libjansson-dev libsystemd-dev libseccomp-dev libcap-dev libcmocka-dev
     mandoc git ca-certificates
 )

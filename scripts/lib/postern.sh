@@ -28,7 +28,7 @@ node "n1" {
         idle-sleep-us = 50
         huge-pages = ${PN_HUGE:-no}
     }
-    metrics-listen = "127.0.0.1:9125"
+    metrics { listen = "127.0.0.1:9125" }
     ${CONF_NODE:-}
 }
 vip "in4" { address = "$VIP4"; port = "lan"; priority { n1 = 200 } ${CONF_VIP4:-} }

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 lab_up
 pn_ns cl sysctl -qw net.ipv4.ip_no_pmtu_disc=1 # clear DF, so the router fragments and says nothing
-pn_ns rt ip route change 10.77.0.0/24 dev br0 mtu lock 700
+pn_ns rt ip route replace 10.77.0.0/24 dev br0 proto kernel scope link src 10.77.0.1 mtu lock 700
 pn_spawn tcpdump rt tcpdump -n -i to-nd -w "$LAB/frags.pcap" --immediate-mode -U "ip[6:2] & 0x3fff != 0"
 sleep 1
 send --messages 40 --sessions 4 --bytes 20000 --timeout 10
