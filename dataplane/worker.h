@@ -67,8 +67,11 @@ struct pn_worker_reply {
     struct pn_dp_flow flows[PN_WORKER_WALK];
 };
 
+#define PN_MAILBOX_FREE 0u
+#define PN_MAILBOX_POSTED 1u
+#define PN_MAILBOX_ANSWERED 2u
 struct pn_mailbox {
-    _Atomic uint32_t state; /* 0 free, 1 posted, 2 answered */
+    _Atomic uint32_t state; /* PN_MAILBOX_* */
     struct pn_worker_request request;
     struct pn_worker_reply reply;
 };
@@ -85,8 +88,9 @@ struct pn_worker {
     uint64_t age_tsc_per_line;
     uint64_t coarse_step_tsc;
     uint64_t coarse_tsc; /* next time for gauges and heartbeat */
-    const struct pn_dpsnap *timers_of; /* snapshot whose timers the flow table holds */
-    bool idle; /* the last round handled nothing */
+    const struct pn_dpsnap *timers_of; /* snapshot whose timers the flow table holds, and its generation, since an */
+    uint64_t timers_generation; /* address may come again */
+    void *frag_memory;
     struct pn_batch batch;
     struct pn_mailbox mailbox;
 } __attribute__((aligned(128)));

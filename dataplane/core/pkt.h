@@ -20,7 +20,6 @@ enum pn_edge {
     PN_EDGE_TX, /* rewritten in place, leaves through out_port */
     PN_EDGE_DROP, /* counter says why */
     PN_EDGE_PARSE, /* as received */
-    PN_EDGE_CLASSIFY, /* parsed, destination not looked up yet */
     PN_EDGE_COUNT
 };
 
@@ -30,6 +29,9 @@ enum pn_edge {
 #define PN_TCP_SYN 0x02u
 #define PN_TCP_RST 0x04u
 #define PN_TCP_ACK 0x10u
+
+#define PN_TRACE_FLOW_HIT 0x01u /* the flow table knew it */
+#define PN_TRACE_STEERED 0x02u /* the steer stage chose a gateway */
 
 struct pn_pkt {
     uint64_t client[2]; /* source address as struct pn_addr (for ICMP errors: the quoted flow's client) */

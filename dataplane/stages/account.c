@@ -1,41 +1,83 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/stages/account.h"
 
+static void gauge(struct pn_ctx *c, uint16_t gateway, uint8_t state, int by)
+{
+    struct pn_stats_gateway *g = &c->stats->gateways[gateway];
+
+    if (state == PN_FLOW_HALF_OPEN)
+        g->half_open += by;
+    else if (state == PN_FLOW_ESTABLISHED)
+        g->active += by;
+    else
+        return;
+    c->load[gateway] += by;
+}
+
 void pn_account_enter(struct pn_ctx *c, const struct pn_flow *flow)
 {
     pn_count(c, PN_C_FLOW_NEW, 1);
     c->stats->gateways[flow->gateway].flows_new++;
     c->stats->services[flow->port_svc & 0xffff].flows_new++;
-    pn_account_gauge(c, flow->gateway, flow->state, 1);
+    gauge(c, flow->gateway, flow->state, 1);
 }
 
-void pn_account_established(struct pn_ctx *c, const struct pn_flow *flow, uint32_t handshake_us)
+void pn_account_segment(struct pn_ctx *c, const struct pn_flow *flow, enum pn_flow_event event, uint8_t before,
+                        uint32_t handshake_us)
 {
     struct pn_stats_gateway *g = &c->stats->gateways[flow->gateway];
 
-    pn_count(c, PN_C_FLOW_ESTABLISHED, 1);
-    g->flows_established++;
-    g->handshake_count++;
-    g->handshake_us_sum += handshake_us;
-    g->half_open--;
-    g->active++;
+    if (flow->state != before) {
+        gauge(c, flow->gateway, before, -1);
+        gauge(c, flow->gateway, flow->state, 1);
+    }
+    switch (event) {
+    case PN_FLOW_EV_ESTABLISHED:
+        pn_count(c, PN_C_FLOW_ESTABLISHED, 1);
+        g->flows_established++;
+        g->handshake_count++;
+        g->handshake_us_sum += handshake_us;
+        break;
+    case PN_FLOW_EV_SYN_RETRY:
+        pn_count(c, PN_C_FLOW_SYN_RETRY, 1);
+        g->syn_retries++;
+        break;
+    case PN_FLOW_EV_CLOSING:
+        pn_count(c, PN_C_FLOW_CLOSED, 1);
+        g->flows_closed++;
+        break;
+    case PN_FLOW_EV_REOPENED:
+        if (before != PN_FLOW_CLOSING) {
+            pn_count(c, PN_C_FLOW_CLOSED, 1);
+            g->flows_closed++;
+        }
+        break;
+    case PN_FLOW_EV_NONE:
+    case PN_FLOW_EV_RESUMED:
+        break;
+    }
 }
 
-void pn_account_closed(struct pn_ctx *c, uint16_t gateway, uint8_t before)
+void pn_account_closed(struct pn_ctx *c, const struct pn_flow *flow)
 {
-    if (before == PN_FLOW_CLOSING)
+    if (flow->state == PN_FLOW_CLOSING)
         return;
     pn_count(c, PN_C_FLOW_CLOSED, 1);
-    c->stats->gateways[gateway].flows_closed++;
-    pn_account_gauge(c, gateway, before, -1);
+    c->stats->gateways[flow->gateway].flows_closed++;
+    gauge(c, flow->gateway, flow->state, -1);
+}
+
+void pn_account_forget(struct pn_ctx *c, const struct pn_flow *flow)
+{
+    gauge(c, flow->gateway, flow->state, -1);
 }
 
 void pn_account_move(struct pn_ctx *c, const struct pn_flow *flow, uint16_t to)
 {
     pn_count(c, PN_C_FLOW_RESTEERED, 1);
-    pn_account_gauge(c, flow->gateway, flow->state, -1);
-    pn_account_gauge(c, to, flow->state, 1);
     c->stats->gateways[to].flows_new++;
+    gauge(c, flow->gateway, flow->state, -1);
+    gauge(c, to, flow->state, 1);
 }
 
 void pn_account_gone(void *arg, const struct pn_flow *flow, bool evicted)
@@ -52,5 +94,5 @@ void pn_account_gone(void *arg, const struct pn_flow *flow, bool evicted)
         pn_count(c, PN_C_FLOW_EXPIRED, 1);
         g->flows_closed++;
     }
-    pn_account_gauge(c, flow->gateway, flow->state, -1);
+    gauge(c, flow->gateway, flow->state, -1);
 }

@@ -9,29 +9,19 @@
 
 #include "dataplane/stages/ctx.h"
 
-static inline void pn_account_gauge(struct pn_ctx *c, uint16_t gateway, uint8_t state, int by)
-{
-    struct pn_stats_gateway *g = &c->stats->gateways[gateway];
-
-    if (state == PN_FLOW_HALF_OPEN)
-        g->half_open += by;
-    else if (state == PN_FLOW_ESTABLISHED)
-        g->active += by;
-    else
-        return;
-    c->load[gateway] += by;
-}
-
-/* An entry was made, its gateway and state are set. */
+/* An entry was made; its gateway and state are set. */
 void pn_account_enter(struct pn_ctx *c, const struct pn_flow *flow);
 
-/* The entry's state went from half-open to established after handshake_us. */
-void pn_account_established(struct pn_ctx *c, const struct pn_flow *flow, uint32_t handshake_us);
+/* A segment made event of the entry, whose state was before. handshake_us: with PN_FLOW_EV_ESTABLISHED. */
+void pn_account_segment(struct pn_ctx *c, const struct pn_flow *flow, enum pn_flow_event event, uint8_t before,
+                        uint32_t handshake_us);
 
-/* The connection is over (FIN, RST, or its tuple used anew); before: the state it had. */
-void pn_account_closed(struct pn_ctx *c, uint16_t gateway, uint8_t before);
+/* The entry is about to be removed, its connection is over (unless it was closing already, and so counted before). */
+void pn_account_closed(struct pn_ctx *c, const struct pn_flow *flow);
+/* The entry is about to be removed and its old connection's end is counted already. */
+void pn_account_forget(struct pn_ctx *c, const struct pn_flow *flow);
 
-/* The entry moves to another gateway in its present state; the caller sets flow->gateway afterwards. */
+/* The half-open entry moves to another gateway; the caller sets flow->gateway afterwards. */
 void pn_account_move(struct pn_ctx *c, const struct pn_flow *flow, uint16_t to);
 
 /* pn_flow_gone_fn: arg is the pn_ctx. */

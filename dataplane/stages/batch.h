@@ -18,8 +18,9 @@ struct pn_batch {
     unsigned n;
     bool reentered; /* packets came from another lcore: pn_mbuf_meta says more, they were counted as received before */
     uint64_t at[PN_EDGE_COUNT]; /* bit i: packet i stands at this edge */
+    uint8_t in_port[PN_BATCH_MAX]; /* index of the port it came in through */
     struct rte_mbuf *m[PN_BATCH_MAX];
-    struct pn_flow_key key[PN_BATCH_MAX]; /* of the packets at PN_EDGE_FLOW, packed; slot j is packet key_of[j] */
+    struct pn_flow_key key[PN_BATCH_MAX]; /* of the packets at PN_EDGE_FLOW in their order, without gaps */
     struct pn_pkt pkt[PN_BATCH_MAX];
 } __attribute__((aligned(64)));
 

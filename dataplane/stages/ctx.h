@@ -109,12 +109,13 @@ static inline struct pn_mbuf_meta *pn_mbuf_meta(struct rte_mbuf *m)
     return RTE_MBUF_DYNFIELD(m, pn_mbuf_meta_offset, struct pn_mbuf_meta *);
 }
 
-/* Packet trace, armed by a request to the worker. left 0: not armed. */
+/* Packet trace, armed by a request to the worker. */
 struct pn_trace {
-    uint32_t left;
-    uint8_t prefix_len;
+    uint32_t left; /* packets yet to trace; 0: not armed */
     struct pn_addr net; /* masked */
     uint64_t mask[2];
+    uint64_t set; /* packets of this batch that are traced */
+    struct pn_dp_trace_record record[64]; /* theirs, by position in the batch */
 };
 
 /* One worker's own. Hot fields first. */
@@ -127,7 +128,6 @@ struct pn_ctx {
     struct pn_now now;
     uint16_t id; /* worker id */
     uint16_t n_workers;
-    struct pn_trace trace;
     struct pn_frag_table *frags;
     struct rte_ring *neigh_wait; /* mbufs with PN_META_REWRITE, to the main lcore */
     struct rte_ring *learn; /* struct pn_learn_msg elements, to the main lcore */
@@ -135,17 +135,13 @@ struct pn_ctx {
     uint64_t ms_mult, us_mult; /* tsc to ms/us, 64.64 fixed point */
     uint64_t tsc_origin;
     const struct pn_load_pub *load_pub; /* of this round */
+    struct pn_trace trace;
     int64_t load[PN_MAX_GATEWAYS]; /* this worker's established + half-open flows by gateway.id; main reads it */
 } __attribute__((aligned(64)));
 
 static inline void pn_count(struct pn_ctx *c, enum pn_counter counter, uint64_t n)
 {
     c->stats->counters[counter] += n;
-}
-
-static inline bool pn_lease_valid(const struct pn_ctx *c, uint16_t vip)
-{
-    return atomic_load_explicit(&c->shared->lease_tsc[vip], memory_order_relaxed) > c->tsc;
 }
 
 #endif

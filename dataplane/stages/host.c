@@ -13,8 +13,9 @@ void pn_stage_host(struct pn_ctx *c, struct pn_batch *b)
         uint8_t exception = c->shared->ports[k->in_port].exception;
 
         if (exception == PN_PORT_NONE) {
-            /* An earlier stage may know better why nobody takes it. */
-            pn_batch_drop(b, i, PN_EDGE_HOST, k->counter != 0 ? k->counter : PN_C_CLASSIFY_NOT_OURS);
+            /* Earlier stages say what it is where nobody takes it. */
+            pn_batch_drop(b, i, PN_EDGE_HOST,
+                          k->counter != PN_COUNTER_NONE ? (enum pn_counter)k->counter : PN_C_CLASSIFY_NOT_OURS);
             continue;
         }
         k->out_port = exception;

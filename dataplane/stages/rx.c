@@ -1,18 +1,41 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* How packets come into a batch: from a port, or from another lcore. */
 #include <rte_prefetch.h>
 
+#include "dataplane/core/parse.h"
 #include "dataplane/stages/stages.h"
 
-static inline uint16_t frame_bytes_of(const struct rte_mbuf *m)
-{
-    return m->pkt_len > UINT16_MAX ? UINT16_MAX : (uint16_t)m->pkt_len;
-}
-
-static void batch_clear(struct pn_batch *b, unsigned n)
+static void batch_clear(struct pn_batch *b, unsigned n, bool reentered)
 {
     b->n = n;
+    b->reentered = reentered;
     for (unsigned e = 0; e < PN_EDGE_COUNT; e++)
         b->at[e] = 0;
+}
+
+void pn_pkt_clear(struct pn_pkt *k, const struct rte_mbuf *m, uint8_t in_port)
+{
+    *k = (struct pn_pkt){
+        .counter = PN_COUNTER_NONE,
+        .gateway = PN_ID_NONE,
+        .vip = PN_ID_NONE,
+        .frame_bytes = m->pkt_len > UINT16_MAX ? UINT16_MAX : (uint16_t)m->pkt_len,
+        .in_port = in_port,
+    };
+}
+
+/* The host's own packets leave as they came, through the port that its tap stands for. */
+static void from_tap(struct pn_batch *b, const struct pn_port_rt *p, uint8_t port)
+{
+    for (unsigned i = 0; i < b->n; i++) {
+        struct pn_pkt *k = &b->pkt[i];
+
+        pn_pkt_clear(k, b->m[i], port);
+        k->out_port = p->peer;
+        k->tx_counter = PN_C_TX_HOST;
+        k->counter = PN_C_CLASSIFY_NOT_OURS;
+    }
+    b->at[p->peer == PN_PORT_NONE ? PN_EDGE_DROP : PN_EDGE_TX] = pn_batch_all(b->n);
 }
 
 void pn_stage_rx(struct pn_ctx *c, struct pn_batch *b, uint8_t port, struct rte_mbuf **mbufs, unsigned n)
@@ -20,36 +43,66 @@ void pn_stage_rx(struct pn_ctx *c, struct pn_batch *b, uint8_t port, struct rte_
     const struct pn_port_rt *p = &c->shared->ports[port];
     uint64_t bytes = 0;
 
-    batch_clear(b, n);
+    batch_clear(b, n, false);
     for (unsigned i = 0; i < n; i++) {
-        struct rte_mbuf *m = mbufs[i];
-        struct pn_pkt *k = &b->pkt[i];
-
-        rte_prefetch0(rte_pktmbuf_mtod(m, void *));
-        b->m[i] = m;
-        bytes += m->pkt_len;
-        k->in_port = port;
-        k->frame_bytes = frame_bytes_of(m);
+        rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
+        b->m[i] = mbufs[i];
+        b->in_port[i] = port;
+        bytes += mbufs[i]->pkt_len;
     }
     c->stats->ports[port].rx_packets += n;
     c->stats->ports[port].rx_bytes += bytes;
-
-    if (likely(p->kind != PN_PORT_TAP)) {
+    if (likely(p->kind != PN_PORT_TAP))
         b->at[PN_EDGE_PARSE] = pn_batch_all(n);
-        return;
+    else
+        from_tap(b, p, port);
+}
+
+/* Its headers were found good before it waited; only its place in the pipeline is another. */
+static void waited(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struct pn_mbuf_meta *meta)
+{
+    struct rte_mbuf *m = b->m[i];
+    struct pn_pkt *k = &b->pkt[i];
+
+    (void)pn_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len, 0, k);
+    k->in_port = meta->port;
+    k->gateway = meta->gateway;
+    k->tx_counter = meta->tx_counter;
+    c->stats->held--;
+    if (c->snap == NULL || k->gateway >= PN_MAX_GATEWAYS || !c->snap->gateways[k->gateway].used) {
+        k->counter = PN_C_REWRITE_NO_NEIGHBOUR;
+        b->at[PN_EDGE_DROP] |= 1ull << i;
+    } else {
+        b->at[PN_EDGE_REWRITE] |= 1ull << i;
     }
-    /* The host's own packets: they leave as they came, through the port that the tap stands for. */
+}
+
+void pn_stage_reenter(struct pn_ctx *c, struct pn_batch *b, struct rte_mbuf **mbufs, unsigned n, bool handed)
+{
+    batch_clear(b, n, true);
     for (unsigned i = 0; i < n; i++) {
+        const struct pn_mbuf_meta *meta = pn_mbuf_meta(mbufs[i]);
         struct pn_pkt *k = &b->pkt[i];
 
-        pn_pkt_clear(k);
-        if (p->peer == PN_PORT_NONE) {
-            k->counter = PN_C_CLASSIFY_NOT_OURS;
-            b->at[PN_EDGE_DROP] |= 1ull << i;
-        } else {
-            k->out_port = p->peer;
-            k->tx_counter = PN_C_TX_HOST;
+        b->m[i] = mbufs[i];
+        b->in_port[i] = meta->port;
+        switch (meta->kind) {
+        case PN_META_TX:
+            pn_pkt_clear(k, mbufs[i], PN_PORT_NONE);
+            k->out_port = meta->port;
+            k->tx_counter = meta->tx_counter;
+            k->gateway = handed ? meta->gateway : PN_ID_NONE;
+            c->stats->held -= handed;
             b->at[PN_EDGE_TX] |= 1ull << i;
+            break;
+        case PN_META_REWRITE:
+            waited(c, b, i, meta);
+            break;
+        case PN_META_ENTER:
+        case PN_META_FRAG_CHOSEN:
+            c->stats->held--;
+            b->at[PN_EDGE_PARSE] |= 1ull << i;
+            break;
         }
     }
 }

@@ -11,11 +11,14 @@
 
 /* Counts n <= PN_BATCH_MAX mbufs as received on port and makes them the batch. */
 void pn_stage_rx(struct pn_ctx *c, struct pn_batch *b, uint8_t port, struct rte_mbuf **mbufs, unsigned n);
-/* What came by handoff or injection (pn_mbuf_meta says what each is) becomes the batch; nothing is counted as rx. */
-void pn_stage_reenter(struct pn_ctx *c, struct pn_batch *b, struct rte_mbuf **mbufs, unsigned n);
+/*
+ * What came from another lcore (pn_mbuf_meta says what each is) becomes the batch; nothing is counted as received.
+ * handed: from a handoff ring, so each was counted as held.
+ */
+void pn_stage_reenter(struct pn_ctx *c, struct pn_batch *b, struct rte_mbuf **mbufs, unsigned n, bool handed);
 
-void pn_stage_parse(struct pn_ctx *c, struct pn_batch *b); /* PARSE -> CLASSIFY ARP NDP ... DROP */
-void pn_stage_classify(struct pn_ctx *c, struct pn_batch *b); /* FLOW ICMP FRAGMENT HOST DROP */
+void pn_stage_parse(struct pn_ctx *c, struct pn_batch *b); /* PARSE -> FLOW ARP NDP ICMP FRAGMENT HOST DROP */
+void pn_stage_classify(struct pn_ctx *c, struct pn_batch *b); /* FLOW ICMP FRAGMENT -> the same, or HOST DROP */
 void pn_stage_arp(struct pn_ctx *c, struct pn_batch *b); /* ARP -> TX HOST DROP */
 void pn_stage_ndp(struct pn_ctx *c, struct pn_batch *b); /* NDP -> TX HOST DROP */
 void pn_stage_icmp(struct pn_ctx *c, struct pn_batch *b); /* ICMP -> TX REWRITE HELD DROP */
@@ -25,5 +28,14 @@ void pn_stage_flow(struct pn_ctx *c, struct pn_batch *b); /* FLOW -> REWRITE STE
 void pn_stage_steer(struct pn_ctx *c, struct pn_batch *b); /* STEER -> REWRITE DROP */
 void pn_stage_rewrite(struct pn_ctx *c, struct pn_batch *b); /* REWRITE -> TX HELD DROP */
 void pn_stage_tx(struct pn_ctx *c, struct pn_batch *b); /* TX DROP: every packet left ends here */
+
+/* All of them, on a batch that rx or reenter has filled. */
+void pn_pipeline(struct pn_ctx *c, struct pn_batch *b);
+
+/* pn_frag_drop_fn: arg is the pn_ctx. */
+void pn_fragment_dropped(void *arg, uint64_t handle, enum pn_counter why);
+
+/* Every field of a packet that parse will not see. */
+void pn_pkt_clear(struct pn_pkt *k, const struct rte_mbuf *m, uint8_t in_port);
 
 #endif

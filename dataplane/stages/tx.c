@@ -46,7 +46,7 @@ static void count_refused(struct pn_ctx *c, struct pn_batch *b, const uint8_t *i
         struct pn_pkt *k = &b->pkt[index[j]];
 
         /* Our own announcements and requests were never received, so they are no drop of a received packet. */
-        k->counter = k->tx_counter < PN_C_FLOW_NEW ? PN_C_TX_QUEUE_FULL : PN_C_GEN_DROPPED;
+        k->counter = pn_counter_info[k->tx_counter].kind == 'E' ? PN_C_GEN_DROPPED : PN_C_TX_QUEUE_FULL;
         pn_count(c, k->counter, 1);
     }
 }

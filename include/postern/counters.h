@@ -34,6 +34,7 @@
     X(PARSE_TCP_FLAGS,       D, "parse_tcp_flags",       "TCP flags that no valid segment has (SYN+FIN, SYN+RST, none)") \
     X(CLASSIFY_NOT_OURS,     D, "classify_not_ours",     "no VIP here and no exception port to give it to") \
     X(CLASSIFY_NO_SERVICE,   D, "classify_no_service",   "to a VIP, but no service on that protocol and port") \
+    X(CLASSIFY_OTHER_MAC,    D, "classify_other_mac",    "to a VIP, but the frame is addressed to another station (flooded by a switch)") \
     X(CLASSIFY_NO_SNAPSHOT,  D, "classify_no_snapshot",  "no configuration received yet") \
     X(ARP_MALFORMED,         D, "arp_malformed",         "ARP packet with wrong sizes or impossible addresses") \
     X(ARP_NOT_OURS,          D, "arp_not_ours",          "ARP for an address that is no VIP here") \
@@ -68,6 +69,7 @@
     X(FLOW_EVICTED,          E, "flow_evicted",          "half-open flows pushed out by newer ones") \
     X(STEER_SPILLED,         E, "steer_spilled",         "new flows spilled to a later tier") \
     X(NEIGHBOUR_QUEUED,      E, "neighbour_queued",      "packets that waited for a gateway's MAC address") \
+    X(FRAG_HELD,             E, "frag_held",             "fragments that waited for their first one") \
     X(HANDOFF_SENT,          E, "handoff_sent",          "fragments and ICMP errors passed to another worker") \
     X(GEN_ARP_REQUEST,       E, "gen_arp_request",       "ARP requests sent to find gateways") \
     X(GEN_NDP_SOLICIT,       E, "gen_ndp_solicit",       "neighbour solicitations sent to find gateways") \

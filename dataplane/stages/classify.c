@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which VIP and service a packet is for; what is for no VIP is the host's. */
+#include "dataplane/core/classify.h"
+
+#include "dataplane/core/parse.h"
+#include "dataplane/core/rewrite.h"
+#include "dataplane/stages/stages.h"
+
+/* Is a unicast frame to this VIP addressed to us, by the port's own address or the VIP's virtual one? */
+static inline bool mac_ours(const struct pn_ctx *c, const uint8_t *frame, const struct pn_pkt *k)
+{
+    uint64_t dst = pn_load64(frame) << 16;
+
+    return dst == pn_mac_u48(&c->shared->ports[k->in_port].mac) << 16 || dst == pn_mac_u48(&c->snap->vips[k->vip].mac)
+                                                                                    << 16;
+}
+
+static __rte_noinline void no_snapshot(struct pn_batch *b, unsigned edge, uint64_t set)
+{
+    unsigned i;
+
+    PN_BATCH_EACH(i, set)
+    {
+        b->pkt[i].counter = PN_C_CLASSIFY_NO_SNAPSHOT;
+        pn_batch_move(b, i, (enum pn_edge)edge, PN_EDGE_HOST);
+    }
+}
+
+/* VIP and its counters. false: the packet has left the edge. */
+static inline bool classify_vip(struct pn_ctx *c, struct pn_batch *b, unsigned i, enum pn_edge edge)
+{
+    struct pn_pkt *k = &b->pkt[i];
+    const uint8_t *frame = pn_batch_frame(b, i);
+    struct pn_addr dst = pn_pkt_dst(frame, k);
+
+    k->vip = pn_classify_vip(c->snap, &dst, k->vlan, k->in_port);
+    if (unlikely(k->vip == PN_ID_NONE)) {
+        k->counter = PN_C_CLASSIFY_NOT_OURS;
+        pn_batch_move(b, i, edge, PN_EDGE_HOST);
+        return false;
+    }
+    if (likely(!b->reentered)) {
+        c->stats->vips[k->vip].rx_packets++;
+        c->stats->vips[k->vip].rx_bytes += k->frame_bytes;
+    }
+    if (unlikely(k->counter != PN_COUNTER_NONE)) {
+        pn_batch_drop(b, i, edge, (enum pn_counter)k->counter);
+        return false;
+    }
+    if (unlikely(!mac_ours(c, frame, k))) {
+        pn_batch_drop(b, i, edge, PN_C_CLASSIFY_OTHER_MAC);
+        return false;
+    }
+    return true;
+}
+
+void pn_stage_classify(struct pn_ctx *c, struct pn_batch *b)
+{
+    static const enum pn_edge slow[] = {PN_EDGE_ICMP, PN_EDGE_FRAGMENT};
+    uint64_t set = b->at[PN_EDGE_FLOW];
+    unsigned i, j = 0;
+
+    if (unlikely(c->snap == NULL)) {
+        no_snapshot(b, PN_EDGE_FLOW, set);
+        no_snapshot(b, PN_EDGE_ICMP, b->at[PN_EDGE_ICMP]);
+        no_snapshot(b, PN_EDGE_FRAGMENT, b->at[PN_EDGE_FRAGMENT]);
+        return;
+    }
+    PN_BATCH_EACH(i, set)
+    {
+        struct pn_pkt *k = &b->pkt[i];
+
+        if (unlikely(!classify_vip(c, b, i, PN_EDGE_FLOW)))
+            continue;
+        uint16_t service = pn_classify_service(c->snap, k->vip, k->ip_proto, k->l4_dst);
+        if (unlikely(service == PN_ID_NONE)) {
+            pn_batch_drop(b, i, PN_EDGE_FLOW, PN_C_CLASSIFY_NO_SERVICE);
+            continue;
+        }
+        struct pn_flow_key *key = &b->key[j++];
+
+        k->port_svc |= service;
+        key->client[0] = k->client[0];
+        key->client[1] = k->client[1];
+        key->port_svc = k->port_svc;
+        key->hash = k->hash = pn_flow_hash(c->flows, key->client, key->port_svc);
+        pn_flow_prefetch(c->flows, k->hash);
+        c->stats->services[service].rx_packets++;
+        c->stats->services[service].rx_bytes += k->frame_bytes;
+    }
+    for (unsigned e = 0; e < RTE_DIM(slow); e++) {
+        set = b->at[slow[e]];
+        PN_BATCH_EACH(i, set)
+        (void)classify_vip(c, b, i, slow[e]);
+    }
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/stages/stages.h"
+#include "dataplane/stages/trace.h"
+
+void pn_pipeline(struct pn_ctx *c, struct pn_batch *b)
+{
+    bool traced = unlikely(c->trace.left != 0) && !b->reentered;
+
+    if (traced)
+        pn_trace_begin(c, b);
+    pn_stage_parse(c, b);
+    pn_stage_classify(c, b);
+    /* A burst of nothing but TCP segments to services passes here at one comparison. */
+    if (unlikely((b->at[PN_EDGE_ARP] | b->at[PN_EDGE_NDP] | b->at[PN_EDGE_ICMP] | b->at[PN_EDGE_FRAGMENT] |
+                  b->at[PN_EDGE_HOST]) != 0)) {
+        pn_stage_arp(c, b);
+        pn_stage_ndp(c, b);
+        pn_stage_icmp(c, b);
+        pn_stage_fragment(c, b);
+        pn_stage_host(c, b);
+    }
+    pn_stage_flow(c, b);
+    pn_stage_steer(c, b);
+    pn_stage_rewrite(c, b);
+    pn_stage_tx(c, b);
+    if (traced)
+        pn_trace_end(c, b);
+}
