@@ -62,14 +62,23 @@ struct pn_rt_tier *pn_rt_tier(const struct pn_runtime *rt, unsigned pool, unsign
 /* Names that keep their ids over snapshots, reloads and (read back from the dataplane) restarts. */
 struct pn_id_row {
     char key[3 * PN_NAME_BYTES]; /* "vip/in4", "service/smtp-in/in4", "gateway/mx1", "tier/mx/primary" */
-    uint16_t id;
+    uint16_t id; /* the row's position */
     bool used;
+    bool live; /* in the last compiled snapshot; others are given away only when no row is free */
+    uint32_t idle; /* compilations since it was live */
 };
 struct pn_ids {
     struct pn_id_row vips[PN_MAX_VIPS], services[PN_MAX_SERVICES], tiers[PN_MAX_TIERS], gateways[PN_MAX_GATEWAYS];
 };
 /* Id of key in rows[n], given out anew if need be; PN_ID_NONE: all taken. */
 uint16_t pn_id_get(struct pn_id_row *rows, unsigned n, const char *key);
+/* The same without giving one out; PN_ID_NONE: key has none. */
+uint16_t pn_id_find(const struct pn_id_row *rows, unsigned n, const char *key);
+/* Before a compilation: all rows idle; pn_id_keep() then marks those whose key is still wanted. */
+void pn_ids_begin(struct pn_ids *ids);
+void pn_id_keep(struct pn_id_row *rows, unsigned n, const char *key);
+/* Writes "vip/in4" or "service/smtp-in/in4" (b NULL: only one name). */
+void pn_id_key(char key[3 * PN_NAME_BYTES], const char *kind, const char *a, const char *b);
 /* Learns the ids in a running dataplane's snapshot. */
 void pn_ids_learn(struct pn_ids *ids, const struct pn_snapshot *running);
 
