@@ -193,7 +193,7 @@ static void fix_l4(struct pn_fb *fb, uint32_t end)
     uint32_t bytes = end - fb->l4, sum = 0;
     int at = fb->proto == 6 ? 16 : fb->proto == 17 ? 6 : fb->proto == 1 || fb->proto == 58 ? 2 : -1;
 
-    if (fb->l4 == 0 || at < 0 || bytes < (uint32_t)at + 2)
+    if (fb->l4 == 0 || at < 0 || end > fb->n || end < fb->l4 + (uint32_t)at + 2)
         return;
     if (fb->proto == 17)
         put16(l4 + 4, bytes);
@@ -216,7 +216,7 @@ static uint32_t ip_end(const struct pn_fb *fb)
 static void fix_ip(struct pn_fb *fb)
 {
     uint8_t *ip = fb->b + fb->l3;
-    uint32_t header_bytes = (ip[0] & 15u) * 4u;
+    uint32_t header_bytes = (ip[0] & 15u) * 4u; /* at most 60, and frames have room for that */
 
     if (fb->next == 0)
         return;
