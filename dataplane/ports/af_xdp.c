@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A port that shares the kernel's interface: DPDK gets what our XDP program redirects, the kernel the rest. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/log.h"
+#include "dataplane/ports/netif.h"
+#include "dataplane/ports/port.h"
+
+#ifndef PN_XDP_PROGRAM_PATH
+#define PN_XDP_PROGRAM_PATH "/usr/libexec/postern/xdp_vip.o"
+#endif
+
+/* The object beside the executable in a build tree, else the installed one. */
+static void program_default(char *out, size_t size)
+{
+    ssize_t n = readlink("/proc/self/exe", out, size - 1);
+    if (n > 0 && (size_t)n < size - 1) {
+        out[n] = 0;
+        char *slash = strrchr(out, '/');
+        size_t room = slash ? size - (size_t)(slash - out) : 0;
+        if (slash && room > sizeof("/ports/xdp_vip.o")) {
+            strcpy(slash, "/ports/xdp_vip.o");
+            if (access(out, R_OK) == 0)
+                return;
+        }
+    }
+    snprintf(out, size, "%s", PN_XDP_PROGRAM_PATH);
+}
+
+/* The driver splits its arguments at commas. */
+static int program_path(const struct pn_dp_args *args, char *out, size_t size, struct pn_error *err)
+{
+    if (args->xdp_program[0])
+        snprintf(out, size, "%s", args->xdp_program);
+    else
+        program_default(out, size);
+    if (access(out, R_OK))
+        return pn_error_set(err, "XDP program %s: %s", out, strerror(errno));
+    if (strpbrk(out, ",=[]"))
+        return pn_error_set(err, "XDP program %s: the path must have neither comma nor =", out);
+    return 0;
+}
+
+static int prepare(struct pn_port *p, const struct pn_dp_args *args, char *device, size_t device_size, char *devargs,
+                   size_t devargs_size, struct pn_error *err)
+{
+    const char *ifname = p->args.interface;
+    char program[256];
+
+    p->ifindex = pn_netif_index(ifname);
+    if (!p->ifindex)
+        return pn_error_set(err, "port %s: no interface %s", p->name, ifname);
+    snprintf(p->ifname, sizeof(p->ifname), "%s", ifname);
+    if (program_path(args, program, sizeof(program), err))
+        return -1;
+    if (pn_netif_up(ifname))
+        return pn_error_set(err, "port %s: setting %s up: %s", p->name, ifname, strerror(errno));
+
+    /* Sockets are bound to queues: VIP traffic on a queue without one would be lost. */
+    unsigned queues = pn_netif_queues(ifname);
+    if (queues != p->args.queues)
+        return pn_error_set(
+            err, "port %s: %s has %u receive queues, but queues=%u: set queues=%u, or `ethtool -L %s combined %u`",
+            p->name, ifname, queues, p->args.queues, queues, ifname, p->args.queues);
+    if (pn_netif_rx_vlan_keep(ifname))
+        pn_log_warning("port %s: %s strips VLAN tags before XDP sees them (ethtool -K %s rxvlan off: %s)", p->name,
+                       ifname, ifname, strerror(errno));
+    if (pn_xdp_clear_stale(p->ifindex, ifname, err))
+        return -1;
+
+    snprintf(device, device_size, "net_af_xdp_%s", p->name);
+    int n = snprintf(devargs, devargs_size, "iface=%s,start_queue=0,queue_count=%u,xdp_prog=%s%s", ifname,
+                     p->args.queues, program, p->args.force_copy ? ",force_copy=1" : "");
+    if (n < 0 || (size_t)n >= devargs_size)
+        return pn_error_set(err, "port %s: arguments too long", p->name);
+    return 0;
+}
+
+static int started(struct pn_port *p, struct pn_error *err)
+{
+    if (pn_xdp_maps_open(&p->xdp, p->ifindex, p->ifname, err))
+        return -1;
+    /* Solicitations come to groups that the kernel has not joined for us. */
+    p->member_fd = pn_netif_member_open(p->ifindex);
+    if (p->member_fd < 0 || pn_netif_member_allmulti(p->member_fd, p->ifindex))
+        pn_log_warning("port %s: %s may filter neighbour solicitations for VIPs: %s", p->name, p->ifname,
+                       strerror(errno));
+    return 0;
+}
+
+static void closing(struct pn_port *p)
+{
+    if (p->xdp.vips_fd >= 0) {
+        while (p->xdp.n_vips && pn_xdp_vip_remove(&p->xdp, &p->xdp.vips[0]) == 0)
+            ;
+    }
+    pn_xdp_detach(&p->xdp, p->ifindex);
+    pn_xdp_maps_close(&p->xdp);
+}
+
+const struct pn_port_ops pn_port_ops_af_xdp = {.prepare = prepare, .started = started, .closing = closing};

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/ports/xdp_maps.h"
+
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "common/error.h"
+#include "common/log.h"
+
+#define BPF_FS_MAGIC_NUMBER 0xcafe4a11
+#define PIN_ROOT "/sys/fs/bpf"
+#define PIN_FOLDER PIN_ROOT "/postern"
+
+/* Id of the program on the interface and the mode it runs in; 0: none. */
+static uint32_t attached_id(int ifindex, uint32_t *mode_flags)
+{
+    LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+    *mode_flags = 0;
+    if (bpf_xdp_query(ifindex, 0, &opts))
+        return 0;
+    if (opts.drv_prog_id) {
+        *mode_flags = XDP_FLAGS_DRV_MODE;
+        return opts.drv_prog_id;
+    }
+    if (opts.skb_prog_id) {
+        *mode_flags = XDP_FLAGS_SKB_MODE;
+        return opts.skb_prog_id;
+    }
+    if (opts.hw_prog_id)
+        *mode_flags = XDP_FLAGS_HW_MODE;
+    return opts.hw_prog_id ? opts.hw_prog_id : opts.prog_id;
+}
+
+static int prog_info(uint32_t id, struct bpf_prog_info *info, uint32_t *map_ids, uint32_t n_map_ids)
+{
+    int fd = bpf_prog_get_fd_by_id(id);
+    if (fd < 0)
+        return -1;
+    memset(info, 0, sizeof(*info));
+    info->map_ids = (uint64_t)(uintptr_t)map_ids;
+    info->nr_map_ids = n_map_ids;
+    uint32_t len = sizeof(*info);
+    int rc = bpf_obj_get_info_by_fd(fd, info, &len);
+    close(fd);
+    return rc ? -1 : 0;
+}
+
+int pn_xdp_clear_stale(int ifindex, const char *ifname, struct pn_error *err)
+{
+    uint32_t flags;
+    uint32_t id = attached_id(ifindex, &flags);
+    if (!id)
+        return 0;
+    struct bpf_prog_info info;
+    if (prog_info(id, &info, NULL, 0))
+        return pn_error_set(err, "interface %s: XDP program %u cannot be read: %s", ifname, id, strerror(errno));
+    if (strcmp(info.name, PN_XDP_PROGRAM))
+        return pn_error_set(err, "interface %s: a foreign XDP program (%s, id %u) is attached; take it off first",
+                            ifname, info.name, id);
+    pn_log_notice("interface %s: replacing the XDP program that an earlier postern-dp left (id %u)", ifname, id);
+    if (bpf_xdp_detach(ifindex, flags, NULL))
+        return pn_error_set(err, "interface %s: detaching XDP program %u: %s", ifname, id, strerror(errno));
+    return 0;
+}
+
+/* A bpffs at PIN_ROOT, mounted if need be: `ip netns exec` gives a process a bare /sys. */
+static int pin_folder_make(void)
+{
+    struct statfs fs;
+    if (statfs(PIN_ROOT, &fs))
+        return -1;
+    if ((uint32_t)fs.f_type != BPF_FS_MAGIC_NUMBER && mount("bpf", PIN_ROOT, "bpf", 0, "mode=0700"))
+        return -1;
+    return mkdir(PIN_FOLDER, 0700) && errno != EEXIST ? -1 : 0;
+}
+
+static void pin(struct pn_xdp_maps *m, const char *ifname)
+{
+    struct stat ns;
+    /* Interfaces of the same name live in many network namespaces, and they may share one bpffs. */
+    if (stat("/proc/self/ns/net", &ns) || pin_folder_make()) {
+        pn_log_info("interface %s: VIP map not pinned: %s", ifname, strerror(errno));
+        return;
+    }
+    snprintf(m->pin_path, sizeof(m->pin_path), PIN_FOLDER "/%s-%llu-vips", ifname, (unsigned long long)ns.st_ino);
+    unlink(m->pin_path);
+    if (bpf_obj_pin(m->vips_fd, m->pin_path)) {
+        pn_log_info("interface %s: VIP map not pinned at %s: %s", ifname, m->pin_path, strerror(errno));
+        m->pin_path[0] = 0;
+    }
+}
+
+int pn_xdp_maps_open(struct pn_xdp_maps *m, int ifindex, const char *ifname, struct pn_error *err)
+{
+    memset(m, 0, sizeof(*m));
+    m->vips_fd = m->udp_ports_fd = -1;
+
+    uint32_t flags, map_ids[8] = {0};
+    struct bpf_prog_info info;
+    m->prog_id = attached_id(ifindex, &flags);
+    if (!m->prog_id || prog_info(m->prog_id, &info, map_ids, 8))
+        return pn_error_set(err, "interface %s: no XDP program there after start", ifname);
+    for (uint32_t i = 0; i < info.nr_map_ids && i < 8; i++) {
+        int fd = bpf_map_get_fd_by_id(map_ids[i]);
+        if (fd < 0)
+            continue;
+        struct bpf_map_info map;
+        memset(&map, 0, sizeof(map));
+        uint32_t len = sizeof(map);
+        if (bpf_obj_get_info_by_fd(fd, &map, &len) == 0) {
+            if (!strcmp(map.name, PN_XDP_MAP_VIPS) && map.key_size == sizeof(struct pn_xdp_vip_key) &&
+                map.value_size == sizeof(struct pn_xdp_vip_value)) {
+                m->vips_fd = fd;
+                continue;
+            }
+            if (!strcmp(map.name, PN_XDP_MAP_UDP_PORTS) && map.key_size == 2) {
+                m->udp_ports_fd = fd;
+                continue;
+            }
+        }
+        close(fd);
+    }
+    if (m->vips_fd < 0) {
+        pn_xdp_maps_close(m);
+        return pn_error_set(err, "interface %s: XDP program %u has no map %s of the expected shape", ifname, m->prog_id,
+                            PN_XDP_MAP_VIPS);
+    }
+    pin(m, ifname);
+    pn_log_info("interface %s: XDP program %u attached, %s mode%s%s", ifname, m->prog_id,
+                flags == XDP_FLAGS_DRV_MODE ? "native" : "generic", m->pin_path[0] ? ", VIPs in " : "", m->pin_path);
+    return 0;
+}
+
+void pn_xdp_maps_close(struct pn_xdp_maps *m)
+{
+    if (m->pin_path[0])
+        unlink(m->pin_path);
+    if (m->vips_fd >= 0)
+        close(m->vips_fd);
+    if (m->udp_ports_fd >= 0)
+        close(m->udp_ports_fd);
+    m->vips_fd = m->udp_ports_fd = -1;
+    m->pin_path[0] = 0;
+}
+
+void pn_xdp_detach(const struct pn_xdp_maps *m, int ifindex)
+{
+    uint32_t flags;
+    if (m->prog_id && attached_id(ifindex, &flags) == m->prog_id)
+        bpf_xdp_detach(ifindex, flags, NULL);
+}
+
+static int vip_find(const struct pn_xdp_maps *m, const struct pn_addr *addr)
+{
+    for (unsigned i = 0; i < m->n_vips; i++) {
+        if (pn_addr_equal(&m->vips[i], addr))
+            return (int)i;
+    }
+    return -1;
+}
+
+bool pn_xdp_vip_known(const struct pn_xdp_maps *m, const struct pn_addr *addr)
+{
+    return vip_find(m, addr) >= 0;
+}
+
+int pn_xdp_vip_add(struct pn_xdp_maps *m, const struct pn_addr *addr, uint16_t vip)
+{
+    struct pn_xdp_vip_key key;
+    struct pn_xdp_vip_value value = {.vip = vip};
+    memcpy(key.addr, addr->b, sizeof(key.addr));
+    if (bpf_map_update_elem(m->vips_fd, &key, &value, BPF_ANY))
+        return -1;
+    if (vip_find(m, addr) < 0 && m->n_vips < PN_XDP_VIPS_MAX)
+        m->vips[m->n_vips++] = *addr;
+    return 0;
+}
+
+int pn_xdp_vip_remove(struct pn_xdp_maps *m, const struct pn_addr *addr)
+{
+    struct pn_xdp_vip_key key;
+    memcpy(key.addr, addr->b, sizeof(key.addr));
+    if (bpf_map_delete_elem(m->vips_fd, &key) && errno != ENOENT)
+        return -1;
+    int i = vip_find(m, addr);
+    if (i >= 0)
+        m->vips[i] = m->vips[--m->n_vips];
+    return 0;
+}
