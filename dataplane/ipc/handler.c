@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/ipc/handler.h"
+
+#include "common/error.h"
+
+#define BODY_MAX (PN_DPAPI_MAX_BYTES - sizeof(struct pn_dp_header))
+
+_Static_assert(sizeof(struct pn_dp_header) % 8 == 0, "the body is aligned as the message is");
+_Static_assert(sizeof(struct pn_dp_flows_head) + PN_DP_FLOWS_MAX * sizeof(struct pn_dp_flow) <= BODY_MAX, "fits");
+_Static_assert(PN_DP_TRACE_MAX * sizeof(struct pn_dp_trace_record) <= BODY_MAX, "fits");
+_Static_assert(PN_MAX_GATEWAYS * sizeof(struct pn_dp_neighbour) <= BODY_MAX, "fits");
+
+/* One request on its way: body in, body out. */
+struct call {
+    const struct pn_ipc_ops *ops;
+    void *arg;
+    const uint8_t *in;
+    size_t in_bytes;
+    uint8_t *out;
+    size_t out_bytes;
+    struct pn_error err;
+};
+
+static enum pn_dp_status bad(struct call *c, const char *what)
+{
+    pn_error_set(&c->err, "%s", what);
+    return PN_DP_STATUS_BAD_MESSAGE;
+}
+
+static enum pn_dp_status call_hello(struct call *c)
+{
+    memset(c->out, 0, sizeof(struct pn_dp_hello));
+    c->ops->hello(c->arg, (struct pn_dp_hello *)c->out);
+    c->out_bytes = sizeof(struct pn_dp_hello);
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status call_snapshot_put(struct call *c)
+{
+    if (c->in_bytes < sizeof(struct pn_snap_header) || c->in_bytes > PN_SNAPSHOT_MAX_BYTES)
+        return bad(c, "snapshot: impossible length");
+    return c->ops->snapshot_put(c->arg, c->in, c->in_bytes, &c->err) ? PN_DP_STATUS_REJECTED : PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status call_snapshot_get(struct call *c)
+{
+    size_t len = 0;
+    const void *message = c->ops->snapshot_get(c->arg, &len);
+    if (message && len <= BODY_MAX) {
+        memcpy(c->out, message, len);
+        c->out_bytes = len;
+    }
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status call_lease(struct call *c)
+{
+    size_t n = c->in_bytes / sizeof(struct pn_dp_lease);
+    if (n == 0 || n > PN_IPC_LEASES_MAX || n * sizeof(struct pn_dp_lease) != c->in_bytes)
+        return bad(c, "lease: expected 1 to 64 elements");
+    return c->ops->lease(c->arg, (const struct pn_dp_lease *)c->in, (unsigned)n, &c->err) ? PN_DP_STATUS_REJECTED
+                                                                                          : PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status call_flows(struct call *c)
+{
+    const struct pn_dp_flows_query *q = (const void *)c->in;
+    if (q->prefix_len > 128)
+        return bad(c, "flows.prefix_len: above 128");
+    if (q->max == 0 || q->max > PN_DP_FLOWS_MAX)
+        return bad(c, "flows.max: expected 1 to 4096");
+    if (q->service != PN_ID_NONE && q->service >= PN_MAX_SERVICES)
+        return bad(c, "flows.service: no such id");
+    if (q->gateway != PN_ID_NONE && q->gateway >= PN_MAX_GATEWAYS)
+        return bad(c, "flows.gateway: no such id");
+    struct pn_dp_flows_head *head = (void *)c->out;
+    memset(head, 0, sizeof(*head));
+    enum pn_dp_status status = c->ops->flows(c->arg, q, head, (struct pn_dp_flow *)(head + 1), &c->err);
+    if (status == PN_DP_STATUS_OK)
+        c->out_bytes = sizeof(*head) + head->count * sizeof(struct pn_dp_flow);
+    return status;
+}
+
+static enum pn_dp_status call_explain(struct call *c)
+{
+    const struct pn_dp_explain_query *q = (const void *)c->in;
+    if (q->service >= PN_MAX_SERVICES)
+        return bad(c, "explain.service: no such id");
+    memset(c->out, 0, sizeof(struct pn_dp_explain));
+    enum pn_dp_status status = c->ops->explain(c->arg, q, (struct pn_dp_explain *)c->out, &c->err);
+    if (status == PN_DP_STATUS_OK)
+        c->out_bytes = sizeof(struct pn_dp_explain);
+    return status;
+}
+
+static enum pn_dp_status call_trace_start(struct call *c)
+{
+    const struct pn_dp_trace_query *q = (const void *)c->in;
+    if (q->prefix_len > 128)
+        return bad(c, "trace.prefix_len: above 128");
+    if (q->packets == 0 || q->packets > PN_DP_TRACE_MAX)
+        return bad(c, "trace.packets: expected 1 to 1024");
+    return c->ops->trace_start(c->arg, q, &c->err);
+}
+
+static enum pn_dp_status call_trace_read(struct call *c)
+{
+    c->out_bytes = c->ops->trace_read(c->arg, (struct pn_dp_trace_record *)c->out, PN_DP_TRACE_MAX) *
+                   sizeof(struct pn_dp_trace_record);
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status call_neighbours(struct call *c)
+{
+    c->out_bytes =
+        c->ops->neighbours(c->arg, (struct pn_dp_neighbour *)c->out, PN_MAX_GATEWAYS) * sizeof(struct pn_dp_neighbour);
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status call_ports(struct call *c)
+{
+    c->out_bytes = c->ops->ports(c->arg, (struct pn_dp_port *)c->out, PN_MAX_PORTS) * sizeof(struct pn_dp_port);
+    return PN_DP_STATUS_OK;
+}
+
+#define BODY_ANY SIZE_MAX /* the call checks it */
+
+static const struct {
+    enum pn_dp_status (*fn)(struct call *c);
+    size_t body_bytes;
+} calls[PN_DP_TYPE_COUNT] = {
+    [PN_DP_HELLO] = {call_hello, 0},
+    [PN_DP_SNAPSHOT_PUT] = {call_snapshot_put, BODY_ANY},
+    [PN_DP_SNAPSHOT_GET] = {call_snapshot_get, 0},
+    [PN_DP_LEASE] = {call_lease, BODY_ANY},
+    [PN_DP_FLOWS] = {call_flows, sizeof(struct pn_dp_flows_query)},
+    [PN_DP_EXPLAIN] = {call_explain, sizeof(struct pn_dp_explain_query)},
+    [PN_DP_TRACE_START] = {call_trace_start, sizeof(struct pn_dp_trace_query)},
+    [PN_DP_TRACE_READ] = {call_trace_read, 0},
+    [PN_DP_NEIGHBOURS] = {call_neighbours, 0},
+    [PN_DP_PORTS] = {call_ports, 0},
+};
+
+size_t pn_ipc_message_bytes(const struct pn_dp_header *header)
+{
+    return header->bytes < sizeof(*header) || header->bytes > PN_DPAPI_MAX_BYTES ? 0 : header->bytes;
+}
+
+static enum pn_dp_status dispatch(struct call *c, const struct pn_dp_header *h)
+{
+    if (h->bytes != c->in_bytes + sizeof(*h))
+        return bad(c, "message: impossible length");
+    if (h->status || h->reserved)
+        return bad(c, "message: status and reserved must be 0 in a request");
+    if (h->type >= PN_DP_TYPE_COUNT || !calls[h->type].fn) {
+        pn_error_set(&c->err, "message: unknown type %u", h->type);
+        return PN_DP_STATUS_BAD_MESSAGE;
+    }
+    if (calls[h->type].body_bytes != BODY_ANY && calls[h->type].body_bytes != c->in_bytes) {
+        pn_error_set(&c->err, "message of type %u: %zu bytes, expected %zu", h->type, c->in_bytes,
+                     calls[h->type].body_bytes);
+        return PN_DP_STATUS_BAD_MESSAGE;
+    }
+    return calls[h->type].fn(c);
+}
+
+size_t pn_ipc_handle(const struct pn_ipc_ops *ops, void *arg, const void *message, size_t len, void *reply)
+{
+    const struct pn_dp_header *h = message;
+    struct pn_dp_header *r = reply;
+    struct call c = {
+        .ops = ops,
+        .arg = arg,
+        .in = (const uint8_t *)message + sizeof(*h),
+        .in_bytes = len - sizeof(*h),
+        .out = (uint8_t *)reply + sizeof(*r),
+    };
+    enum pn_dp_status status = dispatch(&c, h);
+    if (status != PN_DP_STATUS_OK) {
+        c.out_bytes = strlen(c.err.text) + 1;
+        memcpy(c.out, c.err.text, c.out_bytes);
+    }
+    memset(r, 0, sizeof(*r));
+    r->bytes = (uint32_t)(sizeof(*r) + c.out_bytes);
+    r->type = h->type;
+    r->status = (uint16_t)status;
+    r->seq = h->seq;
+    return r->bytes;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control socket. Few clients (posternd, a tool), root or this process's own user; each with one request under
+ * way, one reply bounded by PN_DPAPI_MAX_BYTES, and a time limit on both.
+ */
+#ifndef POSTERN_IPC_SERVER_H
+#define POSTERN_IPC_SERVER_H
+
+#include "dataplane/ipc/handler.h"
+
+#define PN_IPC_CLIENTS_MAX 8u
+#define PN_IPC_STALL_MS 5000u /* half a request, or a reply not taken, for this long: disconnected */
+
+struct pn_ipc_server;
+
+/* Listens at path (an old socket there is replaced) and joins loop. NULL and err. */
+struct pn_ipc_server *pn_ipc_server_new(int loop, const char *path, const struct pn_ipc_ops *ops, void *arg,
+                                        struct pn_error *err);
+/* Closes all connections and removes the socket. NULL allowed. */
+void pn_ipc_server_free(struct pn_ipc_server *s);
+
+/* Disconnects clients that stall. Call about once a second. */
+void pn_ipc_server_tick(struct pn_ipc_server *s, uint64_t now_ms);
+
+#endif
