@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/neigh_link.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "common/error.h"
+#include "common/log.h"
+#include "dataplane/loop.h"
+
+#define REPLY_SEQ 1u /* of our questions; events carry 0 */
+
+struct pn_neigh_link {
+    struct pn_loop_source source; /* first */
+    struct mnl_socket *nl;
+    int loop;
+    pn_neigh_heard_fn *heard;
+    void *arg;
+};
+
+static struct nlmsghdr *message(char *buf, uint16_t type, uint16_t flags, int ifindex, const struct pn_addr *addr,
+                                uint16_t state, uint8_t ndm_flags)
+{
+    struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+    h->nlmsg_type = type;
+    h->nlmsg_flags = NLM_F_REQUEST | flags;
+    h->nlmsg_seq = REPLY_SEQ;
+    struct ndmsg *ndm = mnl_nlmsg_put_extra_header(h, sizeof(*ndm));
+    ndm->ndm_ifindex = ifindex;
+    ndm->ndm_state = state;
+    ndm->ndm_flags = ndm_flags;
+    if (pn_addr_is_v4(addr)) {
+        ndm->ndm_family = AF_INET;
+        mnl_attr_put(h, NDA_DST, 4, &addr->b[12]);
+    } else {
+        ndm->ndm_family = AF_INET6;
+        mnl_attr_put(h, NDA_DST, 16, addr->b);
+    }
+    return h;
+}
+
+void pn_neigh_link_ask(struct pn_neigh_link *l, int ifindex, const struct pn_addr *addr)
+{
+    char buf[256];
+    struct nlmsghdr *h;
+    /* Starts resolution of an unknown or failed entry. NTF_EXT_MANAGED would leave entries behind that the kernel
+     * goes on probing after we are gone; the refresh timers are ours anyway. */
+    h = message(buf, RTM_NEWNEIGH, NLM_F_CREATE, ifindex, addr, 0, NTF_USE);
+    if (mnl_socket_sendto(l->nl, h, h->nlmsg_len) < 0)
+        pn_log_limited(10000, PN_LOG_WARNING, "netlink: neighbour request: %s", strerror(errno));
+    /* And what is known now: an entry that is reachable already causes no event. */
+    h = message(buf, RTM_GETNEIGH, 0, ifindex, addr, 0, 0);
+    if (mnl_socket_sendto(l->nl, h, h->nlmsg_len) < 0)
+        pn_log_limited(10000, PN_LOG_WARNING, "netlink: neighbour query: %s", strerror(errno));
+}
+
+/* The kernel would wait seconds for traffic of its own before it verifies; this makes it ask now. */
+static void probe_now(struct pn_neigh_link *l, int ifindex, const struct pn_addr *addr, const struct pn_mac *mac)
+{
+    char buf[256];
+    struct nlmsghdr *h = message(buf, RTM_NEWNEIGH, NLM_F_REPLACE, ifindex, addr, NUD_PROBE, 0);
+    mnl_attr_put(h, NDA_LLADDR, sizeof(mac->b), mac->b);
+    mnl_socket_sendto(l->nl, h, h->nlmsg_len);
+}
+
+static int neigh_parse(const struct nlmsghdr *h, struct pn_addr *addr, struct pn_mac *mac, bool *has_mac)
+{
+    const struct ndmsg *ndm = mnl_nlmsg_get_payload(h);
+    bool has_addr = false;
+    *has_mac = false;
+    const struct nlattr *attr;
+    mnl_attr_for_each(attr, h, sizeof(*ndm))
+    {
+        const uint8_t *data = mnl_attr_get_payload(attr);
+        size_t len = mnl_attr_get_payload_len(attr);
+        if (mnl_attr_get_type(attr) == NDA_DST && ndm->ndm_family == AF_INET && len == 4) {
+            uint32_t v4_be;
+            memcpy(&v4_be, data, 4);
+            *addr = pn_addr_from_v4(v4_be);
+            has_addr = true;
+        } else if (mnl_attr_get_type(attr) == NDA_DST && ndm->ndm_family == AF_INET6 && len == 16) {
+            memcpy(addr->b, data, 16);
+            has_addr = true;
+        } else if (mnl_attr_get_type(attr) == NDA_LLADDR && len == 6) {
+            memcpy(mac->b, data, 6);
+            *has_mac = true;
+        }
+    }
+    return has_addr ? 0 : -1;
+}
+
+static void neigh_heard(struct pn_neigh_link *l, const struct nlmsghdr *h)
+{
+    const struct ndmsg *ndm = mnl_nlmsg_get_payload(h);
+    struct pn_addr addr;
+    struct pn_mac mac;
+    bool has_mac;
+    if (mnl_nlmsg_get_payload_len(h) < sizeof(*ndm) || neigh_parse(h, &addr, &mac, &has_mac))
+        return;
+    if (ndm->ndm_state & NUD_FAILED) {
+        l->heard(l->arg, ndm->ndm_ifindex, &addr, PN_NEIGH_HEARD_FAILED, NULL);
+    } else if (has_mac && (ndm->ndm_state & (NUD_REACHABLE | NUD_PERMANENT))) {
+        l->heard(l->arg, ndm->ndm_ifindex, &addr, PN_NEIGH_HEARD_CONFIRMED, &mac);
+    } else if (has_mac && (ndm->ndm_state & (NUD_STALE | NUD_DELAY | NUD_PROBE))) {
+        if (h->nlmsg_seq == REPLY_SEQ && (ndm->ndm_state & (NUD_STALE | NUD_DELAY)))
+            probe_now(l, ndm->ndm_ifindex, &addr, &mac);
+        l->heard(l->arg, ndm->ndm_ifindex, &addr, PN_NEIGH_HEARD_UNSURE, &mac);
+    }
+}
+
+static void link_ready(struct pn_loop_source *source, uint32_t events)
+{
+    (void)events;
+    struct pn_neigh_link *l = (struct pn_neigh_link *)source;
+    char buf[16384];
+    /* Errors (ENOBUFS: events lost) are made good by the table's timers, which ask again. */
+    int n = (int)mnl_socket_recvfrom(l->nl, buf, sizeof(buf));
+    for (struct nlmsghdr *h = (struct nlmsghdr *)buf; n > 0 && mnl_nlmsg_ok(h, n); h = mnl_nlmsg_next(h, &n)) {
+        if (h->nlmsg_type == RTM_NEWNEIGH) {
+            neigh_heard(l, h);
+        } else if (h->nlmsg_type == NLMSG_ERROR) {
+            const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
+            if (e->error && e->error != -ENOENT)
+                pn_log_limited(10000, PN_LOG_WARNING, "netlink: neighbour table: %s", strerror(-e->error));
+        }
+    }
+}
+
+struct pn_neigh_link *pn_neigh_link_new(int loop, pn_neigh_heard_fn *heard, void *arg, struct pn_error *err)
+{
+    struct pn_neigh_link *l = calloc(1, sizeof(*l));
+    if (!l) {
+        pn_error_set(err, "out of memory");
+        return NULL;
+    }
+    l->loop = loop;
+    l->heard = heard;
+    l->arg = arg;
+    l->nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (!l->nl || mnl_socket_bind(l->nl, RTMGRP_NEIGH, MNL_SOCKET_AUTOPID)) {
+        pn_error_set(err, "netlink: %s", strerror(errno));
+        pn_neigh_link_free(l);
+        return NULL;
+    }
+    l->source = (struct pn_loop_source){.fd = mnl_socket_get_fd(l->nl), .ready = link_ready};
+    if (pn_loop_add(loop, &l->source, EPOLLIN)) {
+        pn_error_set(err, "netlink: %s", strerror(errno));
+        pn_neigh_link_free(l);
+        return NULL;
+    }
+    return l;
+}
+
+void pn_neigh_link_free(struct pn_neigh_link *l)
+{
+    if (!l)
+        return;
+    if (l->nl) {
+        if (l->source.fd > 0)
+            pn_loop_remove(l->loop, &l->source);
+        mnl_socket_close(l->nl);
+    }
+    free(l);
+}
+
+int pn_neigh_link_vlan(const char *ifname, uint16_t vlan)
+{
+    FILE *f = fopen("/proc/net/vlan/config", "re");
+    char line[256];
+    int found = 0;
+    while (f && !found && fgets(line, sizeof(line), f)) {
+        char name[32], lower[32];
+        unsigned vid;
+        if (sscanf(line, " %31[^| ] | %u | %31s", name, &vid, lower) == 3 && vid == vlan && !strcmp(lower, ifname))
+            found = (int)if_nametoindex(name);
+    }
+    if (f)
+        fclose(f);
+    return found;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the main lcore hands to the workers whole: snapshots, leases, load. Old ones are freed when nobody reads them. */
+#include <stdatomic.h>
+
+#include <rte_malloc.h>
+#include <rte_rcu_qsbr.h>
+
+#include "common/error.h"
+#include "common/log.h"
+#include "dataplane/runtime.h"
+
+#define LOAD_EVERY_MS 4
+
+static uint64_t snap_vip_bits(const struct pn_dpsnap *snap)
+{
+    uint64_t bits = 0;
+    for (unsigned v = 0; snap && v < PN_MAX_VIPS; v++)
+        bits |= (uint64_t)(snap->vips[v].used != 0) << v;
+    return bits;
+}
+
+/* Positions that only this process knows the limits of. */
+static int snapshot_fits(const struct pn_dataplane *dp, const struct pn_dpsnap *snap, struct pn_error *err)
+{
+    for (unsigned v = 0; v < snap->view.header->n_vips; v++) {
+        const struct pn_snap_vip *vip = &snap->view.vips[v];
+        if (vip->port >= dp->ports.n_configured)
+            return pn_error_set(err, "vip[%u].port: %s is on port %u, there are %u", v, vip->name, vip->port,
+                                dp->ports.n_configured);
+    }
+    for (unsigned g = 0; g < snap->view.header->n_gateways; g++) {
+        const struct pn_snap_gateway *gw = &snap->view.gateways[g];
+        if (gw->mode == PN_FWD_L2DSR && gw->port >= dp->ports.n_configured)
+            return pn_error_set(err, "gateway[%u].port: %s is on port %u, there are %u", g, gw->name, gw->port,
+                                dp->ports.n_configured);
+        if (gw->mode == PN_FWD_LOCAL && dp->ports.local == PN_PORT_NO_INDEX)
+            return pn_error_set(err, "gateway[%u].mode: %s is local, but there is no --local-interface", g, gw->name);
+    }
+    return 0;
+}
+
+static void retired_free(struct pn_dataplane *dp, bool wait)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < dp->n_retired; i++) {
+        if (wait || rte_rcu_qsbr_check(dp->qsbr, dp->retired[i].token, false) == 1)
+            pn_dpsnap_free(dp->retired[i].snap);
+        else
+            dp->retired[kept++] = dp->retired[i];
+    }
+    dp->n_retired = kept;
+}
+
+/* A VIP that now stands for something else must be announced anew. */
+static void announce_follow(struct pn_dataplane *dp, const struct pn_dpsnap *old, const struct pn_dpsnap *snap)
+{
+    for (unsigned v = 0; v < PN_MAX_VIPS; v++) {
+        const struct pn_dp_vip *b = &snap->vips[v];
+        if (!b->used || !(b->flags & PN_SNAP_VIP_ANNOUNCE)) {
+            pn_announce_stop(&dp->announce[v]);
+            continue;
+        }
+        const struct pn_dp_vip *a = old ? &old->vips[v] : NULL;
+        bool same = a && a->used && pn_addr_equal(&a->addr, &b->addr) && a->port == b->port && a->vlan == b->vlan &&
+                    !memcmp(&a->mac, &b->mac, sizeof(a->mac)) && (a->flags & PN_SNAP_VIP_ANNOUNCE);
+        if (!same && pn_lease_held(&dp->leases, v))
+            pn_announce_start(&dp->announce[v], (uint32_t)dp->now_ms);
+    }
+}
+
+int pn_publish_snapshot(struct pn_dataplane *dp, const void *message, size_t len, struct pn_error *err)
+{
+    retired_free(dp, false);
+    if (dp->n_retired == PN_RETIRED_MAX)
+        return pn_error_set(err, "workers have not let go of %d earlier snapshots", PN_RETIRED_MAX);
+    struct pn_dpsnap *snap = pn_dpsnap_build(message, len, dp->args->flows / 4, err);
+    if (!snap)
+        return -1;
+    if (snapshot_fits(dp, snap, err)) {
+        pn_dpsnap_free(snap);
+        return -1;
+    }
+
+    /* From here on nothing fails. VIPs that go: first the interface stops redirecting them, then workers forget. */
+    struct pn_dpsnap *old = dp->snap;
+    struct pn_lease_clock now = pn_dataplane_clock(dp);
+    pn_ports_vips_keep(&dp->ports, &snap->view);
+    pn_lease_drop(&dp->leases, snap_vip_bits(old) & ~snap_vip_bits(snap), &now);
+    pn_resolve_snapshot(dp, snap);
+
+    dp->snap = snap;
+    atomic_store_explicit(&dp->shared->snap, snap, memory_order_release);
+    dp->stats.header->generation = snap->generation;
+    /* VIPs that come: workers know them, now the interface may redirect. */
+    pn_ports_vips_add(&dp->ports, &snap->view);
+    announce_follow(dp, old, snap);
+    if (old)
+        dp->retired[dp->n_retired++] = (struct pn_retired){.snap = old, .token = rte_rcu_qsbr_start(dp->qsbr)};
+
+    const struct pn_snap_header *h = snap->view.header;
+    pn_log(old && old->view.header->n_vips == h->n_vips ? PN_LOG_DEBUG : PN_LOG_INFO,
+           "snapshot %llu: %u VIPs, %u services, %u tiers, %u gateways", (unsigned long long)snap->generation,
+           h->n_vips, h->n_services, h->n_tiers, h->n_gateways);
+    return 0;
+}
+
+static void leases_show(struct pn_dataplane *dp)
+{
+    for (unsigned v = 0; v < PN_MAX_VIPS; v++)
+        __atomic_store_n(&dp->stats.header->lease_deadline_boottime_ns[v], dp->leases.deadline_boottime_ns[v],
+                         __ATOMIC_RELAXED);
+}
+
+static const char *vip_name(const struct pn_dataplane *dp, unsigned id)
+{
+    for (unsigned v = 0; dp->snap && v < dp->snap->view.header->n_vips; v++) {
+        if (dp->snap->view.vips[v].id == id)
+            return dp->snap->view.vips[v].name;
+    }
+    return "?";
+}
+
+int pn_publish_leases(struct pn_dataplane *dp, const struct pn_dp_lease *leases, unsigned n, struct pn_error *err)
+{
+    struct pn_lease_clock now = pn_dataplane_clock(dp);
+    uint64_t held = 0, started;
+    for (unsigned v = 0; v < PN_MAX_VIPS; v++)
+        held |= (uint64_t)pn_lease_held(&dp->leases, v) << v;
+    if (pn_lease_take(&dp->leases, leases, n, snap_vip_bits(dp->snap), &now, &started, err))
+        return -1;
+    for (unsigned v = 0; v < PN_MAX_VIPS; v++) {
+        if (started >> v & 1) {
+            pn_log_notice("VIP %s: lease held, answering", vip_name(dp, v));
+            if (dp->snap->vips[v].flags & PN_SNAP_VIP_ANNOUNCE)
+                pn_announce_start(&dp->announce[v], (uint32_t)dp->now_ms);
+        } else if ((held >> v & 1) && !pn_lease_held(&dp->leases, v)) {
+            pn_log_notice("VIP %s: lease given up", vip_name(dp, v));
+            pn_announce_stop(&dp->announce[v]);
+        }
+    }
+    leases_show(dp);
+    return 0;
+}
+
+void pn_publish_tick(struct pn_dataplane *dp)
+{
+    struct pn_lease_clock now = pn_dataplane_clock(dp);
+    uint64_t ended = pn_lease_tick(&dp->leases, &now);
+    for (unsigned v = 0; ended && v < PN_MAX_VIPS; v++) {
+        if (!(ended >> v & 1))
+            continue;
+        pn_log_warning("VIP %s: lease ended, no longer answering", vip_name(dp, v));
+        pn_announce_stop(&dp->announce[v]);
+    }
+    if (ended)
+        leases_show(dp);
+    if (dp->n_retired)
+        retired_free(dp, false);
+    if (dp->tick % LOAD_EVERY_MS)
+        return;
+    /* Two take turns: the one to be written must have been let go by all since the other was published. */
+    if (dp->load_token && rte_rcu_qsbr_check(dp->qsbr, dp->load_token, false) != 1)
+        return;
+    struct pn_load_pub *next = dp->load[dp->load_current ^ 1];
+    pn_workers_load(dp->workers, dp->n_workers, next);
+    atomic_store_explicit(&dp->shared->load, next, memory_order_release);
+    dp->load_current ^= 1;
+    dp->load_token = rte_rcu_qsbr_start(dp->qsbr);
+}
+
+void pn_publish_free(struct pn_dataplane *dp)
+{
+    if (dp->shared) {
+        atomic_store_explicit(&dp->shared->snap, NULL, memory_order_release);
+        atomic_store_explicit(&dp->shared->load, NULL, memory_order_release);
+    }
+    retired_free(dp, true);
+    pn_dpsnap_free(dp->snap);
+    dp->snap = NULL;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * All that the main lcore keeps while postern-dp runs. Each part has its own file: publish.c snapshots and load,
+ * resolve.c neighbours, inject.c frames of our own and announcements, query.c what the control socket asks.
+ */
+#ifndef POSTERN_DATAPLANE_RUNTIME_H
+#define POSTERN_DATAPLANE_RUNTIME_H
+
+#include "dataplane/args.h"
+#include "dataplane/core/announce.h"
+#include "dataplane/core/neigh.h"
+#include "dataplane/lease.h"
+#include "dataplane/loop.h"
+#include "dataplane/ports/port.h"
+#include "dataplane/stats_seg.h"
+#include "dataplane/worker.h"
+
+#define PN_RETIRED_MAX 8 /* old snapshots that workers may still read */
+
+struct rte_rcu_qsbr;
+struct pn_ipc_server;
+struct pn_neigh_link;
+
+struct pn_retired {
+    struct pn_dpsnap *snap;
+    uint64_t token; /* of the qsbr */
+};
+
+struct pn_dataplane {
+    const struct pn_dp_args *args;
+    struct pn_ports ports;
+    struct pn_stats_seg stats;
+    struct pn_stats_worker *main_stats; /* the segment's last block */
+    struct pn_shared *shared;
+    struct rte_rcu_qsbr *qsbr;
+    struct pn_worker *workers[PN_MAX_WORKERS];
+    unsigned n_workers;
+    unsigned worker_lcores[PN_MAX_WORKERS];
+    bool workers_running;
+    struct rte_mempool *pool; /* main's own frames */
+    int loop;
+    uint64_t tsc_hz;
+    uint64_t now_ms; /* CLOCK_BOOTTIME, of this tick */
+    uint64_t tick;
+    uint64_t started_boottime_ns;
+
+    struct pn_dpsnap *snap; /* running; NULL: none */
+    struct pn_retired retired[PN_RETIRED_MAX];
+    unsigned n_retired;
+    struct pn_load_pub *load[2];
+    unsigned load_current;
+    uint64_t load_token; /* from here on nobody reads the other one */
+
+    struct pn_lease_table leases;
+    struct pn_announce announce[PN_MAX_VIPS];
+    struct pn_neigh_table *neigh;
+    struct pn_neigh_link *link; /* the kernel's neighbour table */
+
+    struct pn_ipc_server *ipc;
+};
+
+struct pn_lease_clock pn_dataplane_clock(const struct pn_dataplane *dp);
+
+/* publish.c. A rejected snapshot changes nothing. */
+int pn_publish_snapshot(struct pn_dataplane *dp, const void *message, size_t len, struct pn_error *err);
+int pn_publish_leases(struct pn_dataplane *dp, const struct pn_dp_lease *leases, unsigned n, struct pn_error *err);
+/* Leases that ended, load, memory that nobody reads any more. */
+void pn_publish_tick(struct pn_dataplane *dp);
+/* After the workers have stopped. */
+void pn_publish_free(struct pn_dataplane *dp);
+
+/* resolve.c: packets that wait, questions, answers. */
+int pn_resolve_start(struct pn_dataplane *dp, struct pn_error *err);
+void pn_resolve_snapshot(struct pn_dataplane *dp, const struct pn_dpsnap *snap);
+void pn_resolve_tick(struct pn_dataplane *dp);
+void pn_resolve_stop(struct pn_dataplane *dp);
+
+/* inject.c: a frame of our own through a port, counted as counter once it is sent (GEN_DROPPED if not). */
+void pn_inject_frame(struct pn_dataplane *dp, unsigned port, const uint8_t *frame, uint32_t len,
+                     enum pn_counter counter);
+/* Announcements that are due, for VIPs whose lease holds. */
+void pn_inject_announcements(struct pn_dataplane *dp);
+/* After a link came up: the burst anew. ports: bits. */
+void pn_inject_announce_again(struct pn_dataplane *dp, uint32_t ports);
+
+/* query.c: the operations of the control socket; arg is the struct pn_dataplane. */
+struct pn_ipc_ops;
+extern const struct pn_ipc_ops pn_query_ops;
+
+/* runtime.c: ports up, workers running, control socket open; EAL is initialised. */
+int pn_dataplane_start(struct pn_dataplane *dp, const struct pn_dp_args *args, struct pn_error *err);
+/* Everything that is due; about every millisecond. */
+void pn_dataplane_tick(struct pn_dataplane *dp);
+/* Every worker came round lately. */
+bool pn_dataplane_alive(const struct pn_dataplane *dp);
+/* In the order that loses least: socket, leases, VIPs out of the XDP maps, workers, ports. */
+void pn_dataplane_stop(struct pn_dataplane *dp);
+
+#endif
