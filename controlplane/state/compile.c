@@ -156,7 +156,7 @@ static int compile_gateways(struct compile *c)
 static uint16_t compile_weight(const struct pn_conf_gateway *gw, const struct pn_rt_gateway *rt)
 {
     uint32_t weight = rt->weight_override >= 0 ? (uint32_t)rt->weight_override : gw->weight;
-    uint32_t percent = rt->agent_percent > 100 ? 100 : rt->agent_percent;
+    uint32_t percent = rt->agent_full ? 0 : rt->agent_percent > 100 ? 100 : rt->agent_percent;
     weight = weight > 256 ? 256 : weight;
     return (uint16_t)((weight * percent + 99) / 100);
 }

@@ -30,6 +30,7 @@ struct pn_rt_gateway {
     bool agent_drain, agent_maint, agent_down;
     uint8_t agent_percent; /* 0..100, 100 without an agent */
     uint32_t agent_maxconn; /* 0: not said */
+    bool agent_full; /* as many active flows as agent_maxconn: weight 0 until it has dropped (pn_load_maxconn_full) */
     int64_t agent_queue; /* -1: not said */
 };
 

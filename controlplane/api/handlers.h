@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One handler for each row of commands.c. */
+#ifndef POSTERN_API_HANDLERS_H
+#define POSTERN_API_HANDLERS_H
+
+#include "controlplane/api/show.h"
+
+void pn_cmd_status(struct pn_api_call *call);
+void pn_cmd_node(struct pn_api_call *call);
+void pn_cmd_node_standby(struct pn_api_call *call);
+void pn_cmd_node_active(struct pn_api_call *call);
+void pn_cmd_vip_list(struct pn_api_call *call);
+void pn_cmd_service_list(struct pn_api_call *call);
+void pn_cmd_pool_list(struct pn_api_call *call);
+void pn_cmd_port_list(struct pn_api_call *call);
+void pn_cmd_neighbour_list(struct pn_api_call *call);
+void pn_cmd_gateway_list(struct pn_api_call *call);
+void pn_cmd_gateway_drain(struct pn_api_call *call);
+void pn_cmd_gateway_disable(struct pn_api_call *call);
+void pn_cmd_gateway_enable(struct pn_api_call *call);
+void pn_cmd_gateway_weight(struct pn_api_call *call);
+void pn_cmd_check_list(struct pn_api_call *call);
+void pn_cmd_gateway_vips(struct pn_api_call *call);
+void pn_cmd_flow_list(struct pn_api_call *call);
+void pn_cmd_stats(struct pn_api_call *call);
+void pn_cmd_explain(struct pn_api_call *call);
+void pn_cmd_trace_start(struct pn_api_call *call);
+void pn_cmd_trace_read(struct pn_api_call *call);
+void pn_cmd_log(struct pn_api_call *call);
+void pn_cmd_reload(struct pn_api_call *call);
+void pn_cmd_config(struct pn_api_call *call);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What posternd gives up once it has opened what it needs. */
+#ifndef POSTERN_CONFINE_H
+#define POSTERN_CONFINE_H
+
+#include "postern/types.h"
+
+/*
+ * In this order: become user (NULL: stay), no new privileges, no capabilities, and system calls that a control plane
+ * never needs (exec, ptrace, mount, modules, ...) fail with EPERM. -1 and err at the first step that fails.
+ */
+int pn_confine(const char *user, struct pn_error *err);
+
+#endif

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/daemon/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <event2/event.h>
+
+#include "common/error.h"
+#include "controlplane/daemon/confine.h"
+#include "controlplane/view/clock.h"
+
+#define TICK_MS 100
+#define SLOW_TICK_S 10
+
+/* ---- health's results ---- */
+
+static void on_member(void *arg, const char *pool, const char *gateway, enum pn_health health, const char *reason)
+{
+    struct pn_daemon *d = arg;
+    int p = pn_view_pool(d->conf, pool), g = pn_view_gateway(d->conf, gateway);
+    bool changed = false;
+    char subject[72];
+
+    for (unsigned t = 0; p >= 0 && g >= 0 && t < d->conf->pools[p].n_tiers; t++) {
+        const struct pn_conf_tier *tier = &d->conf->pools[p].tiers[t];
+
+        for (unsigned i = 0; i < tier->n_gateways; i++) {
+            struct pn_rt_member *m;
+
+            if (tier->gateways[i] != g)
+                continue;
+            m = pn_rt_member(d->rt, (unsigned)p, t, i);
+            changed |= m->health != health;
+            if (m->health != health || m->since_ms == 0)
+                m->since_ms = pn_clock_ms();
+            m->health = health;
+            snprintf(m->reason, sizeof(m->reason), "%s", reason ? reason : "");
+        }
+    }
+    if (!changed)
+        return;
+    snprintf(subject, sizeof(subject), "%s/%s", pool, gateway);
+    pn_eventlog_add(d->events, health == PN_HEALTH_DOWN ? PN_LOG_WARNING : PN_LOG_NOTICE, "gateway", subject, "%s%s%s",
+                    pn_view_health_name[health], reason && *reason ? ": " : "", reason ? reason : "");
+    pn_push_changed(d);
+}
+
+static void on_agent(void *arg, const char *gateway, const struct pn_agent_report *r)
+{
+    struct pn_daemon *d = arg;
+    int g = pn_view_gateway(d->conf, gateway);
+    struct pn_rt_gateway before, *rt;
+
+    if (g < 0)
+        return;
+    rt = &d->rt->gateways[g];
+    before = *rt;
+    rt->agent_known = r != NULL;
+    if (!r) {
+        /* What it ordered stands (a host in maintenance may well be off); what it measured is unknown. */
+        rt->agent_percent = 100;
+        rt->agent_maxconn = 0;
+        rt->agent_queue = -1;
+    } else {
+        if (r->ready)
+            rt->agent_drain = rt->agent_maint = false;
+        if (r->drain) {
+            rt->agent_drain = true;
+            rt->agent_maint = false;
+        }
+        rt->agent_maint |= r->maint;
+        if (r->up)
+            rt->agent_down = false;
+        rt->agent_down |= r->down;
+        if (r->has_percent)
+            rt->agent_percent = r->percent > 100 ? 100 : r->percent;
+        rt->agent_maxconn = r->has_maxconn ? r->maxconn : 0;
+        rt->agent_queue = r->has_queue ? r->queue : -1;
+    }
+    if (before.agent_known != rt->agent_known)
+        pn_eventlog_add(d->events, PN_LOG_NOTICE, "agent", gateway, r ? "answers" : "does not answer");
+    if (before.agent_drain != rt->agent_drain || before.agent_maint != rt->agent_maint ||
+        before.agent_down != rt->agent_down)
+        pn_eventlog_add(d->events, PN_LOG_NOTICE, "agent", gateway, "says %s",
+                        rt->agent_maint   ? "maint"
+                        : rt->agent_down  ? "down"
+                        : rt->agent_drain ? "drain"
+                                          : "ready");
+    pn_push_changed(d);
+}
+
+/* ---- administrators' orders ---- */
+
+void pn_daemon_orders_collect(const struct pn_daemon *d, struct pn_state *state)
+{
+    memset(state, 0, sizeof(*state));
+    state->standby = d->vips.standby;
+    for (unsigned g = 0; g < d->conf->n_gateways; g++) {
+        const struct pn_rt_gateway *rt = &d->rt->gateways[g];
+        struct pn_state_gateway *s = &state->gateways[state->n];
+
+        if (!rt->drain && !rt->disabled && rt->weight_override < 0)
+            continue;
+        memcpy(s->name, d->conf->gateways[g].name, sizeof(s->name));
+        s->drain = rt->drain;
+        s->disabled = rt->disabled;
+        s->weight = rt->weight_override;
+        state->n++;
+    }
+}
+
+void pn_daemon_orders_apply(struct pn_daemon *d, const struct pn_state *state)
+{
+    d->vips.standby = state->standby;
+    for (unsigned i = 0; i < state->n; i++) {
+        int g = pn_view_gateway(d->conf, state->gateways[i].name);
+
+        if (g < 0) {
+            pn_log_warning("orders for gateway %s forgotten: it is not in the configuration any more",
+                           state->gateways[i].name);
+            continue;
+        }
+        d->rt->gateways[g].drain = state->gateways[i].drain;
+        d->rt->gateways[g].disabled = state->gateways[i].disabled;
+        d->rt->gateways[g].weight_override = state->gateways[i].weight;
+    }
+}
+
+/* 0, or 1 and err: the order counts, but a restart would forget it. */
+static int orders_save(struct pn_daemon *d, struct pn_error *err)
+{
+    struct pn_state *state = malloc(sizeof(*state));
+    struct pn_error why = {"out of memory"};
+    int rc = -1;
+
+    if (state) {
+        pn_daemon_orders_collect(d, state);
+        rc = pn_state_save(d->opt->state_dir, state, &why);
+    }
+    free(state);
+    if (rc == 0)
+        return 0;
+    pn_eventlog_add(d->events, PN_LOG_ERROR, "order", "", "cannot be saved: %s", why.text);
+    pn_error_set(err, "in effect, but not saved (a restart of posternd forgets it): %.150s", why.text);
+    return 1;
+}
+
+static int op_gateway_order(void *arg, unsigned gateway, const struct pn_gateway_order *order, struct pn_error *err)
+{
+    struct pn_daemon *d = arg;
+    struct pn_rt_gateway *rt = &d->rt->gateways[gateway];
+    const char *name = d->conf->gateways[gateway].name;
+
+    if (order->drain >= 0 && rt->drain != (order->drain == 1)) {
+        rt->drain = order->drain == 1;
+        pn_eventlog_add(d->events, PN_LOG_NOTICE, "order", name, rt->drain ? "drain" : "drain ended");
+    }
+    if (order->disabled >= 0 && rt->disabled != (order->disabled == 1)) {
+        rt->disabled = order->disabled == 1;
+        pn_eventlog_add(d->events, PN_LOG_NOTICE, "order", name, rt->disabled ? "disabled" : "enabled");
+    }
+    if (order->weight != PN_ORDER_KEEP && rt->weight_override != order->weight) {
+        rt->weight_override = order->weight;
+        if (order->weight < 0)
+            pn_eventlog_add(d->events, PN_LOG_NOTICE, "order", name, "weight as configured");
+        else
+            pn_eventlog_add(d->events, PN_LOG_NOTICE, "order", name, "weight %d", order->weight);
+    }
+    pn_push_changed(d);
+    return orders_save(d, err);
+}
+
+static int op_node_standby(void *arg, bool standby, struct pn_error *err)
+{
+    struct pn_daemon *d = arg;
+
+    if (d->vips.standby != standby)
+        pn_eventlog_add(d->events, PN_LOG_NOTICE, "order", d->conf->nodes[d->node].name,
+                        standby ? "standby: every VIP is given up" : "active");
+    d->vips.standby = standby;
+    pn_leases_run(d);
+    pn_notify_status(d);
+    return orders_save(d, err);
+}
+
+static int op_reload(void *arg, struct pn_conf_error *errors, unsigned max, unsigned *n)
+{
+    return pn_reload(arg, errors, max, n);
+}
+
+static const struct pn_view_ops ops = {
+    .reload = op_reload, .gateway_order = op_gateway_order, .node_standby = op_node_standby};
+
+/* ---- timers and signals ---- */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    pn_feed_tick(arg);
+}
+
+static void on_slow_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    pn_dataplane_refresh(arg);
+    pn_notify_status(arg);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    pn_notify_alive();
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+    struct pn_daemon *d = arg;
+    struct pn_conf_error errors[32];
+    unsigned n;
+
+    (void)what;
+    if (sig == SIGHUP) {
+        pn_reload(d, errors, 32, &n);
+    } else if (sig == SIGUSR1) {
+        pn_log_set_level(pn_log_enabled(PN_LOG_DEBUG) ? (enum pn_log_level)d->opt->log_level : PN_LOG_DEBUG);
+        pn_log_notice("debug messages %s", pn_log_enabled(PN_LOG_DEBUG) ? "on" : "off");
+    } else {
+        pn_eventlog_add(d->events, PN_LOG_NOTICE, "daemon", "", "stopping on signal %d; the leases run on", (int)sig);
+        pn_notify_stopping();
+        event_base_loopbreak(d->base);
+    }
+}
+
+static int periodic(struct pn_daemon *d, struct event **e, event_callback_fn fn, struct timeval every)
+{
+    *e = event_new(d->base, -1, EV_PERSIST, fn, d);
+    return *e && event_add(*e, &every) == 0 ? 0 : -1;
+}
+
+static int timers_init(struct pn_daemon *d)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    uint64_t watchdog_us = pn_notify_watchdog_us();
+
+    for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        d->signals[i] = evsignal_new(d->base, signals[i], on_signal, d);
+        if (!d->signals[i] || event_add(d->signals[i], NULL) < 0)
+            return -1;
+    }
+    if (watchdog_us && periodic(d, &d->watchdog, on_watchdog,
+                                (struct timeval){.tv_sec = (time_t)(watchdog_us / 1000000u),
+                                                 .tv_usec = (suseconds_t)(watchdog_us % 1000000u)}) < 0)
+        return -1;
+    if (periodic(d, &d->tick, on_tick, (struct timeval){.tv_usec = TICK_MS * 1000}) < 0)
+        return -1;
+    return periodic(d, &d->slow_tick, on_slow_tick, (struct timeval){.tv_sec = SLOW_TICK_S});
+}
+
+/* ---- start and end ---- */
+
+static int load_first(struct pn_daemon *d)
+{
+    struct pn_conf_error errors[64];
+    unsigned n = 0;
+
+    d->conf = pn_conf_load(d->opt->config, errors, 64, &n);
+    for (unsigned i = 0; !d->conf && i < n && i < 64; i++)
+        pn_log_error("%s:%u: %s%s%s", errors[i].file, errors[i].line, errors[i].key, errors[i].key[0] ? ": " : "",
+                     errors[i].text);
+    if (!d->conf)
+        return -1;
+    d->node = pn_conf_node_find(d->conf, d->opt->node);
+    if (d->node < 0) {
+        pn_log_error("%s: %s%s is no node there (use --node, or name a node after the host)", d->opt->config,
+                     d->opt->node ? d->opt->node : "this host", "");
+        return -1;
+    }
+    d->rt = pn_runtime_new(d->conf);
+    d->reload.last_ok = true;
+    d->reload.last_ms = pn_clock_ms();
+    return d->rt ? 0 : -1;
+}
+
+static void orders_load(struct pn_daemon *d)
+{
+    struct pn_state *state = malloc(sizeof(*state));
+    struct pn_error err;
+    int rc;
+
+    if (!state)
+        return;
+    rc = pn_state_load(d->opt->state_dir, state, &err);
+    if (rc == 0)
+        pn_daemon_orders_apply(d, state);
+    else if (rc < 0)
+        pn_eventlog_add(d->events, PN_LOG_ERROR, "order", "", "those given before are lost: %s", err.text);
+    free(state);
+}
+
+static void view_init(struct pn_daemon *d)
+{
+    d->view = (struct pn_view){.version = PN_VERSION,
+                               .now_ms = pn_clock_ms,
+                               .started_ms = pn_clock_ms(),
+                               .conf_path = d->opt->config,
+                               .conf = d->conf,
+                               .node = d->node,
+                               .rt = d->rt,
+                               .ids = &d->ids,
+                               .loads = d->loads,
+                               .spills = d->spills,
+                               .health_each = pn_health_each,
+                               .health = d->health,
+                               .ports = d->ports,
+                               .stats = &d->stats,
+                               .vips = &d->vips,
+                               .events = d->events,
+                               .push = &d->push.status,
+                               .reload = &d->reload,
+                               .ops = &ops,
+                               .ops_arg = d};
+}
+
+/* The last component of what a first start needs; /run and /var/lib themselves are the system's. */
+static void make_folder(const char *path, mode_t mode)
+{
+    if (mkdir(path, mode) < 0 && errno != EEXIST)
+        pn_log_warning("%s: cannot be made: %s", path, strerror(errno));
+}
+
+static void make_folder_of(const char *file, mode_t mode)
+{
+    char path[256];
+    const char *slash = strrchr(file, '/');
+
+    if (!slash || slash == file || (size_t)(slash - file) >= sizeof(path))
+        return;
+    memcpy(path, file, (size_t)(slash - file));
+    path[slash - file] = '\0';
+    make_folder(path, mode);
+}
+
+static int start(struct pn_daemon *d)
+{
+    struct pn_health_callbacks cb = {.member = on_member, .agent = on_agent, .arg = d};
+    const char *listen = d->conf->nodes[d->node].metrics_listen;
+    struct pn_error err;
+
+    make_folder_of(d->opt->socket, 0755);
+    make_folder(d->opt->state_dir, 0750);
+    d->health = pn_health_engine_new(d->base, &cb);
+    if (!d->health || pn_push_init(d) < 0 || pn_leases_init(d) < 0) {
+        pn_log_error("out of memory");
+        return -1;
+    }
+    view_init(d);
+    orders_load(d);
+    pn_leases_configure(d);
+    if (pn_dataplane_init(d) < 0)
+        return -1;
+    d->view.dp = d->dp;
+    if (pn_health_apply(d->health, d->conf, &err) < 0) {
+        pn_log_error("checks: %s", err.text);
+        return -1;
+    }
+    d->api = pn_api_server_new(d->base, d->opt->socket, d->opt->socket_mode, &d->view, &err);
+    if (!d->api) {
+        pn_log_error("command line: %s", err.text);
+        return -1;
+    }
+    if (listen[0] && !(d->metrics = pn_metrics_server_new(d->base, listen, &d->view, &err)))
+        pn_eventlog_add(d->events, PN_LOG_ERROR, "metrics", "", "%s", err.text); /* mail matters more */
+    if (timers_init(d) < 0) {
+        pn_log_error("out of memory");
+        return -1;
+    }
+    if (d->opt->confine && pn_confine(d->opt->user, &err) < 0) {
+        pn_log_error("%s", err.text);
+        return -1;
+    }
+    return 0;
+}
+
+struct pn_daemon *pn_daemon_new(const struct pn_daemon_options *opt)
+{
+    struct pn_daemon *d = calloc(1, sizeof(*d));
+
+    if (!d)
+        return NULL;
+    d->opt = opt;
+    d->base = event_base_new();
+    d->events = pn_eventlog_new(PN_EVENTLOG_DEFAULT, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    if (!d->base || !d->events || load_first(d) < 0 || start(d) < 0) {
+        pn_daemon_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+int pn_daemon_run(struct pn_daemon *d)
+{
+    pn_eventlog_add(d->events, PN_LOG_NOTICE, "daemon", "", "posternd %s started, node %s, configuration %s (%.12s)",
+                    PN_VERSION, d->conf->nodes[d->node].name, d->opt->config, d->conf->digest);
+    pn_notify_ready(d);
+    pn_notify_status(d);
+    return event_base_dispatch(d->base) < 0 ? 1 : 0;
+}
+
+void pn_daemon_free(struct pn_daemon *d)
+{
+    if (!d)
+        return;
+    pn_api_server_free(d->api);
+    pn_metrics_server_free(d->metrics);
+    if (d->health)
+        pn_health_engine_free(d->health);
+    pn_dplink_free(d->dp);
+    pn_stats_reader_free(d->reader);
+    pn_push_free(d);
+    for (unsigned i = 0; i < sizeof(d->signals) / sizeof(d->signals[0]); i++)
+        if (d->signals[i])
+            event_free(d->signals[i]);
+    if (d->tick)
+        event_free(d->tick);
+    if (d->slow_tick)
+        event_free(d->slow_tick);
+    if (d->watchdog)
+        event_free(d->watchdog);
+    if (d->lease_timer)
+        event_free(d->lease_timer);
+    pn_runtime_free(d->rt);
+    pn_conf_free(d->conf);
+    pn_eventlog_free(d->events);
+    if (d->base)
+        event_base_free(d->base);
+    free(d);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * posternd's one loop. daemon.c holds what lives as long as the process and what administrators order; the other files
+ * of this folder each drive one concern: push.c snapshots, leases.c leases, feed.c load and spill, reload.c the
+ * configuration, dataplane.c the coming and going of postern-dp, notify.c the service manager.
+ */
+#ifndef POSTERN_DAEMON_H
+#define POSTERN_DAEMON_H
+
+#include "controlplane/api/api.h"
+#include "controlplane/daemon/options.h"
+#include "controlplane/daemon/statefile.h"
+#include "controlplane/metrics/metrics.h"
+#include "controlplane/view/view.h"
+
+struct event;
+struct event_base;
+
+#define PN_TIER_SLOTS (PN_CONF_MAX_POOLS * PN_MAX_TIERS_PER_POOL)
+
+/* Snapshots on their way. READY: the dataplane's own has been read back, so ids are known. */
+enum pn_push_phase { PN_PUSH_OFF, PN_PUSH_LEARN, PN_PUSH_READY };
+struct pn_push {
+    enum pn_push_phase phase;
+    struct event *timer;
+    bool dirty, in_flight;
+    uint32_t backoff_ms;
+    uint64_t generation; /* last one given out */
+    uint64_t *work, *running; /* PN_SNAPSHOT_MAX_BYTES each; running: as the dataplane took it */
+    size_t work_len, running_len; /* running_len 0: none */
+    struct pn_push_status status;
+};
+
+struct pn_daemon {
+    const struct pn_daemon_options *opt;
+    struct event_base *base;
+    struct pn_conf *conf;
+    int node;
+    struct pn_runtime *rt;
+    struct pn_ids ids;
+    bool seeded; /* health and spill of the dataplane found at the start were taken over */
+    struct pn_health_engine *health;
+    struct pn_dplink *dp;
+    struct pn_dp_port ports[PN_MAX_PORTS];
+    struct pn_stats_reader *reader;
+    struct pn_stats_sum stats;
+    struct pn_load_gateway loads[PN_MAX_GATEWAYS];
+    struct pn_load_tier tier_loads[PN_TIER_SLOTS];
+    struct pn_spill_state spills[PN_TIER_SLOTS];
+    struct pn_vip_keeper vips;
+    struct pn_eventlog *events;
+    struct pn_push push;
+    struct pn_reload_status reload;
+    struct pn_view view;
+    struct pn_api_server *api;
+    struct pn_metrics_server *metrics;
+    struct event *tick, *slow_tick, *lease_timer, *watchdog, *signals[4];
+    bool stopping;
+};
+
+/* Ready to run, or NULL after errors were logged. opt must outlive it. */
+struct pn_daemon *pn_daemon_new(const struct pn_daemon_options *opt);
+int pn_daemon_run(struct pn_daemon *d); /* until SIGTERM or SIGINT; the exit status */
+void pn_daemon_free(struct pn_daemon *d);
+
+/* push.c */
+int pn_push_init(struct pn_daemon *d);
+void pn_push_free(struct pn_daemon *d);
+void pn_push_changed(struct pn_daemon *d); /* something that the snapshot is made of */
+void pn_push_dataplane_up(struct pn_daemon *d);
+void pn_push_dataplane_down(struct pn_daemon *d);
+
+/* leases.c */
+int pn_leases_init(struct pn_daemon *d);
+void pn_leases_configure(struct pn_daemon *d); /* VIPs or their ids changed */
+void pn_leases_installed(struct pn_daemon *d, const struct pn_snapshot *running); /* NULL: none runs */
+void pn_leases_run(struct pn_daemon *d); /* sends what is due, sets the timer for the next */
+
+/* feed.c */
+void pn_feed_tick(struct pn_daemon *d);
+void pn_feed_seed(struct pn_daemon *d, const struct pn_snapshot *running);
+void pn_feed_carry(struct pn_daemon *d, const struct pn_conf *before); /* arrays follow the new configuration */
+
+/* reload.c */
+int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, unsigned *n);
+
+/* dataplane.c */
+int pn_dataplane_init(struct pn_daemon *d);
+void pn_dataplane_refresh(struct pn_daemon *d); /* now and then: ports, a lost statistics segment */
+
+/* notify.c */
+void pn_notify_ready(const struct pn_daemon *d);
+void pn_notify_reloading(void);
+void pn_notify_stopping(void);
+void pn_notify_status(const struct pn_daemon *d);
+uint64_t pn_notify_watchdog_us(void); /* how often to say that we live; 0: nobody asks */
+void pn_notify_alive(void);
+
+/* Orders to the state file's form and back. */
+void pn_daemon_orders_apply(struct pn_daemon *d, const struct pn_state *state);
+void pn_daemon_orders_collect(const struct pn_daemon *d, struct pn_state *state);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+
+#include "common/error.h"
+#include "controlplane/metrics/metrics.h"
+
+struct pn_metrics_server {
+    struct evhttp *http;
+    const struct pn_view *view;
+    char listen[64];
+};
+
+static void on_metrics(struct evhttp_request *req, void *arg)
+{
+    struct pn_metrics_server *s = arg;
+    struct evbuffer *body = evbuffer_new();
+
+    if (!body || pn_metrics_write(body, s->view) < 0) {
+        evhttp_send_error(req, 503, "Out of memory");
+    } else {
+        struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
+        evhttp_add_header(headers, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+        evhttp_send_reply(req, 200, "OK", body);
+    }
+    if (body)
+        evbuffer_free(body);
+}
+
+static void on_other(struct evhttp_request *req, void *arg)
+{
+    struct evbuffer *body;
+
+    (void)arg;
+    if (strcmp(evhttp_request_get_uri(req), "/") != 0 || !(body = evbuffer_new())) {
+        evhttp_send_error(req, HTTP_NOTFOUND, NULL);
+        return;
+    }
+    evbuffer_add_printf(body, "posternd " PN_VERSION ": see /metrics\n");
+    evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Type", "text/plain");
+    evhttp_send_reply(req, 200, "OK", body);
+    evbuffer_free(body);
+}
+
+/* "address:port" in two; brackets off. "*" is every address. */
+static int split(const char *listen, char *host, size_t size, uint16_t *port, struct pn_error *err)
+{
+    const char *colon = strrchr(listen, ':');
+    char *end;
+    unsigned long number = colon ? strtoul(colon + 1, &end, 10) : 0;
+    size_t len = colon ? (size_t)(colon - listen) : 0;
+
+    if (!colon || colon[1] == '\0' || *end || number == 0 || number > 65535 || len == 0 || len >= size)
+        return pn_error_set(err, "%s: not an address:port", listen);
+    if (listen[0] == '[' && listen[len - 1] == ']') {
+        listen++;
+        len -= 2;
+    }
+    memcpy(host, listen, len);
+    host[len] = '\0';
+    if (strcmp(host, "*") == 0)
+        snprintf(host, size, "::");
+    *port = (uint16_t)number;
+    return 0;
+}
+
+struct pn_metrics_server *pn_metrics_server_new(struct event_base *base, const char *listen, const struct pn_view *view,
+                                                struct pn_error *err)
+{
+    struct pn_metrics_server *s;
+    char host[64];
+    uint16_t port;
+
+    if (split(listen, host, sizeof(host), &port, err) < 0)
+        return NULL;
+    s = calloc(1, sizeof(*s));
+    if (!s || !(s->http = evhttp_new(base))) {
+        free(s);
+        pn_error_set(err, "out of memory");
+        return NULL;
+    }
+    s->view = view;
+    snprintf(s->listen, sizeof(s->listen), "%s", listen);
+    evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+    evhttp_set_max_headers_size(s->http, 8192);
+    evhttp_set_max_body_size(s->http, 0);
+    evhttp_set_timeout(s->http, 10);
+    evhttp_set_cb(s->http, "/metrics", on_metrics, s);
+    evhttp_set_gencb(s->http, on_other, s);
+    errno = 0;
+    if (evhttp_bind_socket(s->http, host, port) < 0) {
+        pn_error_set(err, "%s: %s", listen, errno ? strerror(errno) : "cannot listen there");
+        pn_metrics_server_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void pn_metrics_server_free(struct pn_metrics_server *s)
+{
+    if (!s)
+        return;
+    evhttp_free(s->http);
+    free(s);
+}
+
+const char *pn_metrics_server_listen(const struct pn_metrics_server *s)
+{
+    return s->listen;
+}
