@@ -1,0 +1,276 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# postern-dp alone, without posternd: a client, a node and two gateways on one segment; the test itself speaks to the
+# control socket. Usage: dp_smoke.sh [BUILD-DIR] [af_xdp|owned]...   (root; both variants by default)
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build=${1:-$here/../../build}
+shift || true
+variants=${*:-af_xdp owned}
+dp=$build/dataplane/postern-dp
+px=${PN_SMOKE_PREFIX:-pndp}
+tmp=$(mktemp -d)
+pids=()
+dp_pid=
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    say "FAILED: $*"
+    tail -n 25 "$tmp/dp.log" 2> /dev/null || true
+    exit 1
+}
+ok() {
+    local what=$1
+    shift
+    "$@" > "$tmp/last" 2>&1 || {
+        head -n 20 "$tmp/last"
+        fail "$what ($*)"
+    }
+    say "  ok: $what"
+}
+not() {
+    local what=$1
+    shift
+    if "$@" > "$tmp/last" 2>&1; then
+        head -n 20 "$tmp/last"
+        fail "$what ($*)"
+    fi
+    say "  ok: $what"
+}
+in_ns() { ip netns exec "$px-$1" "${@:2}"; }
+ctl() { python3 "$here/dpctl.py" "$tmp/dp.sock" "$@"; }
+counter() { python3 "$here/dpctl.py" "$tmp/stats" stats "$1" | cut -d' ' -f2; }
+wait_for() { # SECONDS COMMAND...
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" > /dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.1
+    done
+}
+
+net_down() {
+    local p n
+    [ -z "$dp_pid" ] || kill "$dp_pid" 2> /dev/null || true
+    for p in "${pids[@]}"; do kill "$p" 2> /dev/null || true; done
+    pids=()
+    for n in c n g1 g2 br; do
+        # A namespace lives as long as a process in it.
+        ip netns pids "$px-$n" 2> /dev/null | xargs -r kill 2> /dev/null || true
+        ip netns del "$px-$n" 2> /dev/null || true
+    done
+    dp_pid=
+}
+finish() {
+    net_down
+    rm -rf "$tmp"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+# VIPs 10.9.0.100 and fd00:9::100; client .1, node .2, gateways .3 and .4.
+net_up() {
+    local n i=1
+    for n in c n g1 g2 br; do
+        ip netns add "$px-$n"
+        ip -n "$px-$n" link set lo up
+    done
+    ip -n "$px-br" link add br0 type bridge
+    ip -n "$px-br" link set br0 up
+    for n in c n g1 g2; do
+        ip -n "$px-$n" link add eth0 type veth peer name "p$n" netns "$px-br"
+        ip -n "$px-br" link set "p$n" master br0 up
+        in_ns "$n" sysctl -qw net.ipv6.conf.eth0.accept_dad=0
+        ip -n "$px-$n" link set eth0 up
+        # Local senders leave checksums, segmentation and tags to the "card"; there is none on a veth.
+        in_ns "$n" ethtool -K eth0 tx off tso off gso off gro off txvlan off rxvlan off > /dev/null 2>&1 || true
+        in_ns br ethtool -K "p$n" tx off tso off gso off gro off txvlan off rxvlan off > /dev/null 2>&1 || true
+        if [ "$n" != n ] || [ "$1" = af_xdp ]; then
+            ip -n "$px-$n" addr add 10.9.0.$i/24 dev eth0
+            ip -n "$px-$n" addr add fd00:9::$i/64 dev eth0 nodad
+        fi
+        i=$((i + 1))
+    done
+    for n in g1 g2; do
+        in_ns $n sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
+        ip -n "$px-$n" addr add 10.9.0.100/32 dev lo
+        ip -n "$px-$n" addr add fd00:9::100/128 dev lo nodad
+        server $n $n 8025
+    done
+}
+
+# A service that says who it is and whom it sees, once a line is sent; keeps the session until the client ends it.
+cat > "$tmp/server.py" << 'PY'
+import socketserver, socket, sys
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(b'220 %s sees %s\r\n' % (sys.argv[1].encode(), self.client_address[0].replace('::ffff:', '').encode()))
+        for line in self.rfile:
+            self.wfile.write(b'250 ' + line)
+class Server(socketserver.ThreadingTCPServer):
+    address_family = socket.AF_INET6
+    allow_reuse_address = daemon_threads = True
+Server(('::', int(sys.argv[2])), Handler).serve_forever()
+PY
+cat > "$tmp/session.py" << 'PY'
+import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
+s.settimeout(3)
+f = s.makefile('rwb')
+print(f.readline().decode().strip())
+for n in range(int(sys.argv[3]) if len(sys.argv) > 3 else 3):
+    body = b'x' * 1200 + b'\r\n'
+    f.write(body); f.flush()
+    assert f.readline() == b'250 ' + body
+PY
+server() {
+    ip netns exec "$px-$1" python3 "$tmp/server.py" "$2" "$3" > /dev/null 2>&1 &
+    pids+=($!)
+}
+session() { in_ns c python3 "$tmp/session.py" "$1" "$2"; }
+session_says() { session "$1" "$2" | grep -qx "$3"; }
+pings() { in_ns c ping -q -c 2 -i 0.2 -W 1 "$1"; }
+flush_client() {
+    in_ns c ip neigh flush dev eth0
+    in_ns c ip -6 neigh flush dev eth0
+}
+
+dp_start() {
+    ip netns exec "$px-n" "$dp" --socket "$tmp/dp.sock" --stats "$tmp/stats" --flows 65536 "${ports[@]}" >> "$tmp/dp.log" 2>&1 &
+    dp_pid=$!
+    wait_for 15 ctl hello || fail "postern-dp did not come up"
+}
+configure() { # GENERATION [more]
+    ctl snapshot "$1" --vip v4=10.9.0.100 --vip v6=fd00:9::100 --gateway g1=10.9.0.3 --gateway g2=fd00:9::4 \
+        --tier g1 --tier g2 --service smtp=8025 "${@:2}"
+}
+lease() {
+    ctl lease 0 "$1"
+    ctl lease 1 "$1"
+}
+node_reachable() {
+    ok "$1: node answers ping over IPv4" pings 10.9.0.2
+    ok "$1: and over IPv6" pings fd00:9::2
+    ok "$1: TCP to the node's own address" session_says 10.9.0.2 2222 '220 node sees 10.9.0.1'
+}
+
+run_variant() {
+    say "$1:"
+    : > "$tmp/dp.log"
+    net_up "$1"
+    if [ "$1" = af_xdp ]; then
+        ports=(--port lan:type=af_xdp,interface=eth0)
+    else
+        # The kernel sees the frames too, as it would not with a card that DPDK owns: it is made to ignore them.
+        in_ns n sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1 net.ipv4.conf.eth0.arp_ignore=8 net.ipv4.conf.eth0.rp_filter=1
+        ports=(--port 'lan:type=dpdk,exception=postern0,device=net_af_packet0,iface=eth0')
+    fi
+    server n node 2222
+    dp_start
+    if [ "$1" = owned ]; then
+        ip -n "$px-n" addr add 10.9.0.2/24 dev postern0
+        ip -n "$px-n" addr add fd00:9::2/64 dev postern0 nodad
+        same=$(in_ns n cat /sys/class/net/eth0/address /sys/class/net/postern0/address | sort -u | wc -l)
+        ok "exception interface has the card's MAC" test "$same" = 1
+    fi
+    wait_for 5 pings 10.9.0.2 || true
+    node_reachable "no configuration"
+    not "VIP silent before any snapshot" pings 10.9.0.100
+
+    configure 1
+    not "VIP silent without a lease" pings 10.9.0.100
+    not "over IPv6 too" pings fd00:9::100
+    ok "and that is counted" test "$(counter arp_no_lease)" -gt 0
+    in_ns c timeout 4 tcpdump -q -c 30 -n -i eth0 'arp and ether broadcast and host 10.9.0.100 or (icmp6 and ip6[40] == 136)' \
+        > "$tmp/announced" 2> /dev/null &
+    sniff=$!
+    sleep 0.3
+    lease 60
+    ok "VIP answers with a lease" pings 10.9.0.100
+    ok "over IPv6 too" pings fd00:9::100
+    wait $sniff || true
+    ok "announced by gratuitous ARP" grep -q '10.9.0.100' "$tmp/announced"
+    ok "and by an unsolicited advertisement" grep -q 'ICMP6, neighbor advertisement' "$tmp/announced"
+    flush_client
+    ok "ARP is answered, not only announced" pings 10.9.0.100
+    ok "NDP is answered" pings fd00:9::100
+    ok "a session over IPv4 reaches the gateway with the client's address" session_says 10.9.0.100 8025 '220 g1 sees 10.9.0.1'
+    ok "a session over IPv6" session_says fd00:9::100 8025 '220 g1 sees fd00:9::1'
+    node_reachable "with leases"
+
+    configure 2 --gateway x=10.9.0.77
+    ctl snapshot 3 --vip v4=10.9.0.100 --vip v6=fd00:9::100 --gateway g1=10.9.0.3,drain --gateway g2=fd00:9::4 --tier g1 \
+        --tier g2 --service smtp=8025
+    ok "a drained gateway's new flows go on to the next tier" session_says 10.9.0.100 8025 '220 g2 sees 10.9.0.1'
+    not "a bad snapshot is refused" ctl snapshot 4 --vip v4=10.9.0.100,port=5
+    ok "and leaves the old one running" session_says fd00:9::100 8025 '220 g2 sees fd00:9::1'
+    ok "a malformed message is refused" sh -c "python3 '$here/dpctl.py' '$tmp/dp.sock' raw 12000000ffff000001000000000000000000 | grep -q 'status 1'"
+    ok "and so is an endless one" sh -c "python3 '$here/dpctl.py' '$tmp/dp.sock' raw ffffffff010000000100000000000000 | grep -q 'status 1'"
+    not "a lease of two hours is refused" ctl lease 0 7200
+    not "nobody's VIP has no lease" ctl lease 9 10
+    configure 5
+
+    # A gateway that takes a while to be found: the packets wait, none is lost.
+    in_ns n ip neigh flush dev "$([ "$1" = owned ] && echo postern0 || echo eth0)"
+    ok "a session while the gateway's MAC is looked up" session_says 10.9.0.100 8025 '220 g1 sees 10.9.0.1'
+    # An unknown gateway: packets are dropped with a name.
+    ctl snapshot 6 --vip v4=10.9.0.100 --vip v6=fd00:9::100 --gateway no=10.9.0.99 --tier no --service smtp=8025
+    not "a gateway that is not there" session 10.9.0.100 8025
+    ok "shows as rewrite_no_neighbour" test "$(counter rewrite_no_neighbour)" -gt 0
+    configure 7
+
+    ctl lease 0 1 shorten
+    ctl lease 1 0
+    not "given up: silent at once" pings fd00:9::100
+    sleep 1
+    flush_client
+    not "lease over: silent" pings 10.9.0.100
+    lease 60
+    ok "a new lease: answers again" pings 10.9.0.100
+    ctl snapshot 8 --vip v6=fd00:9::100 --gateway g1=10.9.0.3 --tier g1 --service smtp=8025
+    flush_client
+    not "a VIP taken out of the snapshot is silent" pings 10.9.0.100
+    configure 9
+    lease 60
+    flush_client
+    ok "and comes back" pings 10.9.0.100
+
+    kill -9 "$dp_pid"
+    wait "$dp_pid" 2> /dev/null || true
+    flush_client
+    not "killed: the VIP is silent" pings 10.9.0.100
+    if [ "$1" = af_xdp ]; then
+        node_reachable "killed"
+        ip -n "$px-n" addr add 10.9.0.100/32 dev lo
+        in_ns c ip neigh replace 10.9.0.100 lladdr "$(in_ns n cat /sys/class/net/eth0/address)" dev eth0
+        not "even where the node's kernel has the VIP" pings 10.9.0.100
+        ip -n "$px-n" addr del 10.9.0.100/32 dev lo
+        flush_client
+    fi
+    dp_start
+    if [ "$1" = owned ]; then
+        ip -n "$px-n" addr add 10.9.0.2/24 dev postern0
+        ip -n "$px-n" addr add fd00:9::2/64 dev postern0 nodad
+    fi
+    configure 10
+    lease 60
+    ok "restarted: answers" wait_for 3 pings 10.9.0.100
+    ok "and forwards" session_says 10.9.0.100 8025 '220 g1 sees 10.9.0.1'
+    kill "$dp_pid"
+    wait "$dp_pid" || fail "exit status after SIGTERM: $?"
+    dp_pid=
+    if [ "$1" = af_xdp ]; then
+        not "stopped: no program left on the interface" sh -c "ip -n $px-n -d link show eth0 | grep -q xdp"
+        node_reachable "stopped"
+    else
+        not "stopped: the exception interface is gone" in_ns n ip link show postern0
+    fi
+    ok "socket and counters are removed" sh -c "! test -e '$tmp/dp.sock' && ! test -e '$tmp/stats'"
+    not "nothing went wrong in between" grep -E 'error:|sandbox:' "$tmp/dp.log"
+    net_down
+}
+
+for v in $variants; do
+    run_variant "$v"
+done
+say "dp_smoke: all passed"
