@@ -60,7 +60,8 @@ void pn_dp_args_usage(FILE *out)
           "      interface=IF      af_xdp: kernel interface to share\n"
           "      force-copy=yes|no af_xdp: never use zero-copy (default no)\n"
           "      device=DEV        dpdk: PCI address or vdev, for example 0000:03:00.0 or\n"
-          "                        net_pcap0;rx_pcap=in.pcap (a ; stands for a comma)\n"
+          "                        net_pcap0,rx_pcap=in.pcap (a ; stands for a comma before\n"
+          "                        what would read as a key of this list)\n"
           "      exception=IF      dpdk: tap interface that gives the host its own address\n"
           "      queues=N          receive queues, 1..16 (default 1)\n"
           "      address=ADDR      own address for ARP requests and neighbour solicitations when the\n"
@@ -201,6 +202,17 @@ static int port_key_set(struct pn_port_args *p, const char *key, const char *val
     return pn_error_set(err, "port %s: unknown key '%s'", p->name, key);
 }
 
+static bool port_key_follows(const char *text)
+{
+    static const char *const keys[] = {
+        "type=", "interface=", "device=", "exception=", "queues=", "force-copy=", "force_copy=", "address="};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (!strncmp(text, keys[i], strlen(keys[i])))
+            return true;
+    }
+    return false;
+}
+
 static int port_complete(const struct pn_port_args *p, bool has_type, struct pn_error *err)
 {
     if (!has_type)
@@ -244,6 +256,9 @@ int pn_port_args_parse(struct pn_port_args *port, const char *text, struct pn_er
         *equals = 0;
         char *value = equals + 1;
         at = strchr(value, ',');
+        /* A device's own arguments hold commas: it goes on as long as no key of ours follows. */
+        while (at && !strcmp(key, "device") && !port_key_follows(at + 1))
+            at = strchr(at + 1, ',');
         if (at)
             *at++ = 0;
         if (port_key_set(port, key, value, &has_type, err))
