@@ -74,7 +74,7 @@ struct pn_metrics_server *pn_metrics_server_new(struct event_base *base, const c
 {
     struct pn_metrics_server *s;
     char host[64];
-    uint16_t port;
+    uint16_t port = 0;
 
     if (split(listen, host, sizeof(host), &port, err) < 0)
         return NULL;
