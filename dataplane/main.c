@@ -72,15 +72,15 @@ static int eal_start(const struct pn_dp_args *args)
         setvbuf(log, NULL, _IOLBF, 1024);
         rte_openlog_stream(log);
     }
-    /* The tap driver calls it an error that it cannot offload flows, or reach secondary processes: nobody asks it to.
-     * A tap that fails is reported where it is opened. */
-    if (args->log_level < PN_LOG_DEBUG)
-        rte_log_set_level_regexp("pmd\\.net\\.tap", RTE_LOG_CRIT);
     rte_log_set_global_level(args->log_level >= PN_LOG_DEBUG ? RTE_LOG_DEBUG : RTE_LOG_NOTICE);
     if (rte_eal_init(eal.argc, eal.argv) < 0) {
         pn_log_error("DPDK does not start: %s", rte_strerror(rte_errno));
         return -1;
     }
+    /* The tap driver calls it an error that it cannot offload flows, or reach secondary processes: nobody asks it to.
+     * A tap that fails is reported where it is opened. */
+    if (args->log_level < PN_LOG_DEBUG)
+        rte_log_set_level_regexp("pmd\\.net\\.tap", RTE_LOG_CRIT);
     return 0;
 }
 
