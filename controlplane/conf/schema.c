@@ -283,7 +283,7 @@ const struct pn_schema_row pn_schema_rows[] = {
 
     ROW("vips", PN_T_REFS, SERVICE(vips), NULL, "Virtual addresses on which the service is offered.",
         REFS(struct pn_conf_service, n_vips, PN_SEC_VIP, 1, PN_MAX_VIPS), .flags = PN_ROW_REQUIRED),
-    ROW("port", PN_T_UINT, SERVICE(l4_port), NULL, "TCP port.", RANGE(1, 65535, PN_UNIT_NONE),
+    ROW("port", PN_T_UINT, SERVICE(l4_port), NULL, "TCP port of the service.", RANGE(1, 65535, PN_UNIT_NONE),
         .flags = PN_ROW_REQUIRED),
     ROW("pool", PN_T_REF, SERVICE(pool), NULL, "Pool that takes the connections.", .target = PN_SEC_POOL,
         .flags = PN_ROW_REQUIRED),

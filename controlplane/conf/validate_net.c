@@ -53,7 +53,7 @@ static void validate_port(struct pn_validate *v, const struct pn_conf_node *node
     if (!pn_addr_is_zero(v6) && (pn_addr_is_v4(v6) || !pn_addr_is_unicast_host(v6)))
         pn_validate_error(v, "address-v6", "expected an IPv6 address that a host can have");
     if (port->queues < node->workers)
-        pn_validate_warning(v, "queues", "%u queues for %u workers: the others have nothing to receive here",
+        pn_validate_warning(v, "queues", "fewer queues (%u) than workers (%u): some workers receive nothing here",
                             port->queues, node->workers);
 }
 
