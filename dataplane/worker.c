@@ -53,7 +53,8 @@ static int make_rings(struct pn_worker *w, int socket)
     snprintf(name, sizeof(name), "pn_inject_%u", c->id);
     w->inject = rte_ring_create(name, PN_WORKER_INJECT, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
     snprintf(name, sizeof(name), "pn_handoff_%u", c->id);
-    c->shared->handoff[c->id] = rte_ring_create(name, PN_WORKER_HANDOFF, socket, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
+    w->handoff = rte_ring_create(name, PN_WORKER_HANDOFF, socket, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
+    c->shared->handoff[c->id] = w->handoff;
     snprintf(name, sizeof(name), "pn_neigh_%u", c->id);
     c->neigh_wait = rte_ring_create(name, PN_WORKER_NEIGH_WAIT, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
     snprintf(name, sizeof(name), "pn_learn_%u", c->id);
@@ -61,8 +62,7 @@ static int make_rings(struct pn_worker *w, int socket)
     snprintf(name, sizeof(name), "pn_trace_%u", c->id);
     c->traced = rte_ring_create_elem(name, sizeof(struct pn_dp_trace_record), PN_DP_TRACE_MAX * 2, socket,
                                      RING_F_SP_ENQ | RING_F_SC_DEQ);
-    return w->inject == NULL || c->shared->handoff[c->id] == NULL || c->neigh_wait == NULL || c->learn == NULL ||
-                   c->traced == NULL
+    return w->inject == NULL || w->handoff == NULL || c->neigh_wait == NULL || c->learn == NULL || c->traced == NULL
                ? -1
                : 0;
 }
@@ -158,7 +158,7 @@ void pn_worker_free(struct pn_worker *w)
     if (c->frags != NULL)
         pn_frag_flush(c->frags);
     drain(w->inject);
-    drain(c->shared->handoff[c->id]);
+    drain(w->handoff);
     c->shared->handoff[c->id] = NULL;
     drain(c->neigh_wait);
     rte_ring_free(c->learn);
@@ -236,7 +236,7 @@ static void coarse(struct pn_worker *w)
 
 unsigned pn_worker_side_work(struct pn_worker *w)
 {
-    unsigned n = reenter(w, w->inject, false) + reenter(w, w->ctx.shared->handoff[w->ctx.id], true);
+    unsigned n = reenter(w, w->inject, false) + reenter(w, w->handoff, true);
 
     age(w);
     if (unlikely(w->ctx.tsc >= w->coarse_tsc))

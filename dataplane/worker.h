@@ -81,6 +81,7 @@ struct pn_worker {
     unsigned n_queues;
     struct pn_worker_queue queues[PN_WORKER_QUEUES];
     struct rte_ring *inject; /* main -> worker: mbufs with pn_mbuf_meta TX or REWRITE; single producer */
+    struct rte_ring *handoff; /* its own, as in shared */
     uint32_t idle_sleep_us;
     uint32_t idle_rounds;
     uint32_t sleep_us; /* of the next sleep */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/worker_request.h"
 
-#include <endian.h>
-
+#include "common/addr.h"
 #include "dataplane/stages/trace.h"
 
 #define PN_WALK_LINES 2048 /* of the table in one slice: some 10 us */
@@ -24,26 +23,22 @@ static void fill(const struct pn_ctx *c, const struct pn_flow *f, struct pn_dp_f
     };
 }
 
-static uint64_t prefix_mask(unsigned bits)
-{
-    return bits == 0 ? 0 : htobe64(~0ull << (64 - bits));
-}
-
 static void walk(struct pn_worker *w)
 {
     const struct pn_dp_flows_query *q = &w->mailbox.request.walk.query;
     struct pn_worker_reply *reply = &w->mailbox.reply;
     struct pn_flow flows[PN_WORKER_WALK];
     unsigned bits = q->prefix_len > 128 ? 128 : q->prefix_len;
-    uint64_t mask0 = prefix_mask(bits > 64 ? 64 : bits), mask1 = prefix_mask(bits > 64 ? bits - 64 : 0);
+    struct pn_addr net = pn_addr_masked(&q->client, bits);
     uint64_t cursor = q->cursor;
     unsigned max = q->max == 0 || q->max > PN_WORKER_WALK ? PN_WORKER_WALK : q->max;
     unsigned n = pn_flow_walk(w->ctx.flows, &cursor, flows, max, PN_WALK_LINES, w->ctx.now);
 
     for (unsigned i = 0; i < n; i++) {
         const struct pn_flow *f = &flows[i];
+        const struct pn_addr client = {.q = {f->client[0], f->client[1]}}, in = pn_addr_masked(&client, bits);
 
-        if (((f->client[0] ^ q->client.q[0]) & mask0) != 0 || ((f->client[1] ^ q->client.q[1]) & mask1) != 0)
+        if (!pn_addr_equal(&in, &net))
             continue;
         if (q->service != PN_ID_NONE && q->service != (uint16_t)f->port_svc)
             continue;

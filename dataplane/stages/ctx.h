@@ -113,7 +113,7 @@ static inline struct pn_mbuf_meta *pn_mbuf_meta(struct rte_mbuf *m)
 struct pn_trace {
     uint32_t left; /* packets yet to trace; 0: not armed */
     struct pn_addr net; /* masked */
-    uint64_t mask[2];
+    uint8_t prefix_len;
     uint64_t set; /* packets of this batch that are traced */
     struct pn_dp_trace_record record[64]; /* theirs, by position in the batch */
 };

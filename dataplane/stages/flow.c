@@ -65,7 +65,8 @@ void pn_stage_flow(struct pn_ctx *c, struct pn_batch *b)
         k->gateway = f->gateway;
         k->tx_counter = PN_C_TX_FORWARD;
         k->flow_flags = f->flags;
-        if (likely(event == PN_FLOW_EV_NONE && f->state == before && c->snap->gateways[f->gateway].used)) {
+        if (likely(event == PN_FLOW_EV_NONE && f->state == before && c->snap->gateways[f->gateway].used &&
+                   !(k->tcp_flags & PN_TCP_SYN))) {
             k->flow_state = before;
             rewrite |= 1ull << i;
             continue;

@@ -5,23 +5,16 @@
 
 #include <rte_ring_elem.h>
 
+#include "common/addr.h"
 #include "dataplane/core/arp.h"
 #include "dataplane/core/parse.h"
 
-static uint64_t prefix_mask(unsigned bits)
-{
-    return bits == 0 ? 0 : htobe64(~0ull << (64 - bits));
-}
-
 void pn_trace_arm(struct pn_ctx *c, const struct pn_dp_trace_query *query)
 {
-    unsigned bits = query->prefix_len > 128 ? 128 : query->prefix_len;
     struct pn_trace *t = &c->trace;
 
-    t->mask[0] = prefix_mask(bits > 64 ? 64 : bits);
-    t->mask[1] = prefix_mask(bits > 64 ? bits - 64 : 0);
-    t->net.q[0] = query->client.q[0] & t->mask[0];
-    t->net.q[1] = query->client.q[1] & t->mask[1];
+    t->prefix_len = query->prefix_len > 128 ? 128 : query->prefix_len;
+    t->net = pn_addr_masked(&query->client, t->prefix_len);
     t->left = query->packets;
     t->set = 0;
 }
@@ -65,7 +58,8 @@ void pn_trace_begin(struct pn_ctx *c, const struct pn_batch *b)
         struct pn_dp_trace_record *r = &t->record[i];
 
         describe(c, b, i, r);
-        if ((r->src.q[0] & t->mask[0]) == t->net.q[0] && (r->src.q[1] & t->mask[1]) == t->net.q[1]) {
+        const struct pn_addr net = pn_addr_masked(&r->src, t->prefix_len);
+        if (pn_addr_equal(&net, &t->net)) {
             t->set |= 1ull << i;
             t->left--;
         }
