@@ -48,6 +48,7 @@ struct pn_flow_table *pn_flow_table_new(const struct pn_flow_config *config, str
     t->key = pn_hash_key_make(config->hash_seed[0], config->hash_seed[1]);
     t->entries_max = config->entries_max;
     t->unproven_max = config->entries_max / 2 ? config->entries_max / 2 : 1;
+    t->unproven_default = config->entries_max / 4 ? config->entries_max / 4 : 1;
     t->log_size = t->unproven_max;
     uint64_t pairs = ((uint64_t)config->entries_max * 100 / PN_FLOW_FILL_PERCENT + 3) / 4;
     t->n_lines = (uint32_t)(pairs < 4 ? 4 : pairs) * 2;
@@ -108,9 +109,8 @@ static void leave(struct pn_flow_table *t, struct pn_flow *flow)
         pn_flow_unproven_clear(t, flow);
     if (flow->place != PN_FLOW_AT_HOME)
         pn_flow_unplace(t, flow);
-    uint8_t over = flow->over; /* the line's, not the entry's */
-    memset(flow, 0, sizeof(*flow));
-    flow->over = over & 7;
+    static const uint64_t nobody[2] = {0, 0};
+    pn_flow_write(flow, nobody, 0, PN_FLOW_FREE, 0, false);
     t->used--;
 }
 
@@ -134,73 +134,103 @@ static void __attribute__((noinline)) expire(struct pn_flow_table *t, struct pn_
     leave(t, f);
 }
 
-/* The slot of the line that holds the key, or NULL. Both are compared without a branch: which it is cannot be guessed. */
-static inline struct pn_flow *line_find(struct pn_flow_line *line, uint64_t c0, uint64_t c1, uint32_t port_svc)
+static inline bool key_equal(const struct pn_flow *f, uint64_t c0, uint64_t c1, uint32_t port_svc)
 {
-    struct pn_flow *a = &line->slot[0], *b = &line->slot[1];
-    bool in_a = ((a->client[0] ^ c0) | (a->client[1] ^ c1) | (a->port_svc ^ port_svc)) == 0;
-    bool in_b = ((b->client[0] ^ c0) | (b->client[1] ^ c1) | (b->port_svc ^ port_svc)) == 0;
-    return in_a | in_b ? &line->slot[in_b] : NULL;
+    return ((f->client[0] ^ c0) | (f->client[1] ^ c1) | (f->port_svc ^ port_svc)) == 0;
 }
 
-/* Looks where flows of this home line live when it is not there. */
-static struct pn_flow *find_elsewhere(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc,
-                                      uint64_t hash)
+/*
+ * The slot of the line that holds the key, else `other`. Arithmetic instead of branches: which slot it is cannot be
+ * guessed, and compilers make branches of ?: here.
+ */
+static inline struct pn_flow *line_find(struct pn_flow_line *line, uint64_t c0, uint64_t c1, uint32_t port_svc,
+                                        struct pn_flow *other)
 {
-    uint32_t home = pn_flow_home(t, hash);
-    struct pn_flow *f = NULL;
+    uintptr_t in_a = key_equal(&line->slot[0], c0, c1, port_svc), in_b = key_equal(&line->slot[1], c0, c1, port_svc);
+    uintptr_t found = (uintptr_t)line + in_b * sizeof(struct pn_flow), no = (in_a | in_b) - 1;
+    return (struct pn_flow *)(found ^ ((found ^ (uintptr_t)other) & no));
+}
 
-    if (t->lines[home].slot[0].over)
-        f = line_find(&t->lines[home ^ 1], client[0], client[1], port_svc);
-    if (f == NULL && t->lines[home].slot[1].over) {
-        uint32_t far = pn_flow_far(t, hash);
-        f = line_find(&t->lines[far], client[0], client[1], port_svc);
-        if (f == NULL)
-            f = line_find(&t->lines[far ^ 1], client[0], client[1], port_svc);
-    }
-    return f;
+/* The lines beside the home line that flows of it live in; where there are none, the home line again. */
+struct elsewhere {
+    struct pn_flow_line *beside, *far, *beside_far;
+};
+
+static inline struct elsewhere elsewhere_of(const struct pn_flow_table *t, uint64_t hash)
+{
+    uint32_t home = pn_flow_home(t, hash), far = pn_flow_far(t, hash);
+    struct pn_flow_line *line = &t->lines[home];
+    uint32_t none_far = line->slot[1].over == 0 ? UINT32_MAX : 0;
+
+    far ^= (far ^ home) & none_far;
+    return (struct elsewhere){&t->lines[home ^ (line->slot[0].over != 0)], &t->lines[far],
+                              &t->lines[far ^ (1 & ~none_far)]};
+}
+
+static inline struct pn_flow *find_elsewhere(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc,
+                                             uint64_t hash)
+{
+    struct elsewhere e = elsewhere_of(t, hash);
+    struct pn_flow *f = line_find(e.beside, client[0], client[1], port_svc, NULL);
+
+    f = line_find(e.far, client[0], client[1], port_svc, f);
+    return line_find(e.beside_far, client[0], client[1], port_svc, f);
 }
 
 /* An all-zero key equals an empty slot, hence the look at state. */
-static inline struct pn_flow *live_or_null(struct pn_flow_table *t, struct pn_flow *f, struct pn_now now)
+static struct pn_flow *__attribute__((noinline))
+live_or_null(struct pn_flow_table *t, struct pn_flow *f, struct pn_now now)
 {
     if (f->state == PN_FLOW_FREE)
         return NULL;
-    if (__builtin_expect(pn_flow_is_idle(t, f, now), 0)) {
+    if (pn_flow_is_idle(t, f, now)) {
         expire(t, f);
         return NULL;
     }
     return f;
 }
 
+/* Whether live_or_null has to look closer. */
+static inline bool doubtful(const struct pn_flow_table *t, const struct pn_flow *f, struct pn_now now)
+{
+    return ((int32_t)(now.ms - f->seen_ms) >= (int32_t)t->live_ms) | (f->state == PN_FLOW_FREE);
+}
+
 void pn_flow_lookup_bulk(struct pn_flow_table *t, const struct pn_flow_key *keys, unsigned n, struct pn_now now,
                          struct pn_flow **out)
 {
     uint8_t away[PN_FLOW_BULK_MAX];
-    unsigned n_away = 0;
+    unsigned n_away = 0, asked = 0;
 
-    for (unsigned i = 0; i < n; i++) {
-        const struct pn_flow_key *k = &keys[i];
-        struct pn_flow_line *line = &t->lines[pn_flow_home(t, k->hash)];
-        struct pn_flow *f = line_find(line, k->client[0], k->client[1], k->port_svc);
-        if (__builtin_expect(f != NULL, 1)) {
-            out[i] = live_or_null(t, f, now);
-            continue;
+    /*
+     * Where one in six flows is found elsewhere, a branch on it would cost more than all the rest. Other lines are
+     * asked for after each half of the burst, so that they come in while work goes on.
+     */
+    for (unsigned from = 0, to = n / 2; from < n; from = to, to = n) {
+        for (unsigned i = from; i < to; i++) {
+            const struct pn_flow_key *k = &keys[i];
+            struct pn_flow_line *line = &t->lines[pn_flow_home(t, k->hash)];
+            struct pn_flow *f = line_find(line, k->client[0], k->client[1], k->port_svc, NULL);
+            bool missed = f == NULL;
+            out[i] = f;
+            away[n_away] = (uint8_t)i;
+            n_away += missed & ((line->slot[0].over | line->slot[1].over) != 0);
+            f = missed ? &line->slot[0] : f;
+            if (__builtin_expect(!missed & doubtful(t, f, now), 0))
+                out[i] = live_or_null(t, f, now);
         }
-        out[i] = NULL;
-        if (line->slot[0].over | line->slot[1].over)
-            away[n_away++] = (uint8_t)i;
-        if (line->slot[0].over)
-            __builtin_prefetch(&t->lines[pn_flow_home(t, k->hash) ^ 1]);
-        if (line->slot[1].over) {
-            __builtin_prefetch(&t->lines[pn_flow_far(t, k->hash)]);
-            __builtin_prefetch(&t->lines[pn_flow_far(t, k->hash) ^ 1]);
+        for (; asked < n_away; asked++) {
+            struct elsewhere e = elsewhere_of(t, keys[away[asked]].hash);
+            __builtin_prefetch(e.beside);
+            __builtin_prefetch(e.far);
+            __builtin_prefetch(e.beside_far);
         }
     }
     for (unsigned j = 0; j < n_away; j++) {
         unsigned i = away[j];
         struct pn_flow *f = find_elsewhere(t, keys[i].client, keys[i].port_svc, keys[i].hash);
-        if (f != NULL)
+        out[i] = f;
+        if (f != NULL && __builtin_expect(doubtful(t, f, now), 0))
             out[i] = live_or_null(t, f, now);
     }
 }
@@ -208,10 +238,14 @@ void pn_flow_lookup_bulk(struct pn_flow_table *t, const struct pn_flow_key *keys
 struct pn_flow *pn_flow_lookup(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc, uint64_t hash,
                                struct pn_now now)
 {
-    struct pn_flow *f = line_find(&t->lines[pn_flow_home(t, hash)], client[0], client[1], port_svc);
+    struct pn_flow *f = line_find(&t->lines[pn_flow_home(t, hash)], client[0], client[1], port_svc, NULL);
 
-    if (f == NULL)
+    if (f == NULL) {
+        const struct pn_flow_line *home = &t->lines[pn_flow_home(t, hash)];
+        if ((home->slot[0].over | home->slot[1].over) == 0)
+            return NULL;
         f = find_elsewhere(t, client, port_svc, hash);
+    }
     return f == NULL ? NULL : live_or_null(t, f, now);
 }
 
@@ -222,23 +256,22 @@ static struct pn_flow *enter(struct pn_flow_table *t, const uint64_t client[2], 
 
     if (svc >= PN_MAX_SERVICES || (client[0] | client[1]) == 0)
         return NULL;
-    if (unproven && !pn_flow_unproven_room(t, pn_flow_home(t, hash), svc))
+    uint32_t home = pn_flow_home(t, hash);
+    uint16_t whose;
+    if (unproven && !pn_flow_unproven_fits(t, svc, &whose) && !pn_flow_evict_oldest(t, whose) &&
+        !pn_flow_evict_at_home(t, home, whose))
         return NULL;
     if (t->used >= t->entries_max && !pn_flow_evict_oldest(t, PN_ID_NONE))
         return NULL;
-    struct pn_flow *f = pn_flow_place(t, hash);
-    if (f == NULL)
+    unsigned place = PN_FLOW_AT_HOME;
+    struct pn_flow *f = pn_flow_free_slot(&t->lines[home]);
+    if (f == NULL && (f = pn_flow_place_away(t, hash, &place)) == NULL)
         return NULL;
-    f->client[0] = client[0];
-    f->client[1] = client[1];
-    f->port_svc = port_svc;
-    f->gateway = 0;
-    f->state = state & 3;
-    f->flags = 0;
+    pn_flow_write(f, client, port_svc, state, place, unproven);
     f->seen_ms = now.ms;
     f->aux = state == PN_FLOW_HALF_OPEN ? now.us : 0;
     if (unproven)
-        pn_flow_unproven_set(t, f);
+        pn_flow_unproven_count(t, f);
     t->used++;
     return f;
 }

@@ -17,7 +17,7 @@
 #include "postern/dpapi.h"
 #include "postern/types.h"
 
-#define PN_FLOW_FILL_PERCENT 60u
+#define PN_FLOW_FILL_PERCENT 55u
 #define PN_FLOW_SEEN_STEP_MS 512u /* seen_ms is written only when it is this far behind; idle timers add it */
 #define PN_FLOW_BULK_MAX 64u
 
@@ -25,10 +25,15 @@ struct pn_flow {
     uint64_t client[2];
     uint32_t port_svc; /* client port << 16 | service.id */
     uint16_t gateway; /* gateway.id, written by the caller */
-    uint8_t state : 2; /* enum pn_flow_state; FREE: slot empty */
-    uint8_t place : 2; /* table's own: which of its lines it lives in */
-    uint8_t unproven : 1; /* table's own: nothing but its first packet seen, may be pushed out */
-    uint8_t over : 3; /* table's own, of the line: flows at home here that live elsewhere */
+    union {
+        struct {
+            uint8_t state : 2; /* enum pn_flow_state; FREE: slot empty */
+            uint8_t place : 2; /* table's own: which of its lines it lives in */
+            uint8_t unproven : 1; /* table's own: nothing but its first packet seen, may be pushed out */
+            uint8_t over : 3; /* table's own, of the line: flows at home here that live elsewhere */
+        };
+        uint8_t bits; /* all four, written at once: a narrow store before a wider load stalls */
+    };
     uint8_t flags; /* PN_FLOW_F_*, written by the caller */
     uint32_t seen_ms; /* pn_now.ms of the last packet, rounded so that busy flows seldom dirty their line */
     uint32_t aux; /* half-open: pn_now.us of the SYN; closing: 1 after RST; else 0 */
@@ -61,7 +66,7 @@ struct pn_flow_config {
     pn_flow_gone_fn *gone; /* may be NULL */
     void *gone_arg;
 };
-#define PN_FLOW_ENTRIES_MAX (1u << 30)
+#define PN_FLOW_ENTRIES_MAX (1u << 29)
 
 /* NULL and err when memory is short or a field is out of range. Released with pn_flow_table_free. */
 struct pn_flow_table *pn_flow_table_new(const struct pn_flow_config *config, struct pn_error *err);
@@ -167,6 +172,7 @@ struct pn_flow_table {
 
     uint32_t used, entries_max;
     uint32_t n_unproven, unproven_max;
+    uint32_t unproven_default; /* of one service */
     uint32_t age_line; /* next line to age */
     uint32_t log_tail, log_used, log_size;
     uint32_t *log; /* slots in the order in which they became unproven: a ring, with items that no longer are */

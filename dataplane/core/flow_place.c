@@ -20,13 +20,6 @@ static unsigned places_of(const struct pn_flow_table *t, uint64_t hash)
     return (pn_flow_home(t, hash) ^ pn_flow_far(t, hash)) < 2 ? 2 : 4;
 }
 
-static struct pn_flow *free_slot(struct pn_flow_line *line)
-{
-    if (line->slot[0].state == PN_FLOW_FREE)
-        return &line->slot[0];
-    return line->slot[1].state == PN_FLOW_FREE ? &line->slot[1] : NULL;
-}
-
 /* The home line counts its flows that live elsewhere: exact beside it (two at most), up to "many" far away. */
 static void count_away(struct pn_flow_line *home, unsigned place, int by)
 {
@@ -45,7 +38,6 @@ void pn_flow_unplace(struct pn_flow_table *t, const struct pn_flow *f)
 
 static struct pn_flow *take(struct pn_flow_table *t, struct pn_flow *f, uint64_t hash, unsigned place)
 {
-    f->place = place & 3;
     count_away(&t->lines[pn_flow_home(t, hash)], place, 1);
     return f;
 }
@@ -100,7 +92,7 @@ static struct pn_flow *displace(struct pn_flow_table *t, uint64_t hash, unsigned
             uint32_t line = line_of(t, h, p);
             if (line == nodes[i].slot >> 1)
                 continue;
-            struct pn_flow *to = free_slot(&t->lines[line]);
+            struct pn_flow *to = pn_flow_free_slot(&t->lines[line]);
             if (to != NULL) {
                 int at = (int)i;
                 for (;;) {
@@ -139,25 +131,25 @@ static struct pn_flow *oldest_here(struct pn_flow_table *t, uint64_t hash)
     return oldest;
 }
 
-struct pn_flow *pn_flow_place(struct pn_flow_table *t, uint64_t hash)
+struct pn_flow *pn_flow_place_away(struct pn_flow_table *t, uint64_t hash, unsigned *place)
 {
-    unsigned places = places_of(t, hash), place;
+    unsigned places = places_of(t, hash);
 
-    for (place = 0; place < places; place++) {
-        struct pn_flow *f = free_slot(&t->lines[line_of(t, hash, place)]);
+    for (*place = PN_FLOW_BESIDE_HOME; *place < places; ++*place) {
+        struct pn_flow *f = pn_flow_free_slot(&t->lines[line_of(t, hash, *place)]);
         if (f != NULL)
-            return take(t, f, hash, place);
+            return take(t, f, hash, *place);
     }
-    struct pn_flow *f = displace(t, hash, &place);
+    struct pn_flow *f = displace(t, hash, place);
     if (f != NULL)
-        return take(t, f, hash, place);
+        return take(t, f, hash, *place);
     f = oldest_here(t, hash);
     if (f == NULL)
         return NULL;
-    /* Which of the places it had says nothing about ours. */
+    /* Which of its places it had says nothing about ours. */
     uint32_t line = pn_flow_slot_of(t, f) >> 1;
-    for (place = 0; line_of(t, hash, place) != line; place++)
+    for (*place = 0; line_of(t, hash, *place) != line; ++*place)
         ;
     pn_flow_evict(t, f);
-    return take(t, f, hash, place);
+    return take(t, f, hash, *place);
 }
