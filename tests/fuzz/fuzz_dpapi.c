@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Bytes of a client of postern-dp's control socket: framing as the server does it, every message through the handler,
+ * snapshots through the real compiler, leases through the real table. What comes back must be well-formed.
+ */
+#include <stdlib.h>
+
+#include "dataplane/core/dpsnap.h"
+#include "dataplane/core/steer.h"
+#include "dataplane/ipc/handler.h"
+#include "dataplane/lease.h"
+
+static struct pn_dpsnap *running;
+static _Atomic uint64_t published[PN_MAX_VIPS];
+static struct pn_lease_table leases = {.published = published};
+static struct pn_lease_clock now = {.tsc = 1u << 30, .tsc_hz = 2450000000ull, .boottime_ns = 1000000000ull};
+
+static void hello(void *arg, struct pn_dp_hello *out)
+{
+    (void)arg;
+    out->generation = running ? running->generation : 0;
+}
+
+static int snapshot_put(void *arg, const void *message, size_t len, struct pn_error *err)
+{
+    (void)arg;
+    struct pn_dpsnap *s = pn_dpsnap_build(message, len, 1024, err);
+    if (!s)
+        return -1;
+    pn_dpsnap_free(running);
+    running = s;
+    return 0;
+}
+
+static const void *snapshot_get(void *arg, size_t *len)
+{
+    (void)arg;
+    *len = running ? running->view.header->total_bytes : 0;
+    return running ? running->view.header : NULL;
+}
+
+static int lease(void *arg, const struct pn_dp_lease *l, unsigned n, struct pn_error *err)
+{
+    (void)arg;
+    uint64_t known = 0, started;
+    for (unsigned v = 0; running && v < PN_MAX_VIPS; v++)
+        known |= (uint64_t)(running->vips[v].used != 0) << v;
+    now.tsc += 1000000;
+    now.boottime_ns += 1000000;
+    int rc = pn_lease_take(&leases, l, n, known, &now, &started, err);
+    for (unsigned v = 0; v < PN_MAX_VIPS; v++) {
+        if (leases.deadline_boottime_ns[v] > now.boottime_ns + PN_LEASE_MAX_NS)
+            abort();
+    }
+    return rc;
+}
+
+static enum pn_dp_status flows(void *arg, const struct pn_dp_flows_query *q, struct pn_dp_flows_head *head,
+                               struct pn_dp_flow *out, struct pn_error *err)
+{
+    (void)arg;
+    (void)err;
+    memset(out, 0, q->max * sizeof(*out));
+    head->count = q->max;
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status explain(void *arg, const struct pn_dp_explain_query *q, struct pn_dp_explain *out,
+                                 struct pn_error *err)
+{
+    (void)arg;
+    if (!running || !running->services[q->service].tier_count) {
+        strcpy(err->text, "no such service");
+        return PN_DP_STATUS_REJECTED;
+    }
+    struct pn_steer_choice choice;
+    pn_steer(running, q->service, q->client.q, q->client_port, NULL, &choice);
+    if (choice.gateway != PN_ID_NONE && !running->gateways[choice.gateway].used)
+        abort();
+    out->gateway = choice.gateway;
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status trace_start(void *arg, const struct pn_dp_trace_query *q, struct pn_error *err)
+{
+    (void)arg;
+    (void)q;
+    strcpy(err->text, "busy");
+    return PN_DP_STATUS_BUSY;
+}
+
+static unsigned trace_read(void *arg, struct pn_dp_trace_record *out, unsigned max)
+{
+    (void)arg;
+    memset(out, 0, max * sizeof(*out));
+    return max;
+}
+
+static unsigned neighbours(void *arg, struct pn_dp_neighbour *out, unsigned max)
+{
+    (void)arg;
+    memset(out, 0, max * sizeof(*out));
+    return max;
+}
+
+static unsigned ports(void *arg, struct pn_dp_port *out, unsigned max)
+{
+    (void)arg;
+    memset(out, 0, max * sizeof(*out));
+    return max;
+}
+
+static const struct pn_ipc_ops ops = {
+    .hello = hello,
+    .snapshot_put = snapshot_put,
+    .snapshot_get = snapshot_get,
+    .lease = lease,
+    .flows = flows,
+    .explain = explain,
+    .trace_start = trace_start,
+    .trace_read = trace_read,
+    .neighbours = neighbours,
+    .ports = ports,
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static uint8_t reply[PN_DPAPI_MAX_BYTES] __attribute__((aligned(8)));
+    while (size >= sizeof(struct pn_dp_header)) {
+        struct pn_dp_header h;
+        memcpy(&h, data, sizeof(h));
+        size_t whole = pn_ipc_message_bytes(&h);
+        if (whole > size)
+            break;
+        size_t n = whole ? whole : sizeof(h);
+        /* A copy of its own, so that reading past the end is seen. */
+        uint8_t *message = aligned_alloc(8, (n + 7) & ~7ull);
+        memcpy(message, data, n);
+        size_t got = pn_ipc_handle(&ops, NULL, message, n, reply);
+        free(message);
+        const struct pn_dp_header *r = (const void *)reply;
+        if (got < sizeof(*r) || got > PN_DPAPI_MAX_BYTES || r->bytes != got || r->type != h.type || r->seq != h.seq)
+            abort();
+        if (r->status != PN_DP_STATUS_OK && (got == sizeof(*r) || reply[got - 1] != 0))
+            abort();
+        if (!whole)
+            break;
+        data += n;
+        size -= n;
+    }
+    pn_dpsnap_free(running);
+    running = NULL;
+    memset(leases.deadline_boottime_ns, 0, sizeof(leases.deadline_boottime_ns));
+    memset(leases.deadline_tsc, 0, sizeof(leases.deadline_tsc));
+    return 0;
+}
