@@ -271,7 +271,7 @@ const struct pn_schema_row pn_schema_rows[] = {
          "Load that the agents report, of the most loaded gateway of the tier: 100 less the percentage they send.",
          RANGE(0, 100, PN_UNIT_PERCENT), .flags = 0),
     MARK("agent-queue", PN_MEASURE_AGENT_QUEUE, PN_T_NUMBER,
-         "Messages in the queues that the agents report, summed over the gateways of the tier.",
+         "Messages in the queues that the agents report, of the gateway of the tier that has most.",
          RANGE(0, MARK_MAX, PN_UNIT_NONE), .flags = 0),
     ROW("ramp-full", PN_T_NUMBER, SPILL(ramp_full), "2",
         "Mode ramp: how many times its high mark a measure reaches when all new connections go on.",

@@ -380,14 +380,17 @@ char *pn_value_format(const struct pn_schema_row *row, const void *field, char *
     return buf;
 }
 
-static void value_expected_range(const struct pn_schema_row *row, char *buf, size_t size)
+char *pn_value_range(const struct pn_schema_row *row, char *buf, size_t size)
 {
     char min[48], max[48];
+    buf[0] = '\0';
     if (row->type == PN_T_DURATION) {
         double factor = row->unit == PN_UNIT_S ? 1e3 : 1;
         value_format_duration(row->min * factor, min, sizeof(min));
         value_format_duration(row->max * factor, max, sizeof(max));
-    } else if (row->max > 1e15) {
+    } else if (row->type != PN_T_UINT && row->type != PN_T_NUMBER && row->type != PN_T_PRIORITIES) {
+        return buf;
+    } else if (row->max > 1e15) { /* more than a double counts */
         snprintf(min, sizeof(min), "%.0f", row->min);
         snprintf(max, sizeof(max), "%" PRIu64, UINT64_MAX);
     } else {
@@ -395,6 +398,7 @@ static void value_expected_range(const struct pn_schema_row *row, char *buf, siz
         value_format_number(row->max, max, sizeof(max));
     }
     snprintf(buf, size, "%s to %s", min, max);
+    return buf;
 }
 
 char *pn_value_expected(const struct pn_schema_row *row, char *buf, size_t size)
@@ -409,20 +413,18 @@ char *pn_value_expected(const struct pn_schema_row *row, char *buf, size_t size)
     };
     char range[112];
     size_t at;
+    pn_value_range(row, range, sizeof(range));
     switch (row->type) {
     case PN_T_UINT:
     case PN_T_PRIORITIES:
-        value_expected_range(row, range, sizeof(range));
         snprintf(buf, size, "%s from %s%s",
                  row->type == PN_T_UINT ? "a whole number" : "a section of node = priority, each", range,
                  units[row->unit]);
         break;
     case PN_T_NUMBER:
-        value_expected_range(row, range, sizeof(range));
         snprintf(buf, size, "a number from %s%s", range, units[row->unit]);
         break;
     case PN_T_DURATION:
-        value_expected_range(row, range, sizeof(range));
         snprintf(buf, size, "a duration from %s%s (ms, s, min, h, d)", range,
                  row->unit == PN_UNIT_S ? " in whole seconds" : "");
         break;
