@@ -10,7 +10,7 @@ PN_PACKAGES_BUILD=(
 )
 PN_PACKAGES_LAB=(
     iproute2 iputils-ping iputils-arping ethtool tcpdump nftables procps
-    postfix haproxy swaks netcat-openbsd curl jq openssl python3 shellcheck
+    postfix haproxy swaks libio-socket-inet6-perl netcat-openbsd curl jq openssl python3 shellcheck
 )
 
 pn_packages_missing() {

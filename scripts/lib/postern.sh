@@ -12,7 +12,7 @@
 PN_DP=${PN_DP:-$PN_BUILD/dataplane/postern-dp}
 PN_D=${PN_D:-$PN_BUILD/controlplane/posternd}
 PN_CLI=${PN_CLI:-$PN_BUILD/controlplane/cli/postern}
-PN_XDP=${PN_XDP:-$PN_BUILD/dataplane/ports/xdp_vip.bpf.o}
+PN_XDP=${PN_XDP:-$PN_BUILD/dataplane/ports/xdp_vip.o}
 # The checks' time to notice: interval x fall plus the time to connect.
 PN_FALL_MS=1500
 

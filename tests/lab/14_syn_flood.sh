@@ -17,4 +17,5 @@ hold_end held $held
 want_eq "established sessions lived" "$(jq -r .alive "$LAB/held.json")" 20
 want_eq "each on its gateway" "$(jq -c '.by | keys' "$LAB/held.json")" "$(jq -c 'keys' "$LAB/held.ready")"
 want_num "the dataplane's memory grew by at most 4 MiB, KiB" $(($(rss) - rss_before)) -le 4096
+want_identity
 want_none_lost

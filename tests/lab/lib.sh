@@ -105,5 +105,14 @@ want_none_lost() {
     want_eq "no accepted message is lost ($(wc -l < "$LAB/ids.accepted") accepted)" "$lost" 0
 }
 
+# Value of a packet counter, or of one of the totals (rx_packets, sent_packets, ...)
+counter() { pn_cli -j stats | jq -r --arg n "$1" '(.counters[] | select(.name == $n) | .value) // .totals[$n]'; }
+
+# Every received packet is in exactly one end: sent on or answered, given to the host, dropped, or held for the moment.
+want_identity() {
+    balanced() { pn_cli -j stats | jq -e '.totals | .rx_packets == .sent_packets + .punted_packets + .dropped_packets + .held_packets' > /dev/null; }
+    want "every packet is accounted for" pn_wait 5 balanced
+}
+
 accepted_by() { awk -v g="$1" '$3 == g { n++ } END { print n + 0 }' "${2:-$LAB/accepted}"; }
 node_mac() { pn_ns nd cat /sys/class/net/eth0/address; }
