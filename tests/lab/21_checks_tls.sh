@@ -18,9 +18,9 @@ want "days to expiry are known" sh -c "ip netns exec $LAB_PREFIX-nd curl -sS htt
 
 # 421: a busy primary takes no new mail while the secondary does, and comes back by itself.
 pn_postfix_stop mx1
-pn_spawn busy m1 smtp-sink -u nobody -H 'dummy' -q connect "$MX1_4:25" 10
-busy() { [ "$(pn_gateway_health mx1)" != up ]; }
-want "the primary counts as not up" pn_wait 10 busy
+pn_spawn busy m1 smtp-sink -u nobody -Q connect "$MX1_4:25" 10
+busy() { [ "$(pn_gateway_health mx1)" = busy ]; }
+want "the primary counts as busy" pn_wait 10 busy
 send --messages 5
 want_eq "mail goes to the secondary" "$(result .by.mx2)" 5
 pn_end busy
