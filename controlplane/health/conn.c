@@ -231,8 +231,8 @@ static void tls_begin(struct pn_conn *c)
     int fd = c->fd;
 
     if (c->bev) {
-        /* STARTTLS: whatever the server sent in clear after its reply is never read as if it came through TLS. */
-        evbuffer_drain(bufferevent_get_input(c->bev), evbuffer_get_length(bufferevent_get_input(c->bev)));
+        /* STARTTLS: what the server sent in clear after its reply goes with the buffer it is in, so that it is never
+         * read as if it came through TLS. */
         fd = bufferevent_getfd(c->bev);
         bufferevent_disable(c->bev, EV_READ | EV_WRITE);
         bufferevent_setfd(c->bev, -1);

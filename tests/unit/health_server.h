@@ -41,7 +41,6 @@ struct session {
     struct server *s;
     struct bufferevent *bev;
     struct event *timer;
-    bool quit;
 };
 
 static inline void session_end(struct session *c)
@@ -68,7 +67,7 @@ static inline void session_written(struct bufferevent *bev, void *arg)
     if (c->s->flood)
         for (int i = 0; i < 64; i++)
             session_say(c, "220-this banner has no end and no end and no end and no end\r\n");
-    else if (c->quit || c->s->close_after_greeting || (c->s->http && strstr(c->s->got, "\r\n\r\n")))
+    else if (c->s->close_after_greeting || (c->s->http && strstr(c->s->got, "\r\n\r\n")))
         session_end(c);
     (void)bev;
 }
@@ -107,8 +106,7 @@ static inline void session_line(struct session *c, const char *line)
     if (strncmp(line, "EHLO ", 5) == 0 || strncmp(line, "HELO ", 5) == 0) {
         session_say(c, s->ehlo ? s->ehlo : "250 x\r\n");
     } else if (strcmp(line, "QUIT") == 0) {
-        c->quit = true;
-        session_say(c, "221 bye\r\n");
+        session_say(c, "221 bye\r\n"); /* and leaves closing to the client, to see how it does that */
     } else if (strcmp(line, "STARTTLS") == 0) {
         char reply[256];
         /* Written straight to the socket, so that it is out before the handshake takes it over. */

@@ -212,6 +212,7 @@ static void smtp_late_banner_and_quit(void **state)
     expect(f, PN_HEALTH_UP, "250-x");
     RUN_UNTIL(f, 500, f->server.open == 0);
     assert_string_equal(f->server.got, "EHLO lb.example\r\nQUIT\r\n");
+    assert_int_equal(f->server.ended_clean, 1);
     assert_int_equal(f->server.ended_reset, 0);
     rows_read(f);
     assert_true(f->row.last_ms >= 140 && f->row.last_ms < 1000);
@@ -312,6 +313,7 @@ static void starttls(void **state)
     assert_int_equal(f->row.cert_days_left, 30);
     RUN_UNTIL(f, 500, f->server.open == 0);
     assert_string_equal(f->server.got, "EHLO lb.example\r\nSTARTTLS\r\nEHLO lb.example\r\nQUIT\r\n");
+    assert_int_equal(f->server.ended_clean, 1);
     assert_int_equal(f->server.ended_reset, 0);
     teardown(f);
 }
@@ -367,6 +369,7 @@ static void smtps_expired_and_verify(void **state)
         assert_int_equal(f->row.cert_days_left, rows[i].days);
         RUN_UNTIL(f, 500, f->server.open == 0);
         assert_non_null(strstr(f->server.got, "QUIT\r\n")); /* even then */
+        assert_int_equal(f->server.ended_clean, 1);
         teardown(f);
     }
     unlink(pem);
@@ -655,7 +658,7 @@ static void many_checks_share_descriptors(void **state)
 
     /* 3 x 200 members of a server that answers late: no more than the limit at once, and all get their turn. */
     f->server.greeting = "220 x\r\n";
-    f->server.greeting_ms = 100;
+    f->server.greeting_ms = 450;
     f->checks[0].interval_ms = 500;
     f->checks[0].timeout_ms = 5000;
     for (unsigned i = 0; i < 200; i++) {
