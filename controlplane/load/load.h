@@ -30,7 +30,10 @@ struct pn_load_sample {
     bool spilled_known;
 };
 
-/* Zeroes are the state to start from. Fields below the line are the machine's own. */
+/*
+ * Zeroes are the state to start from; or, when the dataplane is in spill already, in_spill, share and above_active as it
+ * has them. Fields below the line are the machine's own.
+ */
 struct pn_spill_state {
     bool in_spill;
     bool at_mark; /* some measure >= high; until all are below half way to low. Takes no spill from others */

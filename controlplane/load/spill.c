@@ -98,6 +98,17 @@ static void judge(struct step *p, struct pn_spill_state *s, const struct pn_load
     s->at_mark = p->any_high || (s->at_mark && above_middle);
 }
 
+/* A state made from what the dataplane was last told (the daemon restarted): each measure goes on from that share. */
+static void resume(const struct step *p, struct pn_spill_state *s)
+{
+    if (s->stepped || !s->in_spill || s->above_active)
+        return;
+    for (int m = 0; m < PN_MEASURE_COUNT; m++)
+        if (p->marked[m])
+            s->level[m] = (double)s->share / SHARE_ONE;
+    s->relieved = true;
+}
+
 static void slopes(const struct step *p, struct pn_spill_state *s)
 {
     for (int m = 0; m < PN_MEASURE_COUNT; m++) {
@@ -291,6 +302,7 @@ bool pn_spill_step(struct pn_spill_state *s, const struct pn_conf_tier *tier, co
     } else {
         marks_read(&p, s, sample);
         judge(&p, s, sample, now_ms);
+        resume(&p, s);
         slopes(&p, s);
         decide(&p, s, now_ms);
     }

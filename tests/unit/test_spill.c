@@ -229,6 +229,36 @@ static void reload_takes_marks_away(void **state)
     assert_int_equal(s.above_active, 480);
 }
 
+/* The daemon restarted, the dataplane did not: no jump, neither of a share nor of a limit. */
+static void goes_on_from_the_running_share(void **state)
+{
+    (void)state;
+    struct pn_conf_tier t = tier_of(H, 200, PN_SPILL_OVERFLOW);
+    struct pn_spill_state s = {.in_spill = true, .share = 30000};
+    struct pn_load_sample in = sample_of(H, -1);
+    uint64_t now = 1000;
+
+    for (; now < 20000; now += 500) {
+        assert_false(pn_spill_step(&s, &t, &in, now) && now > 1000);
+        assert_int_equal(s.share, 30000);
+    }
+    in = sample_of(H, 180); /* between the marks */
+    for (; now < 40000; now += 500)
+        pn_spill_step(&s, &t, &in, now);
+    assert_int_equal(s.share, 30000);
+    in = sample_of(H, 20);
+    for (; now < 51000; now += 500)
+        pn_spill_step(&s, &t, &in, now);
+    assert_false(s.in_spill);
+
+    t = tier_of(A, 400, PN_SPILL_OVERFLOW);
+    s = (struct pn_spill_state){.in_spill = true, .share = 65535, .above_active = 400};
+    in = sample_of(A, 390);
+    assert_false(pn_spill_step(&s, &t, &in, 1000));
+    assert_int_equal(s.above_active, 400);
+    assert_int_equal(s.share, 65535);
+}
+
 static void small_changes_are_not_told(void **state)
 {
     (void)state;
@@ -482,6 +512,7 @@ int main(void)
         cmocka_unit_test(unknown_that_was_high_keeps_its_share),
         cmocka_unit_test(ramp_shares),
         cmocka_unit_test(reload_takes_marks_away),
+        cmocka_unit_test(goes_on_from_the_running_share),
         cmocka_unit_test(small_changes_are_not_told),
         cmocka_unit_test(loop_active_overflow),
         cmocka_unit_test(loop_active_ramp),
