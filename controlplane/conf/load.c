@@ -96,19 +96,23 @@ static int node_named(const struct pn_conf *conf, const char *name)
     return -1;
 }
 
+int pn_conf_node_of_host(const struct pn_conf *conf, const char *host)
+{
+    char name[PN_NAME_BYTES];
+    size_t len = strcspn(host, ".");
+    int found = node_named(conf, host);
+    if (found >= 0 || len >= sizeof(name))
+        return found;
+    memcpy(name, host, len);
+    name[len] = '\0';
+    return node_named(conf, name);
+}
+
 int pn_conf_node_find(const struct pn_conf *conf, const char *name)
 {
     char host[256] = "";
     if (name)
         return node_named(conf, name);
-    if (gethostname(host, sizeof(host) - 1) == 0) {
-        int found = node_named(conf, host);
-        if (found < 0) {
-            host[strcspn(host, ".")] = '\0'; /* the host's name may be given in full */
-            found = node_named(conf, host);
-        }
-        if (found >= 0)
-            return found;
-    }
-    return conf->n_nodes == 1 ? 0 : -1;
+    int found = gethostname(host, sizeof(host) - 1) == 0 ? pn_conf_node_of_host(conf, host) : -1;
+    return found < 0 && conf->n_nodes == 1 ? 0 : found;
 }

@@ -22,6 +22,9 @@ void pn_conf_finish(struct pn_conf *conf);
 void pn_conf_validate(const struct pn_conf *conf, const struct pn_ucl_doc *doc, struct pn_report *errors,
                       struct pn_report *warnings);
 
+/* Position of the node that a host's name means, in full or up to its first dot; or -1. */
+int pn_conf_node_of_host(const struct pn_conf *conf, const char *host);
+
 /* Priority a lone node has where nobody wrote one. */
 #define PN_CONF_PRIORITY_ALONE 100
 

@@ -542,14 +542,22 @@ static void node_is_found(void **state)
     assert_int_equal(pn_conf_node_find(conf, "n"), -1);
     assert_int_equal(pn_conf_node_find(conf, NULL), 0); /* the only one */
     pn_conf_free(conf);
-    conf = load_good(NODE "node n2x { port lan { interface = e } }");
+    conf = load_good("node not.this.host { port lan { interface = e } } node nor-this { port lan { interface = e } }");
     assert_int_equal(pn_conf_node_find(conf, NULL), -1);
+    pn_conf_free(conf);
+    conf = load_good("node n1 { port lan { interface = e } } node n1.b { port lan { interface = e } }");
+    assert_int_equal(pn_conf_node_of_host(conf, "n1"), 0);
+    assert_int_equal(pn_conf_node_of_host(conf, "n1.example.org"), 0);
+    assert_int_equal(pn_conf_node_of_host(conf, "n1.b"), 1); /* in full goes first */
+    assert_int_equal(pn_conf_node_of_host(conf, "n2"), -1);
+    assert_int_equal(pn_conf_node_of_host(conf, ""), -1);
     pn_conf_free(conf);
     host[strcspn(host, ".")] = '\0';
     host[PN_NAME_BYTES - 1] = '\0';
     if (!pn_value_is_name(host))
         return;
-    snprintf(text, sizeof(text), NODE "node %s { port lan { interface = e } }", host);
+    snprintf(text, sizeof(text),
+             "node not.this.host { port lan { interface = e } } node %s { port lan { interface = e } }", host);
     conf = load_good(text);
     assert_int_equal(pn_conf_node_find(conf, NULL), 1);
     pn_conf_free(conf);

@@ -14,7 +14,7 @@
 static const char nodes[] = "node n1 { port lan { interface = eth1 } }\n"
                             "node n2 {\n"
                             "  port lan { interface = eth0; queues = 2; force-copy = yes }\n"
-                            "  port wan { type = dpdk; device = \"net_pcap0,rx_pcap=/x/in.pcap,tx_pcap=/x/out.pcap\"; "
+                            "  port wan { type = dpdk; device = \"net_pcap0,rx_pcap=/x/in.pcap,queues=7\"; "
                             "exception = tap1; queues = 3\n"
                             "    address-v4 = 198.51.100.1; address-v6 = 2001:db8::9 }\n"
                             "  dataplane { workers = 2; flows = 5000; idle-sleep-us = 7; lcores = \"0@0,1@1,2@2\"; "
@@ -72,7 +72,7 @@ static void read_back(void **state)
     assert_true(args.ports[0].force_copy);
     assert_string_equal(args.ports[1].name, "wan");
     assert_int_equal(args.ports[1].kind, PN_PORT_DPDK);
-    assert_string_equal(args.ports[1].device, "net_pcap0,rx_pcap=/x/in.pcap,tx_pcap=/x/out.pcap");
+    assert_string_equal(args.ports[1].device, "net_pcap0,rx_pcap=/x/in.pcap,queues=7");
     assert_string_equal(args.ports[1].exception, "tap1");
     assert_int_equal(args.ports[1].queues, 3);
     assert_true(pn_addr_equal(&args.ports[1].address_v4, &conf->nodes[1].ports[1].address_v4));

@@ -116,6 +116,10 @@ static void ids_stay(void **state)
     assert_int_equal(pn_id_find(rows, 3, "vip/a"), PN_ID_NONE);
     assert_int_equal(pn_id_get(rows, 3, "vip/e"), 1); /* then b, c was kept */
     assert_int_equal(pn_id_get(rows, 3, "vip/f"), PN_ID_NONE);
+    pn_ids_begin(ids);
+    pn_id_keep(rows, 3, "vip/d");
+    pn_ids_begin(ids);
+    assert_int_equal(pn_id_get(rows, 3, "vip/g"), 1); /* e and c have been away longer than d */
     pn_id_key(key, "service", "s", "a");
     assert_string_equal(key, "service/s/a");
     pn_id_key(key, "gateway", "g", NULL);
@@ -143,13 +147,15 @@ static void ids_are_learned(void **state)
     size_t len;
     assert_int_equal(pn_compile_snapshot(first, 0, rt1, ids, 1, one, sizeof(one), &len, &err), 0);
     assert_int_equal(pn_snapshot_validate(one, len, &view, &err), 0);
-    pn_id_get(fresh->vips, PN_MAX_VIPS, "vip/b"); /* has 0 here, 1 in the dataplane */
+    for (unsigned i = 0; i < 3; i++) /* b has 2 here, 1 in the dataplane */
+        pn_id_get(fresh->vips, PN_MAX_VIPS, i == 0 ? "vip/y" : i == 1 ? "vip/z" : "vip/b");
     pn_ids_learn(fresh, &view);
     static const char *const keys[] = {"service/s/a", "service/t/b", "service/t/a"};
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(pn_id_find(fresh->services, PN_MAX_SERVICES, keys[i]),
                          pn_id_find(ids->services, PN_MAX_SERVICES, keys[i]));
     assert_int_equal(pn_id_find(fresh->vips, PN_MAX_VIPS, "vip/b"), 1);
+    assert_false(fresh->vips[2].used);
     assert_int_equal(pn_compile_snapshot(second, 0, rt2, fresh, 2, two, sizeof(two), &len, &err), 0);
     assert_int_equal(pn_snapshot_validate(two, len, &view, &err), 0);
     assert_int_equal(pn_id_find(fresh->vips, PN_MAX_VIPS, "vip/b"), 1);

@@ -122,6 +122,7 @@ static void faults(void **state)
         {"a = \"\\q\"", "f:1:6: unknown escape: expected one of \\n \\r \\t \\b \\f \\\\ \\\" \\/ \\uXXXX"},
         {"a = \"\\u12g4\"", "f:1:6: malformed \\u escape: expected four hexadecimal digits, not 0000"},
         {"a = \"\\u0000\"", "f:1:6: malformed \\u escape: expected four hexadecimal digits, not 0000"},
+        {"a = \"\\ud800\\u0041\"", "f:1:6: malformed \\u escape: expected four hexadecimal digits, not 0000"},
         {"a = \"\\ud800x\"", "f:1:6: malformed \\u escape: expected four hexadecimal digits, not 0000"},
         {"a = \"\\udc00\"", "f:1:6: malformed \\u escape: expected four hexadecimal digits, not 0000"},
         {"a = /* x", "f:1:5: comment is not closed: expected */ before the end of the file"},
