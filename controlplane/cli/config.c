@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check and diff work on files themselves; reload asks the daemon. */
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "controlplane/cli/cli.h"
+#include "controlplane/conf/diff.h"
+
+#define MAX_ERRORS 64
+#define DEFAULT_FILE "/etc/postern/postern.conf"
+
+static void error_print(const char *file, long long line, const char *key, const char *text)
+{
+    fprintf(stderr, "%s:", file);
+    if (line)
+        fprintf(stderr, "%lld:", line);
+    fprintf(stderr, " %s%s%s\n", key, *key ? ": " : "", text);
+}
+
+/* NULL after every error was printed (to stderr, and with -j as JSON to stdout). */
+static struct pn_conf *load(const struct pn_cli *cli, const char *path)
+{
+    static struct pn_conf_error errors[MAX_ERRORS];
+    unsigned n = 0;
+    struct pn_conf *conf = pn_conf_load(path, errors, MAX_ERRORS, &n);
+    json_t *list;
+
+    if (conf)
+        return conf;
+    list = json_array();
+    for (unsigned i = 0; i < n && i < MAX_ERRORS; i++) {
+        const struct pn_conf_error *e = &errors[i];
+
+        error_print(e->file, e->line, e->key, e->text);
+        json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:s}", "file", e->file, "line", (int)e->line, "key",
+                                              e->key, "text", e->text));
+    }
+    if (n > MAX_ERRORS)
+        fprintf(stderr, "and %u more\n", n - MAX_ERRORS);
+    if (cli->json)
+        pn_cli_print_json(json_pack("{s:b, s:o, s:i}", "ok", 0, "errors", list, "n_errors", (int)n));
+    else
+        json_decref(list);
+    return NULL;
+}
+
+int pn_cli_check(struct pn_cli *cli, int argc, char *argv[])
+{
+    const char *file = DEFAULT_FILE;
+    struct pn_conf *conf;
+
+    if (pn_cli_args(cli, argc, argv, NULL, &file, 1) < 0)
+        return PN_EXIT_USAGE;
+    conf = load(cli, file);
+    if (!conf)
+        return PN_EXIT_FAILED;
+    if (cli->json)
+        pn_cli_print_json(json_pack("{s:b, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i}", "ok", 1, "file", file, "digest",
+                                    conf->digest, "nodes", (int)conf->n_nodes, "vips", (int)conf->n_vips, "services",
+                                    (int)conf->n_services, "pools", (int)conf->n_pools, "gateways",
+                                    (int)conf->n_gateways, "checks", (int)conf->n_checks));
+    else
+        printf("%s: OK: %u nodes, %u VIPs, %u services, %u pools, %u gateways, %u checks\n", file, conf->n_nodes,
+               conf->n_vips, conf->n_services, conf->n_pools, conf->n_gateways, conf->n_checks);
+    pn_conf_free(conf);
+    return PN_EXIT_OK;
+}
+
+/* The daemon's configuration in its canonical form, through a file that has no name. */
+static struct pn_conf *running(const struct pn_cli *cli, const char *text)
+{
+    char path[64];
+    size_t len = strlen(text);
+    struct pn_conf *conf = NULL;
+    int fd = memfd_create("postern-running", MFD_CLOEXEC);
+
+    if (fd < 0 || write(fd, text, len) != (ssize_t)len) {
+        perror("postern: running configuration");
+    } else {
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        conf = load(cli, path);
+    }
+    if (fd >= 0)
+        close(fd);
+    return conf;
+}
+
+int pn_cli_diff(struct pn_cli *cli, int argc, char *argv[])
+{
+    const char *file = NULL;
+    bool exit_code = false;
+    const struct pn_cli_option options[] = {{"exit-code", 0, NULL, &exit_code}, {NULL, 0, NULL, NULL}};
+    struct pn_conf *was = NULL, *now = NULL;
+    struct pn_conf_diff *diff = NULL;
+    json_t *r;
+    int status;
+
+    if (pn_cli_args(cli, argc, argv, options, &file, 1) < 0)
+        return PN_EXIT_USAGE;
+    status = pn_cli_call(cli, "config", NULL, &r);
+    if (status != PN_EXIT_OK)
+        return status;
+    now = load(cli, file ? file : pn_js(r, "file"));
+    was = now ? running(cli, pn_js(r, "text")) : NULL;
+    diff = was ? pn_conf_diff_new(was, now) : NULL;
+    status = diff ? PN_EXIT_OK : PN_EXIT_FAILED;
+    if (diff && cli->json)
+        pn_cli_print_json(pn_conf_diff_json(diff));
+    else if (diff)
+        pn_conf_diff_print(diff, stdout);
+    if (diff && exit_code && diff->n_changes)
+        status = PN_EXIT_FAILED;
+    pn_conf_diff_free(diff);
+    pn_conf_free(was);
+    pn_conf_free(now);
+    json_decref(r);
+    return status;
+}
+
+int pn_cli_reload(struct pn_cli *cli, int argc, char *argv[])
+{
+    json_t *r, *e;
+    size_t i;
+    bool loaded;
+    int status;
+
+    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
+        return PN_EXIT_USAGE;
+    status = pn_cli_call(cli, "reload", NULL, &r);
+    if (status != PN_EXIT_OK)
+        return status;
+    loaded = pn_jb(r, "loaded");
+    json_array_foreach(pn_jo(r, "errors"), i, e)
+        error_print(pn_js(e, "file"), pn_ji(e, "line"), pn_js(e, "key"), pn_js(e, "text"));
+    if (!loaded)
+        fprintf(stderr, "postern: not loaded; the running configuration goes on unchanged\n");
+    if (cli->json)
+        pn_cli_print_json(json_incref(r));
+    else if (loaded)
+        printf("loaded %s (%.12s)\n", pn_js(pn_jo(r, "config"), "file"), pn_js(pn_jo(r, "config"), "digest"));
+    json_decref(r);
+    return loaded ? PN_EXIT_OK : PN_EXIT_FAILED;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* postern(8): finds the row of the table that noun and verb name, and runs it. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "controlplane/api/api.h"
+#include "controlplane/cli/cli.h"
+
+/* clang-format off */
+const struct pn_cli_command pn_cli_commands[] = {
+    {"status",    NULL,       pn_cli_status,          "",                                    "the node, its VIPs, services, tiers and gateways at a glance"},
+    {"watch",     NULL,       pn_cli_watch,           "[-n SECONDS] [--count N]",            "status again and again, with rates"},
+    {"vip",       "list",     pn_cli_vip_list,        "",                                    "virtual IPs: who owns them, and for how long"},
+    {"vip",       "show",     pn_cli_vip_show,        "NAME",                                "one VIP in full"},
+    {"service",   "list",     pn_cli_service_list,    "",                                    "services and what they carried"},
+    {"service",   "show",     pn_cli_service_show,    "NAME",                                "one service in full"},
+    {"pool",      "list",     pn_cli_pool_list,       "",                                    "pools: tiers, their load and spill"},
+    {"pool",      "show",     pn_cli_pool_show,       "NAME",                                "one pool in full: members, marks, reasons"},
+    {"gateway",   "list",     pn_cli_gateway_list,    "",                                    "gateways: state, weight, flows"},
+    {"gateway",   "show",     pn_cli_gateway_show,    "NAME",                                "one gateway in full, with its checks"},
+    {"gateway",   "drain",    pn_cli_gateway_drain,   "NAME [--wait] [--timeout SECONDS]",   "no new flows to it; those it has go on"},
+    {"gateway",   "enable",   pn_cli_gateway_enable,  "NAME",                                "back in service (ends drain and disable)"},
+    {"gateway",   "disable",  pn_cli_gateway_disable, "NAME [--wait] [--timeout SECONDS]",   "out of service: no new flows, half-open ones move"},
+    {"gateway",   "weight",   pn_cli_gateway_weight,  "NAME 0..256|default",                 "its share of new flows among its tier"},
+    {"gateway",   "setup",    pn_cli_gateway_setup,   "NAME | --vip ADDRESS... [--apply | --undo] [--persist systemd-networkd|ifupdown|script]",
+                                                                                             "what a gateway's host needs for direct server return"},
+    {"check",     "list",     pn_cli_check_list,      "[GATEWAY]",                           "health checks and their last results"},
+    {"check",     NULL,       pn_cli_check,           "[FILE]",                              "reads a configuration and tells what is wrong with it"},
+    {"diff",      NULL,       pn_cli_diff,            "[--exit-code] [FILE]",                "what FILE would change in the running configuration"},
+    {"reload",    NULL,       pn_cli_reload,          "",                                    "reads the configuration again; a bad one changes nothing"},
+    {"flow",      "list",     pn_cli_flow_list,       "[--client NET] [--service NAME] [--gateway NAME] [--max N]",
+                                                                                             "flows in the dataplane's tables"},
+    {"flow",      "show",     pn_cli_flow_show,       "CLIENT:PORT",                         "one client's flow"},
+    {"explain",   NULL,       pn_cli_explain,         "CLIENT[:PORT] [SERVICE]",             "which gateway a client meets now, and why"},
+    {"trace",     NULL,       pn_cli_trace,           "[CLIENT-NET] [-n PACKETS] [--timeout SECONDS]",
+                                                                                             "a few packets, stage by stage"},
+    {"stats",     NULL,       pn_cli_stats,           "[--all] [--drops]",                   "counters: where packets ended"},
+    {"port",      "list",     pn_cli_port_list,       "",                                    "the dataplane's ports"},
+    {"neighbour", "list",     pn_cli_neighbour_list,  "",                                    "MAC addresses of gateways"},
+    {"node",      "show",     pn_cli_node,            "",                                    "this node"},
+    {"node",      "standby",  pn_cli_node_standby,    "",                                    "gives up every VIP until told otherwise"},
+    {"node",      "active",   pn_cli_node_active,     "",                                    "ends standby"},
+    {"log",       NULL,       pn_cli_log,             "[-n LINES] [-f]",                     "the last events"},
+    {"version",   NULL,       pn_cli_version,         "",                                    "versions of this program and the daemons"},
+    {"help",      NULL,       pn_cli_help,            "[COMMAND]",                           "this list, or one command"},
+    {"names",     NULL,       pn_cli_names,           "gateway|service|vip|pool",            ""},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+/* clang-format on */
+
+/* A noun without a verb means its list (or, for a node, its state). */
+static const struct pn_cli_command *find(const char *noun, const char *verb, int *used)
+{
+    const struct pn_cli_command *bare = NULL;
+
+    for (const struct pn_cli_command *c = pn_cli_commands; c->noun; c++) {
+        if (strcmp(c->noun, noun) != 0)
+            continue;
+        if (c->verb && verb && strcmp(c->verb, verb) == 0) {
+            *used = 2;
+            return c;
+        }
+        if (!c->verb || (!bare && !verb) || (!bare && verb && verb[0] == '-'))
+            bare = c;
+    }
+    *used = 1;
+    return bare;
+}
+
+static bool noun_known(const char *noun)
+{
+    for (const struct pn_cli_command *c = pn_cli_commands; c->noun; c++)
+        if (strcmp(c->noun, noun) == 0)
+            return true;
+    return false;
+}
+
+/* Takes the options that every command knows out of argv, wherever they stand. -1: usage. */
+static int common_options(struct pn_cli *cli, int *argc, char *argv[], bool *help)
+{
+    int n = 1;
+
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            while (i < *argc)
+                argv[n++] = argv[i++];
+        } else if (strcmp(argv[i], "-j") == 0 || strcmp(argv[i], "--json") == 0) {
+            cli->json = true;
+        } else if (strcmp(argv[i], "--no-color") == 0) {
+            cli->color = false;
+        } else if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
+            *help = true;
+        } else if (strncmp(argv[i], "--socket=", 9) == 0) {
+            cli->socket = argv[i] + 9;
+        } else if (strcmp(argv[i], "--socket") == 0 || strcmp(argv[i], "-s") == 0) {
+            if (i + 1 == *argc)
+                return pn_cli_usage(cli, "option %s needs a path", argv[i]), -1;
+            cli->socket = argv[++i];
+        } else {
+            argv[n++] = argv[i];
+        }
+    }
+    argv[n] = NULL;
+    *argc = n;
+    return 0;
+}
+
+int main(int argc, char *argv[])
+{
+    const char *no_color = getenv("NO_COLOR");
+    struct pn_cli cli = {.socket = PN_API_DEFAULT_SOCKET, .fd = -1};
+    static char version[] = "version", self[] = "postern", check[] = "check", list[] = "list";
+    static char *check_list[] = {self, check, list, NULL};
+    bool help = false;
+    int used = 0, status;
+
+    signal(SIGPIPE, SIG_DFL); /* postern log | head */
+    cli.color = isatty(STDOUT_FILENO) && !(no_color && *no_color);
+    if (common_options(&cli, &argc, argv, &help) < 0)
+        return PN_EXIT_USAGE;
+    if (argc == 2 && (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0))
+        argv[1] = version;
+    if (argc < 2) {
+        pn_cli_help(&cli, 0, NULL);
+        return help ? PN_EXIT_OK : PN_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "check-list") == 0 || strcmp(argv[1], "checks") == 0) {
+        argv = check_list;
+        argc = 3;
+    }
+    cli.command = find(argv[1], argv[2], &used);
+    if (!cli.command) {
+        if (!noun_known(argv[1]))
+            fprintf(stderr, "postern: unknown command \"%s\" (see: postern help)\n", argv[1]);
+        else
+            fprintf(stderr, "postern: %s cannot \"%s\" (see: postern help %s)\n", argv[1], argv[2], argv[1]);
+        return PN_EXIT_USAGE;
+    }
+    if (help)
+        return pn_cli_help(&cli, argc - 1, argv + 1);
+    status = cli.command->run(&cli, argc - 1 - used, argv + 1 + used);
+    if (cli.fd >= 0)
+        close(cli.fd);
+    /* What was printed must have arrived: a full disk behind > is a failure. */
+    if (fflush(stdout) != 0 && status == PN_EXIT_OK)
+        status = PN_EXIT_FAILED;
+    return status;
+}

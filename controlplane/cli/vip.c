@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include "controlplane/cli/cli.h"
+
+void pn_vip_table(const struct pn_cli *cli, const json_t *vips, FILE *out)
+{
+    struct pn_table *t = pn_table_new(cli, "VIP", "ADDRESS", "STATE", ">LEASE", "PORT", "SERVICES", NULL);
+    char lease[PN_FMT_BYTES], services[PN_FMT_BYTES * 3];
+    json_t *v;
+    size_t i;
+
+    json_array_foreach((json_t *)(uintptr_t)vips, i, v)
+    {
+        const char *state = pn_js(v, "state");
+        bool owner = strcmp(state, "owner") == 0;
+        int64_t left = pn_ji(v, "lease_left_ms");
+
+        pn_table_cell(t, PN_PLAIN, "%s", pn_js(v, "name"));
+        pn_table_cell(t, PN_PLAIN, "%s", pn_js(v, "address"));
+        pn_table_cell(t, pn_color_of(state), "%s", state);
+        pn_table_cell(t, owner && left == 0 ? PN_RED : PN_PLAIN, "%s",
+                      left    ? pn_fmt_duration(left, lease)
+                      : owner ? "none"
+                              : "");
+        pn_table_cell(t, PN_PLAIN, "%s", pn_js(v, "port"));
+        pn_table_cell(t, PN_PLAIN, "%s", pn_fmt_list(pn_jo(v, "services"), services, sizeof(services)));
+    }
+    pn_table_print(t, out);
+}
+
+int pn_cli_vip_list(struct pn_cli *cli, int argc, char *argv[])
+{
+    json_t *r;
+    int status;
+
+    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
+        return PN_EXIT_USAGE;
+    status = pn_cli_call(cli, "vip list", NULL, &r);
+    if (status != PN_EXIT_OK)
+        return status;
+    if (cli->json)
+        return pn_cli_print_json(r);
+    pn_vip_table(cli, pn_jo(r, "vips"), stdout);
+    json_decref(r);
+    return PN_EXIT_OK;
+}
+
+int pn_cli_vip_show(struct pn_cli *cli, int argc, char *argv[])
+{
+    const char *name = NULL;
+    char buf[256];
+    json_t *r, *v;
+    int n = pn_cli_args(cli, argc, argv, NULL, &name, 1), status;
+
+    if (n < 0)
+        return PN_EXIT_USAGE;
+    if (n == 0)
+        return pn_cli_usage(cli, "which VIP?");
+    status = pn_cli_call(cli, "vip list", json_pack("{s:s}", "name", name), &r);
+    if (status != PN_EXIT_OK)
+        return status;
+    if (cli->json)
+        return pn_cli_print_json(r);
+    v = json_array_get(pn_jo(r, "vips"), 0);
+    printf("vip %s\n", pn_js(v, "name"));
+    printf("  address    %s on port %s", pn_js(v, "address"), pn_js(v, "port"));
+    if (pn_ji(v, "vlan"))
+        printf(", VLAN %lld", (long long)pn_ji(v, "vlan"));
+    printf("\n  state      %s for %s (%s)\n", pn_js(v, "state"), pn_fmt_duration(pn_ji(v, "state_for_ms"), buf),
+           pn_js(v, "reason"));
+    printf("  ownership  policy \"%s\", priority %lld on this node\n", pn_js(v, "policy"),
+           (long long)pn_ji(v, "priority"));
+    printf("  lease      %s left", pn_fmt_duration(pn_ji(v, "lease_left_ms"), buf));
+    printf(" of %s\n", pn_fmt_duration(pn_ji(v, "lease_ms"), buf));
+    printf("  services   %s\n", pn_fmt_list(pn_jo(v, "services"), buf, sizeof(buf)));
+    printf("  received   %lld packets, %s\n", (long long)pn_ji(v, "rx_packets"),
+           pn_fmt_bytes(pn_jf(v, "rx_bytes"), buf));
+    json_decref(r);
+    return PN_EXIT_OK;
+}
