@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # postern-dp alone, without posternd: a client, a node and two gateways on one segment; the test itself speaks to the
-# control socket. Usage: dp_smoke.sh [BUILD-DIR] [af_xdp|owned]...   (root; both variants by default)
+# control socket. Usage: dp_smoke.sh [BUILD-DIR] [af_xdp|owned|wire|local]...   (root; all variants by default)
+#   af_xdp  interface shared with the kernel      owned  DPDK has the card, the host an exception tap
+#   wire    DPDK has the card, the kernel nothing  local  a gateway on the node itself, behind the local tap
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${1:-$here/../../build}
 shift || true
-variants=${*:-af_xdp owned}
+variants=${*:-af_xdp owned wire local}
 dp=$build/dataplane/postern-dp
 px=${PN_SMOKE_PREFIX:-pndp}
 tmp=$(mktemp -d)
@@ -123,6 +125,47 @@ for n in range(int(sys.argv[3]) if len(sys.argv) > 3 else 3):
     f.write(body); f.flush()
     assert f.readline() == b'250 ' + body
 PY
+# Tagged questions from a raw socket (the kernel may lack VLANs); exits 0 when tagged answers come for all.
+cat > "$tmp/tagged.py" << 'PY'
+import socket, struct, sys, time
+vid, v4, v6 = int(sys.argv[1]), socket.inet_aton(sys.argv[2]), socket.inet_pton(socket.AF_INET6, sys.argv[3])
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+s.bind(('eth0', 0))
+s.setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: where the kernel puts the tag
+s.settimeout(0.2)
+me = s.getsockname()[4]
+tag = struct.pack('!HH', 0x8100, vid)
+def csum(b):
+    t = sum(struct.unpack('!%dH' % (len(b) // 2), b))
+    while t >> 16:
+        t = (t & 0xffff) + (t >> 16)
+    return ~t & 0xffff
+mac = None
+ll = bytes.fromhex('fe8000000000000002aabbfffeccddee')
+arp = b'\xff' * 6 + me + tag + struct.pack('!HHHBBH', 0x806, 1, 0x800, 6, 4, 1) + me + socket.inet_aton('10.9.7.1') + bytes(6) + v4
+group = bytes.fromhex('ff0200000000000000000001ff') + v6[13:]
+icmp = struct.pack('!BBHI', 135, 0, 0, 0) + v6 + b'\1\1' + me
+icmp = icmp[:2] + struct.pack('!H', csum(ll + group + struct.pack('!II', len(icmp), 58) + icmp)) + icmp[4:]
+ns = b'\x33\x33' + group[12:] + me + tag + struct.pack('!HIHBB', 0x86dd, 0x60000000, len(icmp), 58, 255) + ll + group + icmp
+got = set()
+end = time.time() + 3
+while got != {'arp', 'na'} and time.time() < end:
+    s.send(arp); s.send(ns)
+    try:
+        while True:
+            data, anc, *_ = s.recvmsg(2048, 256)
+            tci = [struct.unpack('=IIIHHHH', d[:20])[5] for l, t, d in anc if (l, t) == (263, 8)]
+            if data[:6] != me or not tci or tci[0] & 0xfff != vid:
+                continue
+            if data[12:14] == b'\x08\x06' and data[20:22] == b'\0\2' and data[28:32] == v4:
+                got.add('arp')
+            if data[12:14] == b'\x86\xdd' and data[54] == 136 and data[62:78] == v6:
+                got.add('na')
+    except TimeoutError:
+        pass
+print(got)
+sys.exit(got != {'arp', 'na'})
+PY
 server() {
     ip netns exec "$px-$1" python3 "$tmp/server.py" "$2" "$3" > /dev/null 2>&1 &
     pids+=($!)
@@ -235,6 +278,15 @@ run_variant() {
     flush_client
     ok "and comes back" pings 10.9.0.100
 
+    ctl snapshot 11 --vip v4=10.9.0.100 --vip v6=fd00:9::100 --vip t4=10.9.7.100,vlan=7 --vip t6=fd00:7::100,vlan=7 \
+        --gateway g1=10.9.0.3 --tier g1 --service smtp=8025
+    ctl lease 2 30
+    not "a tagged VIP without a lease is silent" in_ns c python3 "$tmp/tagged.py" 7 10.9.7.100 fd00:7::100
+    ctl lease 3 30
+    ok "ARP and NDP for a tagged VIP are answered with the tag" in_ns c python3 "$tmp/tagged.py" 7 10.9.7.100 fd00:7::100
+    not "but not on another VLAN" in_ns c python3 "$tmp/tagged.py" 8 10.9.7.100 fd00:7::100
+    configure 12
+
     kill -9 "$dp_pid"
     wait "$dp_pid" 2> /dev/null || true
     flush_client
@@ -270,7 +322,67 @@ run_variant() {
     net_down
 }
 
+# No kernel interface on the port's network: gateways are found by questions of our own.
+run_wire() {
+    say "wire:"
+    : > "$tmp/dp.log"
+    net_up wire
+    ports=(--workers 2 --port 'lan:type=dpdk,device=net_af_packet0,iface=eth0,qpairs=1')
+    in_ns n sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1
+    dp_start
+    configure 1
+    lease 60
+    ok "VIP answers" wait_for 3 pings 10.9.0.100
+    ok "over IPv6 too" pings fd00:9::100
+    ok "a gateway found by an ARP probe" session_says 10.9.0.100 8025 '220 g1 sees 10.9.0.1'
+    ctl snapshot 2 --vip v4=10.9.0.100 --vip v6=fd00:9::100 --gateway g2=fd00:9::4 --tier g2 --service smtp=8025
+    ok "a gateway found by a neighbour solicitation" session_says 10.9.0.100 8025 '220 g2 sees 10.9.0.1'
+    ok "known from the wire" sh -c "python3 '$here/dpctl.py' '$tmp/dp.sock' neighbours | grep -q 'reachable wire'"
+    mac=$(in_ns g1 cat /sys/class/net/eth0/address)
+    ctl snapshot 3 --vip v4=10.9.0.100 --vip v6=fd00:9::100 --gateway "s=10.9.0.250,mac=$mac" --tier s --service smtp=8025
+    ok "a configured MAC address is taken as it is" session_says fd00:9::100 8025 '220 g1 sees fd00:9::1'
+    ok "requests were counted" test "$(counter gen_arp_request)" -gt 0
+    ok "solicitations too" test "$(counter gen_ndp_solicit)" -gt 0
+    kill "$dp_pid"
+    wait "$dp_pid" || fail "exit status after SIGTERM: $?"
+    dp_pid=
+    net_down
+}
+
+# The appliance: the node is its own gateway.
+run_local() {
+    say "local:"
+    : > "$tmp/dp.log"
+    net_up af_xdp
+    in_ns n sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.rp_filter=0
+    ip -n "$px-n" addr add 10.9.0.100/32 dev lo
+    ip -n "$px-n" addr add fd00:9::100/128 dev lo nodad
+    server n node 8025
+    server n node 2222
+    ports=(--port lan:type=af_xdp,interface=eth0 --local-interface pnlocal)
+    dp_start
+    ctl snapshot 1 --vip v4=10.9.0.100 --vip v6=fd00:9::100 --gateway self=10.9.0.2,local --gateway g1=10.9.0.3 \
+        --tier self --tier g1 --service smtp=8025
+    not "VIP silent without a lease, although the kernel has it" pings 10.9.0.100
+    lease 60
+    ok "a session over IPv4 reaches the node's own server" session_says 10.9.0.100 8025 '220 node sees 10.9.0.1'
+    ok "a session over IPv6" session_says fd00:9::100 8025 '220 node sees fd00:9::1'
+    ok "counted as delivered here" test "$(counter tx_local)" -gt 0
+    node_reachable "local"
+    ctl snapshot 2 --vip v4=10.9.0.100 --vip v6=fd00:9::100 --gateway self=10.9.0.2,local,drain --gateway g1=10.9.0.3 \
+        --tier self --tier g1 --service smtp=8025
+    ok "drained, new flows go to the other gateway" session_says 10.9.0.100 8025 '220 g1 sees 10.9.0.1'
+    kill "$dp_pid"
+    wait "$dp_pid" || fail "exit status after SIGTERM: $?"
+    dp_pid=
+    net_down
+}
+
 for v in $variants; do
-    run_variant "$v"
+    case $v in
+    wire) run_wire ;;
+    local) run_local ;;
+    *) run_variant "$v" ;;
+    esac
 done
 say "dp_smoke: all passed"
