@@ -6,7 +6,7 @@
 #   wire    DPDK has the card, the kernel nothing  local  a gateway on the node itself, behind the local tap
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-build=${1:-$here/../../build}
+build=${1:-${PN_BUILD:-$here/../../build}}
 shift || true
 variants=${*:-af_xdp owned wire local}
 dp=$build/dataplane/postern-dp
@@ -202,7 +202,7 @@ run_variant() {
     : > "$tmp/dp.log"
     net_up "$1"
     if [ "$1" = af_xdp ]; then
-        ports=(--port lan:type=af_xdp,interface=eth0)
+        ports=(--port "lan:type=af_xdp,interface=eth0")
     else
         # The kernel sees the frames too, as it would not with a card that DPDK owns: it is made to ignore them.
         in_ns n sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1 net.ipv4.conf.eth0.arp_ignore=8 net.ipv4.conf.eth0.rp_filter=1
@@ -359,7 +359,7 @@ run_local() {
     ip -n "$px-n" addr add fd00:9::100/128 dev lo nodad
     server n node 8025
     server n node 2222
-    ports=(--port lan:type=af_xdp,interface=eth0 --local-interface pnlocal)
+    ports=(--port "lan:type=af_xdp,interface=eth0" --local-interface pnlocal)
     dp_start
     ctl snapshot 1 --vip v4=10.9.0.100 --vip v6=fd00:9::100 --gateway self=10.9.0.2,local --gateway g1=10.9.0.3 \
         --tier self --tier g1 --service smtp=8025
