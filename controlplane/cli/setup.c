@@ -57,10 +57,12 @@ static void print_commands(const struct pn_setup *s, void (*line)(void *arg, con
         snprintf(text, sizeof(text), "sysctl -w %s=%s", pn_setup_sysctls[i].name, pn_setup_sysctls[i].value);
         line(arg, text);
     }
-    snprintf(text, sizeof(text), "ip link add %s type dummy", s->interface);
-    line(arg, text);
-    snprintf(text, sizeof(text), "ip link set %s arp off up", s->interface);
-    line(arg, text);
+    if (!pn_setup_on_loopback(s)) {
+        snprintf(text, sizeof(text), "ip link add %s type dummy", s->interface);
+        line(arg, text);
+        snprintf(text, sizeof(text), "ip link set %s arp off up", s->interface);
+        line(arg, text);
+    }
     for (unsigned i = 0; i < s->n; i++) {
         snprintf(text, sizeof(text), "ip %s addr replace %s/%d dev %s%s", s->vips[i].v4 ? "-4" : "-6", s->vips[i].text,
                  s->vips[i].v4 ? 32 : 128, s->interface, s->vips[i].v4 ? "" : " nodad preferred_lft 0");
@@ -154,6 +156,8 @@ int pn_cli_gateway_setup(struct pn_cli *cli, int argc, char *argv[])
         return pn_cli_usage(cli, "--interface %s: not a name for an interface", interface);
     s.persist = (enum pn_setup_persist)form;
     s.interface = interface;
+    if (pn_setup_on_loopback(&s) && (s.persist == PN_PERSIST_NETWORKD || s.persist == PN_PERSIST_IFUPDOWN))
+        return pn_cli_usage(cli, "--interface lo: only with --persist script");
     for (int i = 0; i < n; i++) {
         int rc = add_vip(cli, &s, pos[i]);
 

@@ -13,6 +13,7 @@
 #include "controlplane/cli/cli.h"
 
 #define PN_SETUP_INTERFACE "postern-vip"
+#define PN_SETUP_LOOPBACK "lo" /* for kernels without dummy interfaces; does as well, but shows less */
 #define PN_SETUP_MAX_VIPS 64
 
 enum pn_setup_persist {
@@ -39,6 +40,7 @@ struct pn_setup_sysctl {
     const char *name, *value;
 };
 extern const struct pn_setup_sysctl pn_setup_sysctls[];
+bool pn_setup_on_loopback(const struct pn_setup *s);
 extern const unsigned pn_setup_n_sysctls;
 
 /* setup_files.c: the i-th file of the persistent form; false: no more. text: malloc'd. */
@@ -50,8 +52,8 @@ struct pn_setup_file {
 bool pn_setup_file(const struct pn_setup *s, unsigned i, struct pn_setup_file *file);
 
 /* setup_apply.c. An exit status. */
-int pn_setup_apply(const struct pn_setup *s);
-int pn_setup_undo(const struct pn_setup *s);
+int pn_setup_apply(struct pn_setup *s); /* may change interface to the loopback */
+int pn_setup_undo(struct pn_setup *s);
 /* Remarks on this host as it is: rp_filter. */
 void pn_setup_notes(const struct pn_setup *s, void (*note)(void *arg, const char *text), void *arg);
 

@@ -165,10 +165,25 @@ static int address(const struct pn_setup *s, const struct pn_setup_vip *vip, con
     return run(s, argv);
 }
 
-int pn_setup_apply(const struct pn_setup *s)
+/* The interface for the VIPs, made and up; the loopback where this kernel has no dummy interfaces. */
+static int interface_make(struct pn_setup *s)
 {
     const char *const add[] = {"ip", "link", "add", s->interface, "type", "dummy", NULL};
     const char *const up[] = {"ip", "link", "set", s->interface, "arp", "off", "up", NULL};
+
+    if (pn_setup_on_loopback(s))
+        return 0;
+    if (interface_exists(s->interface) || run(s, add) == 0)
+        return run(s, up);
+    if (s->persist == PN_PERSIST_NETWORKD || s->persist == PN_PERSIST_IFUPDOWN)
+        return -1;
+    fprintf(stderr, "postern: note: no dummy interface to be had here: the VIPs go to %s\n", PN_SETUP_LOOPBACK);
+    s->interface = PN_SETUP_LOOPBACK;
+    return 0;
+}
+
+int pn_setup_apply(struct pn_setup *s)
+{
     struct pn_setup_file file;
 
     /* Silence first: there must be no moment in which this host answers ARP for a VIP. */
@@ -181,9 +196,7 @@ int pn_setup_apply(const struct pn_setup *s)
         if (sysctl_write(s, pn_setup_sysctls[i].name, pn_setup_sysctls[i].value) < 0)
             return PN_EXIT_FAILED;
     }
-    if (!interface_exists(s->interface) && run(s, add) < 0)
-        return PN_EXIT_FAILED;
-    if (run(s, up) < 0)
+    if (interface_make(s) < 0)
         return PN_EXIT_FAILED;
     for (unsigned i = 0; i < s->n; i++)
         if (address(s, &s->vips[i], "replace") < 0)
@@ -197,9 +210,8 @@ int pn_setup_apply(const struct pn_setup *s)
     return PN_EXIT_OK;
 }
 
-int pn_setup_undo(const struct pn_setup *s)
+int pn_setup_undo(struct pn_setup *s)
 {
-    const char *const del[] = {"ip", "link", "del", s->interface, NULL};
     struct pn_setup_file file;
     int rc = PN_EXIT_OK;
 
@@ -211,12 +223,16 @@ int pn_setup_undo(const struct pn_setup *s)
         }
         free(file.text);
     }
-    if (!interface_exists(s->interface))
-        return rc;
+    if (!interface_exists(s->interface)) {
+        if (s->n == 0)
+            return rc;
+        s->interface = PN_SETUP_LOOPBACK; /* where apply puts them when it cannot make its own */
+    }
+    const char *const del[] = {"ip", "link", "del", s->interface, NULL};
     for (unsigned i = 0; i < s->n; i++)
         if (address(s, &s->vips[i], "del") < 0)
             rc = PN_EXIT_FAILED;
-    if (s->n)
+    if (s->n || pn_setup_on_loopback(s))
         return rc; /* only these; without --vip and NAME everything goes */
     if (run(s, del) < 0)
         return PN_EXIT_FAILED;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The persistent forms, as files. Pure. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "controlplane/cli/setup.h"
 
@@ -9,6 +10,11 @@ const struct pn_setup_sysctl pn_setup_sysctls[] = {
     {"net.ipv4.conf.all.arp_announce", "2"}, /* and ask with such an address only */
 };
 const unsigned pn_setup_n_sysctls = sizeof(pn_setup_sysctls) / sizeof(pn_setup_sysctls[0]);
+
+bool pn_setup_on_loopback(const struct pn_setup *s)
+{
+    return strcmp(s->interface, PN_SETUP_LOOPBACK) == 0;
+}
 
 static const char made_by[] = "# Made by `postern gateway setup`: addresses for direct server return.\n";
 
@@ -57,8 +63,9 @@ static void script_text(const struct pn_setup *s, FILE *out)
             made_by);
     for (unsigned i = 0; i < pn_setup_n_sysctls; i++)
         fprintf(out, "sysctl -q -w %s=%s\n", pn_setup_sysctls[i].name, pn_setup_sysctls[i].value);
-    fprintf(out, "[ -e /sys/class/net/%s ] || ip link add %s type dummy\nip link set %s arp off up\n", s->interface,
-            s->interface, s->interface);
+    if (!pn_setup_on_loopback(s))
+        fprintf(out, "[ -e /sys/class/net/%s ] || ip link add %s type dummy\nip link set %s arp off up\n", s->interface,
+                s->interface, s->interface);
     for (unsigned i = 0; i < s->n; i++)
         fprintf(out, "ip %saddr replace %s/%d dev %s%s\n", s->vips[i].v4 ? "" : "-6 ", s->vips[i].text,
                 s->vips[i].v4 ? 32 : 128, s->interface, s->vips[i].v4 ? "" : " nodad preferred_lft 0");
