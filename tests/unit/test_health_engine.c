@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -150,7 +151,7 @@ static void teardown(struct fixture *f)
 {
     pn_health_engine_free(f->engine);
     server_close(&f->server);
-    RUN_UNTIL(f, 500, f->server.open == 0);
+    RUN_UNTIL(f, 5000, f->server.open == 0);
     assert_int_equal(f->server.open, 0); /* nothing left connected */
     RUN_UNTIL(f, 5, false);
     SSL_CTX_free(f->server.ctx);
@@ -210,7 +211,7 @@ static void smtp_late_banner_and_quit(void **state)
     apply(f);
     pn_health_suspect(f->engine, "mx1"); /* at once, not after the spread */
     expect(f, PN_HEALTH_UP, "250-x");
-    RUN_UNTIL(f, 500, f->server.open == 0);
+    RUN_UNTIL(f, 5000, f->server.open == 0);
     assert_string_equal(f->server.got, "EHLO lb.example\r\nQUIT\r\n");
     assert_int_equal(f->server.ended_clean, 1);
     assert_int_equal(f->server.ended_reset, 0);
@@ -252,7 +253,7 @@ static void smtp_silence(void **state)
     uint64_t begin = mono_ms();
     apply(f);
     expect(f, PN_HEALTH_DOWN, "timeout after 100 ms waiting for the banner");
-    assert_true(mono_ms() - begin < 1000);
+    assert_true(mono_ms() - begin < 1900);
     teardown(f);
 }
 
@@ -311,7 +312,7 @@ static void starttls(void **state)
     expect(f, PN_HEALTH_UP, "250-x");
     rows_read(f);
     assert_int_equal(f->row.cert_days_left, 30);
-    RUN_UNTIL(f, 500, f->server.open == 0);
+    RUN_UNTIL(f, 5000, f->server.open == 0);
     assert_string_equal(f->server.got, "EHLO lb.example\r\nSTARTTLS\r\nEHLO lb.example\r\nQUIT\r\n");
     assert_int_equal(f->server.ended_clean, 1);
     assert_int_equal(f->server.ended_reset, 0);
@@ -367,7 +368,7 @@ static void smtps_expired_and_verify(void **state)
         expect(f, rows[i].health, rows[i].reason);
         rows_read(f);
         assert_int_equal(f->row.cert_days_left, rows[i].days);
-        RUN_UNTIL(f, 500, f->server.open == 0);
+        RUN_UNTIL(f, 5000, f->server.open == 0);
         assert_non_null(strstr(f->server.got, "QUIT\r\n")); /* even then */
         assert_int_equal(f->server.ended_clean, 1);
         teardown(f);
@@ -419,12 +420,12 @@ static void agent_reports_and_vanishes(void **state)
     f->server.greeting = "up 75% maxconn:30 queue:5 bogus\n";
     f->server.close_after_greeting = true;
     apply(f);
-    RUN_UNTIL(f, 3000, f->agent_calls > 0);
+    RUN_UNTIL(f, 5000, f->agent_calls > 0);
     assert_true(f->agent.up && f->agent.has_queue);
     assert_int_equal(f->agent.percent, 75);
     assert_int_equal(f->agent.queue, 5);
     server_close(&f->server);
-    RUN_UNTIL(f, 3000, f->agent_gone > 0);
+    RUN_UNTIL(f, 5000, f->agent_gone > 0);
     assert_int_equal(f->agent_gone, 1);
     rows_read(f);
     assert_true(f->row.failed >= 3); /* not before fall */
@@ -435,7 +436,7 @@ static void agent_reports_and_vanishes(void **state)
     /* Out of the configuration: its orders are taken back. */
     f->pool.n_checks = 0;
     apply(f);
-    RUN_UNTIL(f, 500, f->agent_gone > 1);
+    RUN_UNTIL(f, 5000, f->agent_gone > 1);
     assert_int_equal(f->agent_gone, 2);
     assert_true(f->agent.ready && f->agent.up && f->agent.has_maxconn);
     assert_int_equal(f->agent.percent, 100);
@@ -459,16 +460,16 @@ static void worst_check_decides(void **state)
     f->conf.n_checks = f->pool.n_checks = 2;
     f->pool.checks[1] = 1;
     apply(f);
-    RUN_UNTIL(f, 3000, f->health == PN_HEALTH_BUSY);
+    RUN_UNTIL(f, 5000, f->health == PN_HEALTH_BUSY);
     assert_int_equal(f->health, PN_HEALTH_BUSY);
     assert_non_null(strstr(f->reason, "421 busy"));
     /* The bad one goes out of the configuration: told at once. */
     f->pool.n_checks = 1;
     apply(f);
-    RUN_UNTIL(f, 3000, f->health == PN_HEALTH_UP);
+    RUN_UNTIL(f, 5000, f->health == PN_HEALTH_UP);
     assert_int_equal(f->health, PN_HEALTH_UP);
     server_close(&other);
-    RUN_UNTIL(f, 200, other.open == 0);
+    RUN_UNTIL(f, 5000, other.open == 0);
     teardown(f);
 }
 
@@ -480,11 +481,11 @@ static void suspect_asks_now(void **state)
     f->checks[0].interval_ms = NEVER_MS;
     apply(f);
     pn_health_suspect(f->engine, "nobody");
-    RUN_UNTIL(f, 1500, f->member_calls > 0); /* the first run comes within the spread */
+    RUN_UNTIL(f, 5000, f->member_calls > 0); /* the first run comes within the spread */
     assert_int_equal(f->health, PN_HEALTH_UP);
     /* a suspicion without ground changes nothing */
     pn_health_suspect(f->engine, "mx1");
-    RUN_UNTIL(f, 500, f->server.accepted >= 2);
+    RUN_UNTIL(f, 5000, f->server.accepted >= 2);
     RUN_UNTIL(f, 20, false);
     assert_int_equal(f->server.accepted, 2);
     assert_int_equal(f->member_calls, 1);
@@ -496,9 +497,9 @@ static void suspect_asks_now(void **state)
     server_close(&f->server);
     pn_health_suspect(f->engine, "mx1");
     uint64_t begin = mono_ms();
-    RUN_UNTIL(f, 2000, f->health == PN_HEALTH_DOWN);
+    RUN_UNTIL(f, 5000, f->health == PN_HEALTH_DOWN);
     assert_int_equal(f->health, PN_HEALTH_DOWN);
-    assert_true(mono_ms() - begin < 200);
+    assert_true(mono_ms() - begin < 1000);
     teardown(f);
 }
 
@@ -511,9 +512,9 @@ static void suspect_during_a_run_asks_again(void **state)
     f->server.greeting_ms = 150;
     f->checks[0].interval_ms = NEVER_MS;
     apply(f);
-    RUN_UNTIL(f, 1500, f->server.open == 1);
+    RUN_UNTIL(f, 5000, f->server.open == 1);
     pn_health_suspect(f->engine, "mx1");
-    RUN_UNTIL(f, 1500, f->server.accepted == 2);
+    RUN_UNTIL(f, 5000, f->server.accepted == 2);
     assert_int_equal(f->server.accepted, 2);
     teardown(f);
 }
@@ -526,7 +527,7 @@ static void apply_keeps_runs_and_state(void **state)
     f->server.greeting = "220 x\r\n";
     f->server.greeting_ms = 200;
     apply(f);
-    RUN_UNTIL(f, 1500, f->server.open == 1);
+    RUN_UNTIL(f, 5000, f->server.open == 1);
     f->checks[0].interval_ms = NEVER_MS; /* how often, not what */
     f->checks[0].timeout_ms = 3000;
     for (int i = 0; i < 5; i++)
@@ -548,7 +549,7 @@ static void apply_keeps_runs_and_state(void **state)
     apply(f);
     rows_read(f);
     assert_int_equal(f->row.health, PN_HEALTH_UP);
-    RUN_UNTIL(f, 2000, f->health == PN_HEALTH_DOWN);
+    RUN_UNTIL(f, 5000, f->health == PN_HEALTH_DOWN);
     assert_int_equal(f->health, PN_HEALTH_DOWN);
     rows_read(f);
     assert_int_equal(f->row.failed, 1);
@@ -562,12 +563,12 @@ static void apply_removes_in_mid_flight(void **state)
 
     f->server.greeting_ms = 500;
     apply(f);
-    RUN_UNTIL(f, 1500, f->server.open == 1);
+    RUN_UNTIL(f, 5000, f->server.open == 1);
     f->conf.n_pools = 0;
     apply(f);
     rows_read(f);
     assert_int_equal(f->rows, 0);
-    RUN_UNTIL(f, 500, f->server.open == 0);
+    RUN_UNTIL(f, 5000, f->server.open == 0);
     assert_int_equal(f->server.open, 0);
     assert_int_equal(f->member_calls, 0);
     teardown(f);
@@ -594,7 +595,7 @@ static void apply_refuses_and_goes_on(void **state)
     strcpy(f->checks[1].host, "a\r\nb");
     assert_int_equal(pn_health_apply(f->engine, &f->conf, &err), -1);
     unsigned was = f->server.accepted;
-    RUN_UNTIL(f, 1000, f->server.accepted > was);
+    RUN_UNTIL(f, 5000, f->server.accepted > was);
     assert_true(f->server.accepted > was);
     rows_read(f);
     assert_int_equal(f->rows, 1);
@@ -631,7 +632,7 @@ static void callbacks_may_call_in(void **state)
     apply(f);
     for (int i = 0; i < 6; i++) {
         unsigned was = f->member_calls;
-        RUN_UNTIL(f, 1000, f->member_calls > was);
+        RUN_UNTIL(f, 5000, f->member_calls > was);
         f->conf.n_pools = 1;
         apply(f);
     }
@@ -641,7 +642,7 @@ static void callbacks_may_call_in(void **state)
     apply(f); /* forgets the members, so that there is something to tell again */
     f->conf.n_pools = 1;
     apply(f);
-    RUN_UNTIL(f, 1500, f->engine == NULL);
+    RUN_UNTIL(f, 5000, f->engine == NULL);
     assert_null(f->engine);
     engine_new(f);
     f->hook = NULL;
@@ -684,6 +685,29 @@ static void many_checks_share_descriptors(void **state)
     teardown(f);
 }
 
+/* No descriptors left here is no fault of the gateway's. */
+static void own_failures_are_not_held_against_gateways(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(PN_CHECK_TCP, "127.0.0.1");
+    struct rlimit was, none;
+    int next = dup(0);
+
+    getrlimit(RLIMIT_NOFILE, &was);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = was.rlim_max};
+    close(next);
+    apply(f);
+    setrlimit(RLIMIT_NOFILE, &none);
+    RUN_UNTIL(f, 5000, (rows_read(f), f->row_reason[0]));
+    RUN_UNTIL(f, 200, false);
+    setrlimit(RLIMIT_NOFILE, &was);
+    assert_non_null(strstr(f->row_reason, "not checked: Too many open files"));
+    assert_int_equal(f->member_calls, 0);
+    assert_int_equal(f->row.failed, 0);
+    expect(f, PN_HEALTH_UP, "connected");
+    teardown(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -707,6 +731,7 @@ int main(void)
         cmocka_unit_test(apply_refuses_and_goes_on),
         cmocka_unit_test(callbacks_may_call_in),
         cmocka_unit_test(many_checks_share_descriptors),
+        cmocka_unit_test(own_failures_are_not_held_against_gateways),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
