@@ -39,14 +39,13 @@ bool pn_agent_apply(struct pn_rt_gateway *g, const struct pn_agent_report *repor
 {
     struct pn_rt_gateway was = *g;
 
+    g->agent_known = report != NULL;
+    g->agent_queue = report && report->has_queue ? report->queue : -1;
     if (!report) {
-        g->agent_known = false;
-        g->agent_queue = -1;
-        return was.agent_known;
+        g->agent_percent = 100;
+        g->agent_maxconn = 0;
+        return was.agent_known || was.agent_percent != 100 || was.agent_maxconn != 0;
     }
-    if (!g->agent_known)
-        g->agent_queue = -1;
-    g->agent_known = true;
     if (report->ready)
         g->agent_drain = g->agent_maint = false;
     if (report->drain || report->maint) {
@@ -61,7 +60,6 @@ bool pn_agent_apply(struct pn_rt_gateway *g, const struct pn_agent_report *repor
         g->agent_percent = report->percent;
     if (report->has_maxconn)
         g->agent_maxconn = report->maxconn;
-    g->agent_queue = report->has_queue ? report->queue : -1;
     return g->agent_known != was.agent_known || g->agent_drain != was.agent_drain ||
            g->agent_maint != was.agent_maint || g->agent_down != was.agent_down ||
            g->agent_percent != was.agent_percent || g->agent_maxconn != was.agent_maxconn ||

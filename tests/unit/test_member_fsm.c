@@ -110,7 +110,9 @@ static void agent_orders_hold(void **state)
     assert_true(pn_agent_apply(&g, NULL));
     assert_false(g.agent_known);
     assert_true(g.agent_down);
-    assert_int_equal(g.agent_percent, 40);
+    assert_int_equal(g.agent_percent, 100);
+    assert_int_equal(g.agent_maxconn, 0);
+    assert_int_equal(g.agent_queue, -1);
     assert_false(pn_agent_apply(&g, NULL));
     r = (struct pn_agent_report){.up = true};
     assert_true(pn_agent_apply(&g, &r));
