@@ -23,7 +23,10 @@ struct pn_agent_report {
 struct pn_health_callbacks {
     /* A member's health changed (all its checks together). reason: for people, one line. */
     void (*member)(void *arg, const char *pool, const char *gateway, enum pn_health health, const char *reason);
-    /* An agent answered (report) or can no longer be reached (NULL: its load is unknown). */
+    /*
+     * An agent answered (report) or can no longer be reached (NULL: its load is unknown). When its check leaves the
+     * configuration: a report that takes all orders back, then NULL. pn_agent_apply() keeps the account of it.
+     */
     void (*agent)(void *arg, const char *gateway, const struct pn_agent_report *report);
     void *arg;
 };
@@ -40,12 +43,20 @@ struct pn_health_row {
     const char *reason;
 };
 
+/*
+ * Callbacks come from the event loop, never from within these functions, and may call any of them, free included.
+ * SIGPIPE is set to be ignored unless the process handles it.
+ */
 struct pn_health_engine *pn_health_engine_new(struct event_base *base, const struct pn_health_callbacks *cb);
 void pn_health_engine_free(struct pn_health_engine *h);
-/* Checks of unchanged (pool, gateway, check) go on with their state; conf must live until the next apply. */
+/*
+ * Checks of unchanged (pool, gateway, check) go on with their state and the run under way. conf is copied from. -1 and
+ * err, with everything as it was: a CA file that cannot be read, a text that would break the protocol, memory.
+ */
 int pn_health_apply(struct pn_health_engine *h, const struct pn_conf *conf, struct pn_error *err);
 /* The dataplane sees SYNs that no ACK follows: check now; one failure is then enough. */
 void pn_health_suspect(struct pn_health_engine *h, const char *gateway);
+/* fn must not apply or free. */
 void pn_health_each(const struct pn_health_engine *h, void (*fn)(void *arg, const struct pn_health_row *row),
                     void *arg);
 

@@ -28,7 +28,8 @@ enum pn_health pn_health_worse(enum pn_health a, enum pn_health b);
 /*
  * What an agent's report changes of a gateway, as HAProxy has it: a word holds until another takes it back, what the
  * line does not mention stays as it is; only queue is as old as the report. NULL: not reachable. What it ordered stands
- * (a host in maintenance may well be off), what it measured is unknown: weight and maxconn are free again. true: something changed.
+ * (a host in maintenance may well be off), what it measured is unknown: weight and maxconn are free again. true:
+ * something changed.
  */
 bool pn_agent_apply(struct pn_rt_gateway *g, const struct pn_agent_report *report);
 
