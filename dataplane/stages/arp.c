@@ -49,9 +49,8 @@ static void one(struct pn_ctx *c, struct pn_batch *b, unsigned i)
         return;
     }
     pn_arp_reply(frame, k, &arp, pn_vip_mac(c, k));
-    k->out_port = k->in_port;
     k->tx_counter = PN_C_ARP_REPLIED;
-    pn_batch_move(b, i, PN_EDGE_ARP, PN_EDGE_TX);
+    pn_batch_send(b, i, PN_EDGE_ARP, k->in_port);
 }
 
 void pn_stage_arp(struct pn_ctx *c, struct pn_batch *b)

@@ -17,7 +17,9 @@
 struct pn_batch {
     unsigned n;
     bool reentered; /* packets came from another lcore: pn_mbuf_meta says more, they were counted as received before */
-    uint64_t at[PN_EDGE_COUNT]; /* bit i: packet i stands at this edge */
+    uint64_t at[PN_EDGE_COUNT]; /* bit i: packet i stands at this edge; PN_EDGE_TX is kept by port instead: */
+    uint64_t out[PN_MAX_PORTS]; /* leaves through this port, counted as its tx_counter if the port takes it */
+    uint64_t refused; /* by their port, after tx */
     uint8_t in_port[PN_BATCH_MAX]; /* index of the port it came in through */
     struct rte_mbuf *m[PN_BATCH_MAX];
     struct pn_flow_key key[PN_BATCH_MAX]; /* of the packets at PN_EDGE_FLOW in their order, without gaps */
@@ -39,6 +41,13 @@ static inline void pn_batch_move(struct pn_batch *b, unsigned i, enum pn_edge fr
 {
     b->at[from] &= ~(1ull << i);
     b->at[to] |= 1ull << i;
+}
+
+/* The packet leaves through port; tx_counter is set. */
+static inline void pn_batch_send(struct pn_batch *b, unsigned i, enum pn_edge from, uint8_t port)
+{
+    b->at[from] &= ~(1ull << i);
+    b->out[port] |= 1ull << i;
 }
 
 /* The packet ends here and its mbuf is freed by tx: kinds D and P. */

@@ -61,13 +61,10 @@ void pn_stage_flow(struct pn_ctx *c, struct pn_batch *b)
         uint8_t before = f->state;
         enum pn_flow_event event = pn_flow_segment(c->flows, f, k->tcp_flags, c->now, &handshake_us);
 
-        k->trace |= PN_TRACE_FLOW_HIT;
         k->gateway = f->gateway;
-        k->tx_counter = PN_C_TX_FORWARD;
-        k->flow_flags = f->flags;
+        pn_pkt_note(k, before, f->flags, PN_TRACE_FLOW_HIT, PN_C_TX_FORWARD);
         if (likely(event == PN_FLOW_EV_NONE && f->state == before && c->snap->gateways[f->gateway].used &&
                    !(k->tcp_flags & PN_TCP_SYN))) {
-            k->flow_state = before;
             rewrite |= 1ull << i;
             continue;
         }

@@ -18,9 +18,8 @@ void pn_stage_host(struct pn_ctx *c, struct pn_batch *b)
                           k->counter != PN_COUNTER_NONE ? (enum pn_counter)k->counter : PN_C_CLASSIFY_NOT_OURS);
             continue;
         }
-        k->out_port = exception;
         k->gateway = PN_ID_NONE;
         k->tx_counter = PN_C_PUNT_HOST;
-        pn_batch_move(b, i, PN_EDGE_HOST, PN_EDGE_TX);
+        pn_batch_send(b, i, PN_EDGE_HOST, exception);
     }
 }

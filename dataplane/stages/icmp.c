@@ -19,9 +19,8 @@ static void echo(struct pn_ctx *c, struct pn_batch *b, unsigned i)
         pn_batch_drop(b, i, PN_EDGE_ICMP, PN_C_ICMP_NO_LEASE);
     } else {
         pn_icmp_reply(pn_batch_frame(b, i), k, pn_vip_mac(c, k));
-        k->out_port = k->in_port;
         k->tx_counter = PN_C_ICMP_ECHOED;
-        pn_batch_move(b, i, PN_EDGE_ICMP, PN_EDGE_TX);
+        pn_batch_send(b, i, PN_EDGE_ICMP, k->in_port);
     }
 }
 

@@ -27,9 +27,8 @@ static void answer(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struc
     m->data_len = (uint16_t)bytes;
     m->pkt_len = bytes;
     k->frame_bytes = (uint16_t)bytes;
-    k->out_port = k->in_port;
     k->tx_counter = PN_C_NDP_REPLIED;
-    pn_batch_move(b, i, PN_EDGE_NDP, PN_EDGE_TX);
+    pn_batch_send(b, i, PN_EDGE_NDP, k->in_port);
 }
 
 static void one(struct pn_ctx *c, struct pn_batch *b, unsigned i)

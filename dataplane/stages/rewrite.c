@@ -5,7 +5,7 @@
 #include "dataplane/stages/stages.h"
 
 /* Both MACs and the tag; the frame may begin 4 bytes earlier or later afterwards. */
-static __rte_noinline void retag(struct pn_batch *b, unsigned i, uint16_t vlan, uint64_t dst_u48, uint64_t src_u48)
+static void retag(struct pn_batch *b, unsigned i, uint8_t port, uint16_t vlan, uint64_t dst_u48, uint64_t src_u48)
 {
     struct pn_pkt *k = &b->pkt[i];
     struct rte_mbuf *m = b->m[i];
@@ -17,11 +17,11 @@ static __rte_noinline void retag(struct pn_batch *b, unsigned i, uint16_t vlan, 
         return;
     }
     pn_rewrite_l2(pn_batch_frame(b, i), k, shift, vlan, dst_u48, src_u48);
-    pn_batch_move(b, i, PN_EDGE_REWRITE, PN_EDGE_TX);
+    pn_batch_send(b, i, PN_EDGE_REWRITE, port);
 }
 
 /* The main lcore keeps it until the gateway's MAC is known. */
-static __rte_noinline void wait_neighbour(struct pn_ctx *c, struct pn_batch *b, unsigned i, uint64_t neighbour)
+static void wait_neighbour(struct pn_ctx *c, struct pn_batch *b, unsigned i, uint64_t neighbour)
 {
     struct pn_pkt *k = &b->pkt[i];
 
@@ -46,22 +46,47 @@ static __rte_noinline void wait_neighbour(struct pn_ctx *c, struct pn_batch *b, 
     pn_batch_move(b, i, PN_EDGE_REWRITE, PN_EDGE_HELD);
 }
 
+static void l2dsr(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struct pn_dp_gateway *g)
+{
+    uint64_t dst = pn_neigh_read(&c->shared->neigh, b->pkt[i].gateway);
+
+    if (unlikely(!(dst & PN_NEIGH_VALID)))
+        wait_neighbour(c, b, i, dst);
+    else
+        retag(b, i, g->port, g->vlan, dst, pn_mac_u48(&c->shared->ports[g->port].mac));
+}
+
 /* To this node's own kernel, through the tap: as if the sender had put it on that wire itself. */
-static __rte_noinline void local(struct pn_ctx *c, struct pn_batch *b, unsigned i)
+static void local(struct pn_ctx *c, struct pn_batch *b, unsigned i)
 {
     struct pn_pkt *k = &b->pkt[i];
-    const uint8_t *frame = pn_batch_frame(b, i);
+    uint8_t port = c->shared->local_port;
     struct pn_mac sender;
 
-    if (c->shared->local_port == PN_PORT_NONE) {
+    if (port == PN_PORT_NONE) {
         pn_batch_drop(b, i, PN_EDGE_REWRITE, PN_C_REWRITE_NO_LOCAL);
         return;
     }
-    memcpy(sender.b, frame + 6, sizeof(sender.b));
-    k->out_port = c->shared->local_port;
+    memcpy(sender.b, pn_batch_frame(b, i) + 6, sizeof(sender.b));
     if (k->tx_counter == PN_C_TX_FORWARD)
         k->tx_counter = PN_C_TX_LOCAL;
-    retag(b, i, 0, pn_mac_u48(&c->shared->ports[k->out_port].mac), pn_mac_u48(&sender));
+    retag(b, i, port, 0, pn_mac_u48(&c->shared->ports[port].mac), pn_mac_u48(&sender));
+}
+
+static __rte_noinline void by_mode(struct pn_ctx *c, struct pn_batch *b, unsigned i)
+{
+    const struct pn_dp_gateway *g = &c->snap->gateways[b->pkt[i].gateway];
+
+    switch ((enum pn_fwd_mode)g->mode) {
+    case PN_FWD_L2DSR:
+        l2dsr(c, b, i, g);
+        break;
+    case PN_FWD_LOCAL:
+        local(c, b, i);
+        break;
+    case PN_FWD_COUNT:
+        break;
+    }
 }
 
 void pn_stage_rewrite(struct pn_ctx *c, struct pn_batch *b)
@@ -69,36 +94,27 @@ void pn_stage_rewrite(struct pn_ctx *c, struct pn_batch *b)
     uint64_t set = b->at[PN_EDGE_REWRITE], done = 0;
     unsigned i;
 
+    if (unlikely(set == 0))
+        return;
+    /* Most bursts: every gateway in L2 DSR through the same port, untagged, its MAC known. */
+    uint8_t port = c->snap->gateways[b->pkt[__builtin_ctzll(set)].gateway].port;
+    uint64_t src = pn_mac_u48(&c->shared->ports[port].mac);
+
     PN_BATCH_EACH(i, set)
     {
-        struct pn_pkt *k = &b->pkt[i];
+        const struct pn_pkt *k = &b->pkt[i];
         const struct pn_dp_gateway *g = &c->snap->gateways[k->gateway];
+        uint64_t dst = pn_neigh_read(&c->shared->neigh, k->gateway);
+        unsigned other = (unsigned)(g->mode ^ PN_FWD_L2DSR) | (unsigned)(g->port ^ port) | g->vlan | k->vlan |
+                         (unsigned)(k->l3_off ^ 14);
 
-        switch ((enum pn_fwd_mode)g->mode) {
-        case PN_FWD_L2DSR: {
-            uint64_t dst = pn_neigh_read(&c->shared->neigh, k->gateway);
-            uint64_t src = pn_mac_u48(&c->shared->ports[g->port].mac);
-
-            if (unlikely(!(dst & PN_NEIGH_VALID))) {
-                wait_neighbour(c, b, i, dst);
-                break;
-            }
-            k->out_port = g->port;
-            if (unlikely((g->vlan | k->vlan) != 0 || k->l3_off != 14)) {
-                retag(b, i, g->vlan, dst, src);
-                break;
-            }
-            pn_rewrite_macs(pn_batch_frame(b, i), dst, src);
-            done |= 1ull << i;
-            break;
+        if (unlikely(other != 0 || !(dst & PN_NEIGH_VALID))) {
+            by_mode(c, b, i);
+            continue;
         }
-        case PN_FWD_LOCAL:
-            local(c, b, i);
-            break;
-        case PN_FWD_COUNT:
-            break;
-        }
+        pn_rewrite_macs(pn_batch_frame(b, i), dst, src);
+        done |= 1ull << i;
     }
     b->at[PN_EDGE_REWRITE] &= ~done;
-    b->at[PN_EDGE_TX] |= done;
+    b->out[port] |= done;
 }

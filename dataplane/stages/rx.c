@@ -9,8 +9,9 @@ static void batch_clear(struct pn_batch *b, unsigned n, bool reentered)
 {
     b->n = n;
     b->reentered = reentered;
-    for (unsigned e = 0; e < PN_EDGE_COUNT; e++)
-        b->at[e] = 0;
+    b->refused = 0;
+    memset(b->at, 0, sizeof(b->at));
+    memset(b->out, 0, sizeof(b->out));
 }
 
 void pn_pkt_clear(struct pn_pkt *k, const struct rte_mbuf *m, uint8_t in_port)
@@ -31,11 +32,13 @@ static void from_tap(struct pn_batch *b, const struct pn_port_rt *p, uint8_t por
         struct pn_pkt *k = &b->pkt[i];
 
         pn_pkt_clear(k, b->m[i], port);
-        k->out_port = p->peer;
         k->tx_counter = PN_C_TX_HOST;
         k->counter = PN_C_CLASSIFY_NOT_OURS;
     }
-    b->at[p->peer == PN_PORT_NONE ? PN_EDGE_DROP : PN_EDGE_TX] = pn_batch_all(b->n);
+    if (p->peer == PN_PORT_NONE)
+        b->at[PN_EDGE_DROP] = pn_batch_all(b->n);
+    else
+        b->out[p->peer] = pn_batch_all(b->n);
 }
 
 void pn_stage_rx(struct pn_ctx *c, struct pn_batch *b, uint8_t port, struct rte_mbuf **mbufs, unsigned n)
@@ -44,10 +47,10 @@ void pn_stage_rx(struct pn_ctx *c, struct pn_batch *b, uint8_t port, struct rte_
     uint64_t bytes = 0;
 
     batch_clear(b, n, false);
+    memcpy(b->m, mbufs, n * sizeof(mbufs[0]));
+    memset(b->in_port, port, sizeof(b->in_port));
     for (unsigned i = 0; i < n; i++) {
         rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
-        b->m[i] = mbufs[i];
-        b->in_port[i] = port;
         bytes += mbufs[i]->pkt_len;
     }
     c->stats->ports[port].rx_packets += n;
@@ -89,11 +92,10 @@ void pn_stage_reenter(struct pn_ctx *c, struct pn_batch *b, struct rte_mbuf **mb
         switch (meta->kind) {
         case PN_META_TX:
             pn_pkt_clear(k, mbufs[i], PN_PORT_NONE);
-            k->out_port = meta->port;
             k->tx_counter = meta->tx_counter;
             k->gateway = handed ? meta->gateway : PN_ID_NONE;
             c->stats->held -= handed;
-            b->at[PN_EDGE_TX] |= 1ull << i;
+            b->out[meta->port % PN_MAX_PORTS] |= 1ull << i;
             break;
         case PN_META_REWRITE:
             waited(c, b, i, meta);

@@ -70,7 +70,11 @@ void pn_trace_end(struct pn_ctx *c, const struct pn_batch *b)
 {
     struct pn_trace *t = &c->trace;
     struct timespec now;
+    uint64_t out = 0;
     unsigned i;
+
+    for (unsigned p = 0; p < PN_MAX_PORTS; p++)
+        out |= b->out[p] & ~b->refused;
 
     clock_gettime(CLOCK_BOOTTIME, &now); /* read in user space, no system call */
     PN_BATCH_EACH(i, t->set)
@@ -79,7 +83,7 @@ void pn_trace_end(struct pn_ctx *c, const struct pn_batch *b)
         struct pn_dp_trace_record *r = &t->record[i];
 
         r->boottime_ns = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-        r->counter = k->counter;
+        r->counter = out >> i & 1 ? k->tx_counter : k->counter;
         r->service = k->hash != 0 ? (uint16_t)k->port_svc : PN_ID_NONE; /* hashed once the service is known */
         r->gateway = k->gateway;
         r->flow_hit = (k->trace & PN_TRACE_FLOW_HIT) != 0;
