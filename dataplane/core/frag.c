@@ -89,7 +89,8 @@ static uint16_t inspect_v6(const uint8_t *frame, uint32_t contiguous, struct pn_
         return why;
     struct pn_ip6_walk w = {.off = p->l4_off + IP6_FRAGMENT_BYTES, .proto = p->ip_proto, .headers = 1};
     if (info->first) { /* the whole header chain must be here (RFC 7112) */
-        if (pn_ip6_walk(frame, ip_end < contiguous ? ip_end : contiguous, &w) != PN_IP6_END_PROTO || w.off > UINT8_MAX)
+        if (pn_ip6_walk(frame, ip_end < contiguous ? ip_end : contiguous, &w) != PN_IP6_END_PROTO ||
+            w.off - p->l3_off > PN_L3_BYTES_MAX)
             return PN_C_FRAG_MALFORMED;
         p->ip_proto = w.proto;
         p->l4_off = (uint8_t)w.off;

@@ -115,6 +115,9 @@ void pn_icmp_reply(uint8_t *frame, const struct pn_pkt *p, const struct pn_mac *
     icmp[0] = p->is_v6 ? ICMP6_ECHO_REPLY : ICMP4_ECHO_REPLY;
     /* The pseudo-header's sum is the same with both addresses swapped, so only the type counts. */
     csum = pn_csum_update16(csum, old_word, pn_load16(icmp));
+    /* Zero is right unless all else is zero too; its other form is right in both cases (RFC 1624, 3). */
+    if (csum == 0)
+        csum = 0xffff;
     memcpy(icmp + 2, &csum, 2);
     if (p->is_v6) {
         swap_addresses(ip + 8, ip + 24, 16);

@@ -165,7 +165,7 @@ static enum pn_edge parse_ipv6(const uint8_t *frame, uint32_t contiguous, uint32
     struct pn_ip6_walk w = {.off = p->l3_off + IP6_BYTES, .proto = ip[6]};
     enum pn_ip6_end found = pn_ip6_walk(frame, ip_end < contiguous ? ip_end : contiguous, &w);
     p->ip_proto = w.proto;
-    if (found == PN_IP6_END_BAD || w.off > UINT8_MAX) {
+    if (found == PN_IP6_END_BAD || w.off - p->l3_off > PN_L3_BYTES_MAX) {
         p->l4_off = (uint8_t)(p->l3_off + IP6_BYTES);
         p->edge = PN_EDGE_FLOW;
         blame(p, PN_C_PARSE_IP6_EXTENSION);

@@ -56,6 +56,7 @@ uint16_t pn_parse_tcp(const uint8_t *frame, uint32_t contiguous, uint32_t l4_byt
 
 /* What stands behind an IPv6 header (RFC 8200 4.1): extension headers up to the first that is none, or a fragment. */
 #define PN_IP6_EXTENSIONS_MAX 8u
+#define PN_L3_BYTES_MAX 237u /* IP header and extensions: l4_off fits one byte, with a tag or without */
 enum pn_ip6_end {
     PN_IP6_END_PROTO = 0, /* off: the upper layer's header; proto: what it is, 59 for none */
     PN_IP6_END_FRAGMENT, /* off: the fragment header (8 bytes readable) of a real fragment; proto: its next header */

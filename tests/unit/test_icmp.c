@@ -66,6 +66,24 @@ static void test_echo(void **state)
     reply_equals(C4, V4, 8900, 0);
 }
 
+/* Nothing but zeros beside the type: the incremental checksum must not end as 0 (RFC 1624, 3). */
+static void test_echo_of_zeros(void **state)
+{
+    struct pn_fb fb;
+    struct pn_icmp_quote quote;
+    struct pn_pkt p;
+
+    (void)state;
+    pn_fb_ether(&fb, 0);
+    pn_fb_ip(&fb, C4, V4);
+    pn_fb_icmp(&fb, 8, 0, 0);
+    pn_fb_done(&fb);
+    pn_parse(fb.b, fb.n, fb.n, 0, &p);
+    assert_int_equal(pn_icmp_parse(fb.b, fb.n, &p, &quote), PN_ICMP_ECHO);
+    pn_icmp_reply(fb.b, &p, &vip_mac);
+    assert_int_equal(pn_load16(fb.b + fb.l4 + 2), 0xffff);
+}
+
 /* Data in another segment: answered all the same, with the asker's checksum carried over. */
 static void test_echo_in_segments(void **state)
 {
@@ -243,6 +261,15 @@ static void sent6_first_fragment(struct pn_fb *sent)
     pn_fb_tcp(sent, 25, 40000, PN_FB_ACK);
     pn_fb_done(sent);
 }
+static void sent6_fragment_twice(struct pn_fb *sent)
+{
+    pn_fb_ether(sent, 0);
+    pn_fb_ip(sent, V6, C6);
+    pn_fb_fragment(sent, 5, 0, true);
+    pn_fb_fragment(sent, 6, 0, true);
+    pn_fb_tcp(sent, 25, 40000, PN_FB_ACK);
+    pn_fb_done(sent);
+}
 static void sent6_later_fragment(struct pn_fb *sent)
 {
     pn_fb_ether(sent, 0);
@@ -300,6 +327,7 @@ static void test_quotes(void **state)
         {"extension", sent6_extension, 56, PN_ICMP_ERROR, true},
         {"extension cut", sent6_extension, 55, PN_ICMP_MALFORMED, true},
         {"first fragment 6", sent6_first_fragment, 56, PN_ICMP_ERROR, true},
+        {"fragment twice", sent6_fragment_twice, 100, PN_ICMP_NO_FLOW, true},
         {"later fragment 6", sent6_later_fragment, 56, PN_ICMP_NO_FLOW, true},
         {"other source 6", sent6_by_other, 48, PN_ICMP_NO_FLOW, true},
         {"to mapped", sent6_to_mapped, 48, PN_ICMP_NO_FLOW, true},
@@ -314,6 +342,7 @@ static void test_quotes(void **state)
         rows[i].make(&sent);
         pn_fb_make_icmp_error(&fb, rows[i].v6 ? R6 : R4, rows[i].v6 ? V6 : V4, rows[i].v6 ? 2 : 3, rows[i].v6 ? 0 : 4,
                               1280, &sent, rows[i].quote_bytes);
+        fb.n = fb.l3 + (fb.v6 ? 40u + pn_get16(fb.b + fb.l3 + 4) : pn_get16(fb.b + fb.l3 + 2)); /* no padding */
         int kind = parse(&fb, fb.n, fb.n, &quote);
         if (kind != rows[i].want)
             fail_msg("%s: %d", rows[i].name, kind);
@@ -343,9 +372,13 @@ static void test_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_echo),         cmocka_unit_test(test_echo_in_segments),
-        cmocka_unit_test(test_echo_refused), cmocka_unit_test(test_error_types),
-        cmocka_unit_test(test_quotes),       cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_echo),
+        cmocka_unit_test(test_echo_of_zeros),
+        cmocka_unit_test(test_echo_in_segments),
+        cmocka_unit_test(test_echo_refused),
+        cmocka_unit_test(test_error_types),
+        cmocka_unit_test(test_quotes),
+        cmocka_unit_test(test_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,6 +119,12 @@ static void bad_option_long(struct pn_fb *fb)
     fb->b[fb->n - 7] = 2;
     pn_fb_fix(fb);
 }
+static void bad_option_unknown_long(struct pn_fb *fb)
+{
+    pn_fb_make_ns(fb, ASKER, NULL, VIP, NULL, 0);
+    pn_fb_bytes(fb, "\x0e\x02\x00\x00\x00\x00\x00\x00", 8);
+    pn_fb_done(fb);
+}
 static void bad_option_one_byte(struct pn_fb *fb)
 {
     pn_fb_make_ns(fb, ASKER, NULL, VIP, NULL, 0);
@@ -196,6 +202,7 @@ static void test_malformed(void **state)
         R(bad_option_zero),
         R(bad_option_long),
         R(bad_option_one_byte),
+        R(bad_option_unknown_long),
         R(bad_option_two_units),
         R(bad_mac_group),
         R(bad_mac_zero),

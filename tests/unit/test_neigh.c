@@ -303,6 +303,7 @@ static void test_twins(void **state)
     check_mac(12, &mac1);
     check_quiet(10001, 30005);
     check_only(30005, 3, PN_NEIGH_ACT_PROBE);
+    assert_int_equal(state_of(12), PN_NEIGH_PROBE);
     pn_neigh_forget(t, 3);
     check_only(30505, 9, PN_NEIGH_ACT_PROBE); /* the next one asks on */
 }
@@ -322,8 +323,10 @@ static void test_kernel(void **state)
     assert_int_equal(n.age_ms, 100);
     pn_neigh_kernel_failed(t, &gw1, 0, 0, 200);
     assert_int_equal(state_of(3), PN_NEIGH_FAILED);
-    learn(&gw1, &mac1, true, 300);
-    pn_neigh_kernel_failed(t, &gw1, 0, 0, 400); /* the wire answered us since */
+    pn_neigh_kernel_failed(t, &gw1, 0, 0, 1100); /* said again: our own timer goes on */
+    check_only(1200, 3, PN_NEIGH_ACT_SOLICIT);
+    learn(&gw1, &mac1, true, 1300);
+    pn_neigh_kernel_failed(t, &gw1, 0, 0, 1400); /* the wire answered us since */
     assert_int_equal(state_of(3), PN_NEIGH_REACHABLE);
 }
 

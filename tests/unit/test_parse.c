@@ -683,6 +683,21 @@ static void test_keys(void **state)
     check_key(tcp6_atomic_fragment, C6, V6, PN_FB_SYN, true);
 }
 
+/* Padding behind the IP packet's end is not taken for ports. */
+static void test_padding_is_not_read(void **state)
+{
+    static make_fn *const make[] = {tcp_cut_by_total, tcp_cut_by_payload6, udp_short};
+    struct pn_fb fb;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(make) / sizeof(make[0]); i++) {
+        make[i](&fb);
+        struct pn_pkt p = parse(&fb, fb.n, 0);
+        assert_int_equal(p.l4_dst, 0);
+        assert_int_equal(p.port_svc, 0);
+    }
+}
+
 /* The deferred verdict leaves the destination readable, so that classify can tell whose packet it is. */
 static void test_deferred_has_destination(void **state)
 {
@@ -789,6 +804,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_padding_is_not_read),
         cmocka_unit_test(test_deferred_has_destination),
         cmocka_unit_test(test_nic_checksum),
         cmocka_unit_test(test_cut_everywhere),

@@ -43,6 +43,7 @@ static void check_vlan(int from, uint16_t to, int shift, uint16_t want_tci)
     pn_fb_make_tcp(&in, "198.51.100.7", "203.0.113.25", 40000, 25, PN_FB_SYN, from > 0 ? (uint16_t)from : from == 0);
     if (from == 0)
         in.b[15] = 0;
+    memset(in.b + 6, 0xee, 6); /* the old source address leaves nothing behind in a new tag */
     pn_parse(in.b, in.n, in.n, 0, &p);
     assert_int_equal(p.edge, PN_EDGE_FLOW);
     memcpy(room + 8, in.b, in.n);
@@ -81,12 +82,40 @@ static void test_vlan(void **state)
     check_vlan(0, 7, 0, 7);
 }
 
+/* The longest chain that parse lets through keeps its offsets when a tag goes in. */
+static void test_long_chain(void **state)
+{
+    struct pn_fb fb;
+    struct pn_pkt p;
+    unsigned accepted = 0;
+
+    (void)state;
+    for (uint8_t units = 0; units < 30; units++) {
+        pn_fb_ether(&fb, 0);
+        pn_fb_ip(&fb, "2001:db8:c::7", "2001:db8:25::25");
+        pn_fb_ext(&fb, 60, units);
+        pn_fb_tcp(&fb, 40000, 25, PN_FB_SYN);
+        pn_fb_done(&fb);
+        pn_parse(fb.b, fb.n, fb.n, 0, &p);
+        if (p.counter != PN_COUNTER_NONE)
+            continue;
+        uint32_t l4_off = p.l4_off;
+        uint8_t room[2048];
+        memcpy(room + 4, fb.b, fb.n);
+        pn_rewrite_l2(room, &p, 4, 9, 1, 2);
+        assert_int_equal(p.l4_off, l4_off + 4);
+        accepted++;
+    }
+    assert_int_equal(accepted, 24);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_u48),
         cmocka_unit_test(test_macs),
         cmocka_unit_test(test_vlan),
+        cmocka_unit_test(test_long_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
