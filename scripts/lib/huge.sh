@@ -18,7 +18,7 @@ pn_huge_setup() {
         [ "$avail_kb" -gt $((PN_HUGE_MB * 1024 * 4)) ] || return 0
         have=$(cat "$PN_HUGE_NR")
         { echo $((have + want)) > "$PN_HUGE_NR"; } 2> /dev/null || return 0
-        PN_HUGE_RESTORE=$want
+        PN_HUGE_RESTORE="$have $((have + want))"
         if [ "$(cat "$PN_HUGE_FREE")" -lt "$want" ]; then
             pn_huge_restore
             return 0
@@ -31,12 +31,14 @@ pn_huge_setup() {
     PN_HUGE=yes
 }
 
-# Takes back only what pn_huge_setup added: somebody else may have reserved more meanwhile.
+# Puts the number back unless somebody else has changed it meanwhile.
 pn_huge_restore() {
-    local have
+    local before ours
     if [ -n "${PN_HUGE_RESTORE:-}" ]; then
-        have=$(cat "$PN_HUGE_NR")
-        { echo $((have > PN_HUGE_RESTORE ? have - PN_HUGE_RESTORE : 0)) > "$PN_HUGE_NR"; } 2> /dev/null || true
+        read -r before ours <<< "$PN_HUGE_RESTORE"
+        if [ "$(cat "$PN_HUGE_NR")" = "$ours" ]; then
+            { echo "$before" > "$PN_HUGE_NR"; } 2> /dev/null || true
+        fi
         PN_HUGE_RESTORE=''
     fi
     if [ -n "${PN_HUGE_MOUNTED:-}" ]; then

@@ -84,6 +84,8 @@ pn_lab_start() { # [ID]
     mkdir -p "$LAB/run" "$LAB/log" "$LAB/bpf"
     chmod 755 "$PN_LAB_ROOT" "$LAB"
     echo $$ > "$LAB/owner.pid"
+    # For lab-clean: what has to be given back.
+    printf 'PN_HUGE_RESTORE=%q PN_HUGE_MOUNTED=%q\n' "${PN_HUGE_RESTORE:-}" "${PN_HUGE_MOUNTED:-}" > "$LAB/huge"
     trap 'pn_lab_trap $?' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP

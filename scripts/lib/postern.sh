@@ -81,7 +81,7 @@ pn_postern_start() {
 }
 
 pn_gateways_up() { [ "$(pn_gateway_health mx1)" = up ] && [ "$(pn_gateway_health mx2)" = up ]; }
-pn_gateway_health() { pn_cli -j gateway | jq -r --arg g "$1" '.gateways[] | select(.name == $g) | .health'; }
+pn_gateway_health() { pn_cli -j gateway list | jq -r --arg g "$1" '.gateways[] | select(.name == $g) | .health'; }
 
 # What `postern gateway setup` tells a gateway's administrator to do.
 pn_gateway_setup() { # PART VIP...
