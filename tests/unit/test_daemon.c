@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* posternd as a whole against a fake dataplane: refilling it, taking up after a restart, orders, reloads. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include <event2/event.h>
+
+#include "controlplane/daemon/daemon.h"
+#include "controlplane/view/clock.h"
+#include "tests/unit/fake_dp.h"
+
+static const char conf_text[] = "cluster { name = \"t\" }\n"
+                                "node \"n1\" { port \"lan\" { type = af_xdp; interface = eth0 } }\n"
+                                "vip \"in4\" { address = \"192.0.2.25\"; port = \"lan\"; priority { n1 = 200 } }\n"
+                                "gateway \"mx1\" { address = \"192.0.2.11\" }\n"
+                                "gateway \"mx2\" { address = \"192.0.2.12\" }\n"
+                                "pool \"mx\" {\n"
+                                "  tier \"primary\" { gateways = [\"mx1\"]; spill { active-flows-high = 10; "
+                                "hold-up = 100ms; hold-down = 300ms } }\n"
+                                "  tier \"secondary\" { gateways = [\"mx2\"] }\n"
+                                "}\n"
+                                "service \"smtp-in\" { vips = [\"in4\"]; port = 25; pool = \"mx\" }\n";
+
+static struct fake_dp dp;
+static struct pn_daemon *d;
+static char dir[64], conf_path[96], sock_path[96], dp_path[96];
+static struct pn_daemon_options opt;
+
+static void write_conf(const char *text)
+{
+    FILE *f = fopen(conf_path, "w");
+
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof(dir), "/tmp/pn-daemon.XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    snprintf(conf_path, sizeof(conf_path), "%s/postern.conf", dir);
+    snprintf(sock_path, sizeof(sock_path), "%s/postern.sock", dir);
+    snprintf(dp_path, sizeof(dp_path), "%s/dp.sock", dir);
+    write_conf(conf_text);
+    opt = (struct pn_daemon_options){.config = conf_path,
+                                     .dp_socket = dp_path,
+                                     .socket = sock_path,
+                                     .socket_mode = 0600,
+                                     .state_dir = dir,
+                                     .node = "n1",
+                                     .log_level = PN_LOG_ERROR};
+    d = pn_daemon_new(&opt);
+    assert_non_null(d);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    char command[128];
+
+    (void)state;
+    pn_daemon_free(d);
+    d = NULL;
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
+    return system(command);
+}
+
+static struct pn_snapshot running(void)
+{
+    struct pn_snapshot view;
+    struct pn_error err = {""};
+
+    if (pn_snapshot_validate(dp.snapshot, dp.snapshot_len, &view, &err) < 0)
+        fail_msg("%s", err.text);
+    return view;
+}
+
+static const struct pn_snap_gateway *running_gateway(const char *name)
+{
+    struct pn_snapshot s = running();
+
+    for (unsigned i = 0; i < s.header->n_gateways; i++)
+        if (strcmp(s.gateways[i].name, name) == 0)
+            return &s.gateways[i];
+    fail_msg("no gateway %s in the snapshot", name);
+    return NULL;
+}
+
+static void start_dp(void)
+{
+    fake_dp_start(&dp, d->base, dir);
+    assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_LEASE], 1, 5000));
+}
+
+static void test_a_fresh_dataplane_is_filled_and_leased(void **state)
+{
+    uint64_t now;
+
+    (void)state;
+    fake_dp_run(d->base, 50); /* alone at first */
+    assert_int_equal(pn_vip_find(&d->vips, "in4")->state, PN_VIP_INIT);
+    start_dp();
+    now = pn_clock_ns();
+    assert_int_equal(running().header->n_services, 1);
+    assert_int_equal(running().header->n_members, 2);
+    assert_in_range(dp.leases[running().vips[0].id].deadline_boottime_ns, now + 25 * UINT64_C(1000000000),
+                    now + 30 * UINT64_C(1000000000));
+    assert_int_equal(pn_vip_find(&d->vips, "in4")->state, PN_VIP_OWNER);
+    assert_int_equal(d->push.status.running_generation, running().header->generation);
+    /* A second dataplane in its place, empty: the same again. */
+    fake_dp_stop(&dp);
+    fake_dp_run(d->base, 20);
+    assert_int_equal(pn_vip_find(&d->vips, "in4")->state, PN_VIP_INIT);
+    start_dp();
+    assert_int_equal(running().header->n_services, 1);
+    fake_dp_stop(&dp);
+}
+
+static void test_orders_reach_it_and_survive_a_restart(void **state)
+{
+    struct pn_gateway_order drain = {.drain = 1, .disabled = -1, .weight = 7};
+    struct pn_error err = {""};
+    uint64_t generation;
+    unsigned before;
+    static struct fake_dp saved;
+
+    (void)state;
+    start_dp();
+    before = dp.asked[PN_DP_SNAPSHOT_PUT];
+    /* Many changes at once are one snapshot. */
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(d->view.ops->gateway_order(d, 0, &drain, &err), 0);
+    assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_SNAPSHOT_PUT], before + 1, 2000));
+    fake_dp_run(d->base, 50);
+    assert_int_equal(dp.asked[PN_DP_SNAPSHOT_PUT], before + 1);
+    assert_int_equal(running_gateway("mx1")->flags, PN_SNAP_GW_DRAIN);
+    generation = running().header->generation;
+
+    /* posternd dies; the dataplane goes on, and finds another posternd. */
+    memcpy(saved.snapshot, dp.snapshot, sizeof(saved.snapshot));
+    saved.snapshot_len = dp.snapshot_len;
+    fake_dp_stop(&dp);
+    pn_daemon_free(d);
+    d = pn_daemon_new(&opt);
+    assert_non_null(d);
+    fake_dp_start(&dp, d->base, dir);
+    memcpy(dp.snapshot, saved.snapshot, sizeof(saved.snapshot));
+    dp.snapshot_len = saved.snapshot_len;
+    assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_LEASE], 1, 5000));
+    fake_dp_run(d->base, 50);
+    assert_true(d->rt->gateways[0].drain);
+    assert_int_equal(d->rt->gateways[0].weight_override, 7);
+    /* Nothing is different, so nothing was sent; what comes next has a higher generation. */
+    assert_int_equal(dp.asked[PN_DP_SNAPSHOT_PUT], 0);
+    drain.drain = 0;
+    assert_int_equal(d->view.ops->gateway_order(d, 0, &drain, &err), 0);
+    assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_SNAPSHOT_PUT], 1, 2000));
+    assert_true(running().header->generation > generation);
+    fake_dp_stop(&dp);
+}
+
+static void test_ids_are_read_back(void **state)
+{
+    struct pn_snap_gateway *gateways;
+    struct pn_snap_member *members;
+    struct pn_snapshot s;
+    static struct fake_dp saved;
+    struct pn_error err;
+
+    (void)state;
+    start_dp();
+    /* As if an earlier configuration had given mx2 another id, and mx1 had failed its checks. */
+    s = running();
+    gateways = (struct pn_snap_gateway *)(uintptr_t)s.gateways;
+    members = (struct pn_snap_member *)(uintptr_t)s.members;
+    assert_int_equal(gateways[1].id, 1);
+    gateways[1].id = 77;
+    members[1].gateway = 77;
+    members[0].flags = PN_SNAP_MEMBER_DOWN;
+    assert_int_equal(pn_snapshot_validate(dp.snapshot, dp.snapshot_len, &s, &err), 0);
+    memcpy(saved.snapshot, dp.snapshot, sizeof(saved.snapshot));
+    saved.snapshot_len = dp.snapshot_len;
+    fake_dp_stop(&dp);
+    pn_daemon_free(d);
+    d = pn_daemon_new(&opt);
+    fake_dp_start(&dp, d->base, dir);
+    memcpy(dp.snapshot, saved.snapshot, sizeof(saved.snapshot));
+    dp.snapshot_len = saved.snapshot_len;
+    assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_LEASE], 1, 5000));
+    fake_dp_run(d->base, 50);
+    assert_int_equal(pn_view_gateway_id(&d->view, 1), 77);
+    assert_int_equal(pn_rt_member(d->rt, 0, 0, 0)->health, PN_HEALTH_DOWN);
+    assert_int_equal(pn_rt_member(d->rt, 0, 1, 0)->health, PN_HEALTH_UNKNOWN);
+    fake_dp_stop(&dp);
+}
+
+static void test_a_refused_snapshot_is_shown_and_the_lease_goes_on(void **state)
+{
+    struct pn_gateway_order order = {.drain = 1, .disabled = -1, .weight = PN_ORDER_KEEP};
+    struct pn_error err;
+    unsigned puts;
+
+    (void)state;
+    start_dp();
+    puts = dp.asked[PN_DP_SNAPSHOT_PUT];
+    dp.put_status = PN_DP_STATUS_REJECTED;
+    d->view.ops->gateway_order(d, 0, &order, &err);
+    assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_SNAPSHOT_PUT], puts + 1, 2000));
+    fake_dp_run(d->base, 50);
+    assert_int_equal(d->push.status.rejected, 1);
+    assert_non_null(strstr(d->push.status.error, "fake refusal"));
+    assert_int_equal(pn_vip_find(&d->vips, "in4")->state, PN_VIP_OWNER);
+    assert_int_equal(dp.asked[PN_DP_SNAPSHOT_PUT], puts + 1); /* not again and again */
+    /* Busy is asked again by itself. */
+    dp.put_status = PN_DP_STATUS_BUSY;
+    order.drain = 0;
+    d->view.ops->gateway_order(d, 0, &order, &err);
+    order.drain = 1;
+    d->view.ops->gateway_order(d, 0, &order, &err);
+    assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_SNAPSHOT_PUT], puts + 3, 3000));
+    dp.put_status = PN_DP_STATUS_OK;
+    assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_SNAPSHOT_PUT], puts + 4, 3000));
+    fake_dp_run(d->base, 20);
+    assert_string_equal(d->push.status.error, "");
+    assert_int_equal(running_gateway("mx1")->flags, PN_SNAP_GW_DRAIN);
+    fake_dp_stop(&dp);
+}
+
+static void test_load_above_the_mark_spills(void **state)
+{
+    struct pn_snapshot s;
+
+    (void)state;
+    start_dp();
+    fake_dp_run(d->base, 250); /* a first reading, so that the secondary's load is known */
+    fake_dp_worker(&dp, 0)->gateways[pn_view_gateway_id(&d->view, 0)].active = 50;
+    for (int i = 0; i < 40 && !d->spills[0].in_spill; i++)
+        fake_dp_run(d->base, 50);
+    assert_true(d->spills[0].in_spill);
+    fake_dp_run(d->base, 50);
+    s = running();
+    assert_true(s.tiers[0].spill_share > 0 || s.tiers[0].spill_above_active > 0);
+    fake_dp_worker(&dp, 0)->gateways[pn_view_gateway_id(&d->view, 0)].active = 1;
+    for (int i = 0; i < 60 && d->spills[0].in_spill; i++)
+        fake_dp_run(d->base, 50);
+    assert_false(d->spills[0].in_spill);
+    fake_dp_run(d->base, 50);
+    s = running();
+    assert_int_equal(s.tiers[0].spill_share, 0);
+    assert_int_equal(s.tiers[0].spill_above_active, 0);
+    fake_dp_stop(&dp);
+}
+
+static void test_reload_is_whole_or_not_at_all(void **state)
+{
+    struct pn_conf_error errors[8];
+    const struct pn_conf *before = d->conf;
+    unsigned n, puts;
+    char text[2048];
+
+    (void)state;
+    start_dp();
+    write_conf("gateway \"mx1\" { wieght = 3 }\n");
+    assert_int_equal(pn_reload(d, errors, 8, &n), -1);
+    assert_true(n >= 1);
+    assert_int_equal(errors[0].line, 1);
+    assert_ptr_equal(d->conf, before);
+    assert_false(d->reload.last_ok);
+    snprintf(text, sizeof(text), "%sgateway \"mx3\" { address = \"192.0.2.13\" }\n", conf_text);
+    write_conf(text);
+    puts = dp.asked[PN_DP_SNAPSHOT_PUT];
+    assert_int_equal(pn_reload(d, errors, 8, &n), 0);
+    assert_int_equal(d->conf->n_gateways, 3);
+    assert_true(d->reload.last_ok);
+    assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_SNAPSHOT_PUT], puts + 1, 2000));
+    assert_non_null(running_gateway("mx3"));
+    fake_dp_stop(&dp);
+}
+
+static void test_standby_gives_the_lease_up_and_is_remembered(void **state)
+{
+    struct pn_error err = {""};
+    unsigned asked;
+
+    (void)state;
+    start_dp();
+    fake_dp_run(d->base, 20);
+    asked = dp.asked[PN_DP_LEASE];
+    assert_int_equal(d->view.ops->node_standby(d, true, &err), 0);
+    assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_LEASE], asked + 1, 1000));
+    assert_int_equal(dp.leases[running().vips[0].id].deadline_boottime_ns, 0);
+    fake_dp_stop(&dp);
+    pn_daemon_free(d);
+    d = pn_daemon_new(&opt);
+    assert_true(d->vips.standby);
+}
+
+static void test_a_damaged_state_file_does_not_stop_it(void **state)
+{
+    char path[128];
+    FILE *f;
+
+    (void)state;
+    pn_daemon_free(d);
+    snprintf(path, sizeof(path), "%s/" PN_STATEFILE_NAME, dir);
+    f = fopen(path, "w");
+    fputs("{\"version\":1,\"gate", f);
+    fclose(f);
+    pn_log_init("test", 0); /* its error line is expected */
+    d = pn_daemon_new(&opt);
+    assert_non_null(d);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_non_null(strstr(pn_eventlog_next(d->events, 0)->text, "kept as"));
+}
+
+static void test_two_daemons_do_not_share_a_socket(void **state)
+{
+    struct pn_daemon *second;
+
+    (void)state;
+    second = pn_daemon_new(&opt);
+    assert_null(second);
+    assert_int_equal(access(sock_path, F_OK), 0); /* and the first keeps its own */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_fresh_dataplane_is_filled_and_leased, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_orders_reach_it_and_survive_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ids_are_read_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_refused_snapshot_is_shown_and_the_lease_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_load_above_the_mark_spills, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reload_is_whole_or_not_at_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_standby_gives_the_lease_up_and_is_remembered, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_damaged_state_file_does_not_stop_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_two_daemons_do_not_share_a_socket, setup, teardown),
+    };
+
+    pn_log_init("test", PN_LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
