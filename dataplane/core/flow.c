@@ -51,7 +51,7 @@ struct pn_flow_table *pn_flow_table_new(const struct pn_flow_config *config, str
     t->unproven_default = config->entries_max / 4 ? config->entries_max / 4 : 1;
     t->log_size = t->unproven_max;
     uint64_t pairs = ((uint64_t)config->entries_max * 100 / PN_FLOW_FILL_PERCENT + 3) / 4;
-    t->n_lines = (uint32_t)(pairs < 4 ? 4 : pairs) * 2;
+    t->n_lines = (uint32_t)(pairs < 16 ? 16 : pairs) * 2; /* in fewer, too many flows have home and far in one pair */
 
     size_t line_bytes = (size_t)t->n_lines * sizeof(struct pn_flow_line);
     size_t log_bytes = (size_t)t->log_size * sizeof(*t->log);

@@ -48,15 +48,6 @@ struct node {
     uint8_t place; /* what this slot's line is to the mover */
 };
 
-static bool on_path(const struct node *nodes, int i, uint32_t slot)
-{
-    for (; i >= 0; i = nodes[i].parent) {
-        if (nodes[i].slot == slot)
-            return true;
-    }
-    return false;
-}
-
 /* Moves the entry in `from` to the free slot `to` of its own; both keep their line's count. */
 static void move(struct pn_flow_table *t, struct pn_flow *from, struct pn_flow *to, unsigned place)
 {
@@ -75,7 +66,10 @@ static void move(struct pn_flow_table *t, struct pn_flow *from, struct pn_flow *
         pn_flow_log_push(t, pn_flow_slot_of(t, to));
 }
 
-/* Every slot of the hash is taken: move others. Returns the slot freed, with its place, or NULL. */
+/*
+ * Every slot of the hash is taken: move others. Returns the slot freed, with its place, or NULL. A chain never meets
+ * itself: a slot that comes twice was found without a way out the first time, and is again the second time.
+ */
 static struct pn_flow *displace(struct pn_flow_table *t, uint64_t hash, unsigned *place)
 {
     struct node nodes[PN_FLOW_SEARCH_NODES];
@@ -107,10 +101,8 @@ static struct pn_flow *displace(struct pn_flow_table *t, uint64_t hash, unsigned
                     at = nodes[at].parent;
                 }
             }
-            for (unsigned s = 0; s < 2 && n < PN_FLOW_SEARCH_NODES; s++) {
-                if (!on_path(nodes, (int)i, line * 2 + s))
-                    nodes[n++] = (struct node){line * 2 + s, (int16_t)i, (uint8_t)p};
-            }
+            for (unsigned s = 0; s < 2 && n < PN_FLOW_SEARCH_NODES; s++)
+                nodes[n++] = (struct node){line * 2 + s, (int16_t)i, (uint8_t)p};
         }
     }
     return NULL;
