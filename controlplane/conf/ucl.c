@@ -199,8 +199,8 @@ static int ucl_entry(struct ucl_parser *p, struct pn_ucl_node *parent)
         return node ? ucl_descend(p, node, &p->value) : -1;
     }
     if (!ucl_is_scalar(&p->value)) {
-        char text[128];
-        snprintf(text, sizeof(text), "a value for \"%.60s\"", p->key.text);
+        char key[96], text[128];
+        snprintf(text, sizeof(text), "a value for %s", pn_ucl_lexeme_say(&p->key, key, sizeof(key)));
         return pn_ucl_unexpected(p, &p->value, text);
     }
     return ucl_scalar_or_section(p, parent, separated);

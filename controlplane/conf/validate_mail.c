@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "controlplane/conf/validate.h"
+#include "controlplane/conf/value.h"
 
 /* A little more than the 10 minutes that RFC 5321 4.5.3.2.6 lets a client wait for the answer to its message. */
 #define ESTABLISHED_LEAST_S 660u
@@ -30,6 +31,7 @@ static bool check_has_tls(const struct pn_conf_check *check)
 
 static void validate_check(struct pn_validate *v, const struct pn_conf_check *check)
 {
+    char quoted[96];
     if (check->port == 0)
         pn_validate_error(v, "port", "missing, expected the agent's TCP port");
     if (check->status_min > check->status_max)
@@ -38,12 +40,14 @@ static void validate_check(struct pn_validate *v, const struct pn_conf_check *ch
         pn_validate_error(v, "banner-delay", "%u ms is above timeout, %u ms", check->banner_delay_ms,
                           check->timeout_ms);
     if (check->path[0] != '/' || !text_is_graph(check->path))
-        pn_validate_error(v, "path", "found \"%.64s\", expected a path that begins with / and has no blanks",
-                          check->path);
+        pn_validate_error(v, "path", "found %s, expected a path that begins with / and has no blanks",
+                          pn_value_quote(check->path, quoted, sizeof(quoted)));
     if (!text_is_host(check->helo))
-        pn_validate_error(v, "helo", "found \"%.64s\", expected a host name", check->helo);
+        pn_validate_error(v, "helo", "found %s, expected a host name",
+                          pn_value_quote(check->helo, quoted, sizeof(quoted)));
     if (!text_is_host(check->host))
-        pn_validate_error(v, "host", "found \"%.64s\", expected a host name", check->host);
+        pn_validate_error(v, "host", "found %s, expected a host name",
+                          pn_value_quote(check->host, quoted, sizeof(quoted)));
     if (check->timeout_ms > (uint64_t)check->interval_ms * check->fall)
         pn_validate_warning(v, "timeout", "%u ms is longer than %u intervals: a silent gateway is found late",
                             check->timeout_ms, check->fall);

@@ -218,6 +218,8 @@ struct fault {
 };
 
 static const struct fault faults[] = {
+    {BASE "check d { path = \"ääääääääääääääääääääääääääääääääääääääääääääääääääääääääää\" }", 7, 11, "check.d.path",
+     "found \"äääääääääääääääääääääääääääääääääääääääääääää...\", expected a path"},
     {BASE "cluter { }", 7, 1, "cluter", "unknown key, did you mean \"cluster\"?"},
     {BASE "zzz { }", 7, 1, "zzz", "unknown key"},
     {NODE GW CHECKS POOL SERVICE "vip a { addres = 192.0.2.25 }", 6, 5, "vip.a.address", "missing, expected an IPv4"},

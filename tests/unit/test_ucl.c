@@ -90,6 +90,8 @@ static void faults(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
+        {"xääääääääääääääääääääääääääääääääääää",
+         "f:1:38: found the end of the file, expected a value for \"xäääääääääääääääääääääääääääää...\""},
         {"a", "f:1:2: found the end of the file, expected a value for \"a\""},
         {"a\nb = 1", "f:1:2: found the end of the line, expected a value for \"a\""},
         {"\n  a = ;", "f:2:7: found ';', expected a value for \"a\""},
