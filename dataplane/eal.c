@@ -105,7 +105,7 @@ int pn_eal_argv_build(struct pn_eal_argv *out, const struct pn_dp_args *args, co
     char lcores[320 - 16];
     pn_eal_lcores(args, host, lcores, sizeof(lcores));
     if (arg_add(out, err, "postern-dp") || arg_add(out, err, "--lcores=%s", lcores) ||
-        arg_add(out, err, "--file-prefix=postern-%08x", text_hash(args->socket)) || arg_add(out, err, "--no-telemetry"))
+        arg_add(out, err, "--file-prefix=postern-%08x", text_hash(args->socket)))
         return -1;
 
     /* Without huge pages EAL's in-memory mode is refused; no-shconf alone keeps its files away then. */

@@ -21,11 +21,13 @@
 #include "dataplane/eal.h"
 #include "dataplane/runtime.h"
 #include "dataplane/sandbox.h"
+#include "dataplane/telemetry.h"
 
 #define TICK_NS 1000000
 
 static struct pn_dataplane dataplane;
 static bool stopping;
+static int exit_status;
 
 /* DPDK's log lines, one call each, at the level they were written with. */
 static ssize_t eal_log_write(void *cookie, const char *buf, size_t size)
@@ -90,6 +92,11 @@ static void tick_ready(struct pn_loop_source *source, uint32_t events)
     uint64_t expired;
     if (read(source->fd, &expired, sizeof(expired)) == sizeof(expired))
         pn_dataplane_tick(&dataplane);
+    if (dataplane.ports.replaced) {
+        /* The service manager starts us again, with the interface that is there now. */
+        exit_status = 1;
+        stopping = true;
+    }
 }
 
 static void signal_ready(struct pn_loop_source *source, uint32_t events)
@@ -181,18 +188,23 @@ int main(int argc, char **argv)
 
     if (eal_start(&args))
         return 1;
+    char runtime_folder[256];
+    snprintf(runtime_folder, sizeof(runtime_folder), "%s", rte_eal_get_runtime_dir());
     if (pn_dataplane_start(&dataplane, &args, &err)) {
         pn_log_error("%s", err.text);
         rte_eal_cleanup();
         return 1;
     }
+    pn_telemetry_start(&dataplane.stats);
     if (args.no_sandbox)
         pn_log_warning("running with all rights (--no-sandbox)");
     else if (pn_sandbox_enter(&err))
         pn_log_warning("sandbox: %s", err.text);
     run();
+    pn_telemetry_stop();
     pn_dataplane_stop(&dataplane);
     rte_eal_cleanup();
+    rmdir(runtime_folder);
     pn_log_notice("stopped");
-    return 0;
+    return exit_status;
 }

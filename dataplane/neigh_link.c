@@ -16,6 +16,7 @@
 #include "dataplane/loop.h"
 
 #define REPLY_SEQ 1u /* of our questions; events carry 0 */
+#define CONFIRMED_LATELY 300u /* hundredths of a second; the kernel itself trusts a neighbour for up to 45 s */
 
 struct pn_neigh_link {
     struct pn_loop_source source; /* first */
@@ -46,10 +47,14 @@ static struct nlmsghdr *message(char *buf, uint16_t type, uint16_t flags, int if
     return h;
 }
 
-void pn_neigh_link_ask(struct pn_neigh_link *l, int ifindex, const struct pn_addr *addr)
+void pn_neigh_link_ask(struct pn_neigh_link *l, int ifindex, const struct pn_addr *addr, bool anew)
 {
     char buf[256];
     struct nlmsghdr *h;
+    if (anew) {
+        h = message(buf, RTM_DELNEIGH, 0, ifindex, addr, 0, 0);
+        mnl_socket_sendto(l->nl, h, h->nlmsg_len);
+    }
     /* Starts resolution of an unknown or failed entry. NTF_EXT_MANAGED would leave entries behind that the kernel
      * goes on probing after we are gone; the refresh timers are ours anyway. */
     h = message(buf, RTM_NEWNEIGH, NLM_F_CREATE, ifindex, addr, 0, NTF_USE);
@@ -70,11 +75,17 @@ static void probe_now(struct pn_neigh_link *l, int ifindex, const struct pn_addr
     mnl_socket_sendto(l->nl, h, h->nlmsg_len);
 }
 
-static int neigh_parse(const struct nlmsghdr *h, struct pn_addr *addr, struct pn_mac *mac, bool *has_mac)
+struct heard {
+    struct pn_addr addr;
+    struct pn_mac mac;
+    bool has_addr, has_mac;
+    uint32_t confirmed_ago; /* hundredths of a second */
+};
+
+static int neigh_parse(const struct nlmsghdr *h, struct heard *n)
 {
     const struct ndmsg *ndm = mnl_nlmsg_get_payload(h);
-    bool has_addr = false;
-    *has_mac = false;
+    memset(n, 0, sizeof(*n));
     const struct nlattr *attr;
     mnl_attr_for_each(attr, h, sizeof(*ndm))
     {
@@ -83,36 +94,41 @@ static int neigh_parse(const struct nlmsghdr *h, struct pn_addr *addr, struct pn
         if (mnl_attr_get_type(attr) == NDA_DST && ndm->ndm_family == AF_INET && len == 4) {
             uint32_t v4_be;
             memcpy(&v4_be, data, 4);
-            *addr = pn_addr_from_v4(v4_be);
-            has_addr = true;
+            n->addr = pn_addr_from_v4(v4_be);
+            n->has_addr = true;
         } else if (mnl_attr_get_type(attr) == NDA_DST && ndm->ndm_family == AF_INET6 && len == 16) {
-            memcpy(addr->b, data, 16);
-            has_addr = true;
+            memcpy(n->addr.b, data, 16);
+            n->has_addr = true;
         } else if (mnl_attr_get_type(attr) == NDA_LLADDR && len == 6) {
-            memcpy(mac->b, data, 6);
-            *has_mac = true;
+            memcpy(n->mac.b, data, 6);
+            n->has_mac = true;
+        } else if (mnl_attr_get_type(attr) == NDA_CACHEINFO && len >= sizeof(struct nda_cacheinfo)) {
+            memcpy(&n->confirmed_ago, data + offsetof(struct nda_cacheinfo, ndm_confirmed), 4);
         }
     }
-    return has_addr ? 0 : -1;
+    return n->has_addr ? 0 : -1;
 }
 
 static void neigh_heard(struct pn_neigh_link *l, const struct nlmsghdr *h)
 {
     const struct ndmsg *ndm = mnl_nlmsg_get_payload(h);
-    struct pn_addr addr;
-    struct pn_mac mac;
-    bool has_mac;
-    if (mnl_nlmsg_get_payload_len(h) < sizeof(*ndm) || neigh_parse(h, &addr, &mac, &has_mac))
+    struct heard n;
+    if (mnl_nlmsg_get_payload_len(h) < sizeof(*ndm) || neigh_parse(h, &n))
         return;
-    if (ndm->ndm_state & NUD_FAILED) {
-        l->heard(l->arg, ndm->ndm_ifindex, &addr, PN_NEIGH_HEARD_FAILED, NULL);
-    } else if (has_mac && (ndm->ndm_state & (NUD_REACHABLE | NUD_PERMANENT))) {
-        l->heard(l->arg, ndm->ndm_ifindex, &addr, PN_NEIGH_HEARD_CONFIRMED, &mac);
-    } else if (has_mac && (ndm->ndm_state & (NUD_STALE | NUD_DELAY | NUD_PROBE))) {
-        if (h->nlmsg_seq == REPLY_SEQ && (ndm->ndm_state & (NUD_STALE | NUD_DELAY)))
-            probe_now(l, ndm->ndm_ifindex, &addr, &mac);
-        l->heard(l->arg, ndm->ndm_ifindex, &addr, PN_NEIGH_HEARD_UNSURE, &mac);
-    }
+    bool reply = h->nlmsg_seq == REPLY_SEQ;
+    enum pn_neigh_heard what;
+    if (ndm->ndm_state & NUD_FAILED)
+        what = PN_NEIGH_HEARD_FAILED;
+    else if (!n.has_mac || !(ndm->ndm_state & (NUD_PERMANENT | NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE)))
+        return;
+    else if ((ndm->ndm_state & NUD_PERMANENT) ||
+             ((ndm->ndm_state & NUD_REACHABLE) && (!reply || n.confirmed_ago <= CONFIRMED_LATELY)))
+        what = PN_NEIGH_HEARD_CONFIRMED;
+    else
+        what = PN_NEIGH_HEARD_UNSURE;
+    if (reply && what == PN_NEIGH_HEARD_UNSURE && !(ndm->ndm_state & NUD_PROBE))
+        probe_now(l, ndm->ndm_ifindex, &n.addr, &n.mac);
+    l->heard(l->arg, ndm->ndm_ifindex, &n.addr, what, &n.mac);
 }
 
 static void link_ready(struct pn_loop_source *source, uint32_t events)

@@ -20,8 +20,11 @@ struct pn_neigh_link;
 struct pn_neigh_link *pn_neigh_link_new(int loop, pn_neigh_heard_fn *heard, void *arg, struct pn_error *err);
 void pn_neigh_link_free(struct pn_neigh_link *l); /* NULL allowed */
 
-/* Has the kernel find addr, or verify what it knows; the answer comes through the callback. */
-void pn_neigh_link_ask(struct pn_neigh_link *l, int ifindex, const struct pn_addr *addr);
+/*
+ * Has the kernel find addr, or verify what it knows; the answer comes through the callback. anew: what it knows is
+ * thrown away, so that it asks everyone instead of the address that no longer answers.
+ */
+void pn_neigh_link_ask(struct pn_neigh_link *l, int ifindex, const struct pn_addr *addr, bool anew);
 
 /* Index of the kernel's VLAN interface for vlan on top of ifname; 0: none. */
 int pn_neigh_link_vlan(const char *ifname, uint16_t vlan);

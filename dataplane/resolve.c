@@ -78,7 +78,7 @@ static void ask(struct pn_dataplane *dp, const struct pn_neigh_action *a)
 {
     int ifindex = kernel_interface(dp, a->port, a->vlan);
     if (ifindex) {
-        pn_neigh_link_ask(dp->link, ifindex, &a->addr);
+        pn_neigh_link_ask(dp->link, ifindex, &a->addr, a->act == PN_NEIGH_ACT_SOLICIT && !pn_mac_is_zero(&a->mac));
     } else if (dp->ports.port[a->port].kind == PN_PORT_AF_XDP) {
         /* The answer to our own question would go to the kernel, which has no use for it. */
         pn_log_limited(10000, PN_LOG_ERROR, "port %s: VLAN %u has a gateway, but the kernel has no interface for it",
@@ -157,9 +157,10 @@ static bool worker_waits(struct pn_dataplane *dp, struct pn_worker *w)
 
 int pn_resolve_start(struct pn_dataplane *dp, struct pn_error *err)
 {
-    static const struct pn_neigh_timers defaults;
+    /* Verified often: a gateway that changed its card without a word is found again within about ten seconds. */
+    static const struct pn_neigh_timers timers = {.reachable_ms = 10000};
 
-    dp->neigh = pn_neigh_table_new(&defaults, &dp->shared->neigh, err);
+    dp->neigh = pn_neigh_table_new(&timers, &dp->shared->neigh, err);
     if (!dp->neigh)
         return -1;
     dp->link = pn_neigh_link_new(dp->loop, kernel_heard, dp, err);

@@ -102,6 +102,7 @@ static const int calls_allowed[] = {
     SCMP_SYS(recvmmsg),
     SCMP_SYS(recvmsg),
     SCMP_SYS(restart_syscall),
+    SCMP_SYS(rmdir),
     SCMP_SYS(rseq),
     SCMP_SYS(rt_sigaction),
     SCMP_SYS(rt_sigpending),

@@ -351,8 +351,13 @@ uint32_t pn_ports_poll_link(struct pn_ports *ports)
     for (unsigned i = 0; i < ports->n; i++) {
         struct pn_port *p = &ports->port[i];
         struct rte_eth_link link;
+        int ifindex = p->kind == PN_PORT_AF_XDP ? pn_netif_index(p->ifname) : 0;
+        if (ifindex && ifindex != p->ifindex && !ports->replaced) {
+            pn_log_error("port %s: %s is another interface now (%d, was %d)", p->name, p->ifname, ifindex, p->ifindex);
+            ports->replaced = true;
+        }
         bool up = p->kind == PN_PORT_AF_XDP
-                      ? pn_netif_running(p->ifname)
+                      ? ifindex == p->ifindex && pn_netif_running(p->ifname)
                       : rte_eth_link_get_nowait(p->dev_id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
         if (up == p->link_up)
             continue;

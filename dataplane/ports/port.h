@@ -47,6 +47,7 @@ struct pn_ports {
     unsigned n; /* taps included */
     unsigned n_configured;
     int local; /* index of the local delivery tap, or PN_PORT_NO_INDEX */
+    bool replaced; /* a shared interface was deleted and made anew: only a restart can open it */
 };
 
 /* What is particular to a kind; ports/port.c holds the table. */

@@ -256,6 +256,11 @@ run_variant() {
     # A gateway that takes a while to be found: the packets wait, none is lost.
     in_ns n ip neigh flush dev "$([ "$1" = owned ] && echo postern0 || echo eth0)"
     ok "a session while the gateway's MAC is looked up" session_says 10.9.0.100 8025 '220 g1 sees 10.9.0.1'
+    if [ "$1" = af_xdp ]; then
+        ip -n "$px-g1" link set eth0 address 02:00:00:00:00:66
+        ok "a gateway with a new card and no word of it is found again" wait_for 16 session_says 10.9.0.100 8025 \
+            '220 g1 sees 10.9.0.1'
+    fi
     # An unknown gateway: packets are dropped with a name.
     ctl snapshot 6 --vip v4=10.9.0.100 --vip v6=fd00:9::100 --gateway no=10.9.0.99 --tier no --service smtp=8025
     not "a gateway that is not there" session 10.9.0.100 8025
@@ -306,7 +311,11 @@ run_variant() {
     fi
     configure 10
     lease 60
-    ok "restarted: answers" wait_for 3 pings 10.9.0.100
+    # The port's link goes and comes back.
+    ip -n "$px-br" link set pn down
+    sleep 1.2
+    ip -n "$px-br" link set pn up
+    ok "restarted, and through a link that was down: answers" wait_for 3 pings 10.9.0.100
     ok "and forwards" session_says 10.9.0.100 8025 '220 g1 sees 10.9.0.1'
     kill "$dp_pid"
     wait "$dp_pid" || fail "exit status after SIGTERM: $?"
