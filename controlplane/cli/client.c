@@ -12,6 +12,8 @@
 
 #define REPLY_MAX (16u << 20)
 #define REPLY_TIMEOUT_S 30
+#define BUSY_TRIES 20
+#define BUSY_PAUSE_US 100000
 
 static int fail(const struct pn_cli *cli, bool quiet, int status, const char *code, const char *text)
 {
@@ -145,15 +147,21 @@ int pn_cli_ask(struct pn_cli *cli, const char *command, json_t *args, json_t **r
     json_t *request = json_pack("{s:s, s:o}", "command", command, "args", args ? args : json_object());
     char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
     json_t *reply = NULL;
-    int status, error;
+    int status, error = 0;
 
     *result = NULL;
     json_decref(request);
     if (!text)
         return fail(cli, quiet, PN_EXIT_FAILED, "failed", "out of memory");
-    if (cli->fd >= 0 || open_socket(cli) == 0)
-        reply = exchange(cli->fd, text);
-    error = errno;
+    /* "busy" is "not done, ask again": on a loaded machine a worker may not get to answer at once. */
+    for (int tries = 0; tries < BUSY_TRIES; tries++) {
+        json_decref(reply);
+        reply = cli->fd >= 0 || open_socket(cli) == 0 ? exchange(cli->fd, text) : NULL;
+        error = errno;
+        if (!reply || strcmp(pn_js(reply, "code"), "busy") != 0)
+            break;
+        usleep(BUSY_PAUSE_US);
+    }
     free(text);
     if (!reply) {
         if (cli->fd >= 0)
