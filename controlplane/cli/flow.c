@@ -103,8 +103,8 @@ int pn_cli_port_list(struct pn_cli *cli, int argc, char *argv[])
         return status;
     if (cli->json)
         return pn_cli_print_json(r);
-    t = pn_table_new(cli, "PORT", "KIND", "LINK", "MAC", ">MTU", ">QUEUES", ">RECEIVED", "", ">SENT", "", "DEVICE",
-                     NULL);
+    t = pn_table_new(cli, "PORT", "KIND", "LINK", "MAC", ">MTU", ">QUEUES", ">RX PACKETS", ">RX BYTES", ">TX PACKETS",
+                     ">TX BYTES", "DEVICE", NULL);
     json_array_foreach(pn_jo(r, "ports"), i, p)
     {
         bool up = pn_jb(p, "link_up");
@@ -116,9 +116,9 @@ int pn_cli_port_list(struct pn_cli *cli, int argc, char *argv[])
         pn_table_cell(t, PN_PLAIN, "%lld", (long long)pn_ji(p, "mtu"));
         pn_table_cell(t, PN_PLAIN, "%lld", (long long)pn_ji(p, "rx_queues"));
         pn_table_cell(t, PN_PLAIN, "%lld", (long long)pn_ji(p, "rx_packets"));
-        pn_table_cell(t, PN_PLAIN, "(%s)", pn_fmt_bytes(pn_jf(p, "rx_bytes"), rx));
+        pn_table_cell(t, PN_PLAIN, "%s", pn_fmt_bytes(pn_jf(p, "rx_bytes"), rx));
         pn_table_cell(t, PN_PLAIN, "%lld", (long long)pn_ji(p, "tx_packets"));
-        pn_table_cell(t, PN_PLAIN, "(%s)", pn_fmt_bytes(pn_jf(p, "tx_bytes"), tx));
+        pn_table_cell(t, PN_PLAIN, "%s", pn_fmt_bytes(pn_jf(p, "tx_bytes"), tx));
         pn_table_cell(t, PN_PLAIN, "%s", pn_js(p, "device"));
     }
     pn_table_print(t, stdout);

@@ -14,7 +14,7 @@ static void counters(const struct pn_cli *cli, const json_t *r, const char *kind
         if (strcmp(pn_js(c, "kind"), kind) != 0 || (!all && pn_ji(c, "value") == 0))
             continue;
         if (!t)
-            t = pn_table_new(cli, title, ">PACKETS", "", NULL);
+            t = pn_table_new(cli, title, ">COUNT", "MEANING", NULL);
         pn_table_cell(t, PN_PLAIN, "%s", pn_js(c, "name"));
         pn_table_cell(t, PN_PLAIN, "%lld", (long long)pn_ji(c, "value"));
         pn_table_cell(t, PN_PLAIN, "%s", pn_js(c, "help"));

@@ -16,18 +16,28 @@ struct pn_metrics_server {
     char listen[64];
 };
 
+/* evhttp sends a body with the answer to HEAD as well; that answer has the length and nothing else. */
+static void reply(struct evhttp_request *req, struct evbuffer *body, const char *type)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
+    bool head = evhttp_request_get_command(req) == EVHTTP_REQ_HEAD;
+    char length[24];
+
+    evhttp_add_header(headers, "Content-Type", type);
+    snprintf(length, sizeof(length), "%zu", evbuffer_get_length(body));
+    evhttp_add_header(headers, "Content-Length", length);
+    evhttp_send_reply(req, HTTP_OK, "OK", head ? NULL : body);
+}
+
 static void on_metrics(struct evhttp_request *req, void *arg)
 {
     struct pn_metrics_server *s = arg;
     struct evbuffer *body = evbuffer_new();
 
-    if (!body || pn_metrics_write(body, s->view) < 0) {
-        evhttp_send_error(req, 503, "Out of memory");
-    } else {
-        struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
-        evhttp_add_header(headers, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
-        evhttp_send_reply(req, 200, "OK", body);
-    }
+    if (!body || pn_metrics_write(body, s->view) < 0)
+        evhttp_send_error(req, HTTP_SERVUNAVAIL, "Out of memory");
+    else
+        reply(req, body, "text/plain; version=0.0.4; charset=utf-8");
     if (body)
         evbuffer_free(body);
 }
@@ -42,8 +52,7 @@ static void on_other(struct evhttp_request *req, void *arg)
         return;
     }
     evbuffer_add_printf(body, "posternd " PN_VERSION ": see /metrics\n");
-    evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Type", "text/plain");
-    evhttp_send_reply(req, 200, "OK", body);
+    reply(req, body, "text/plain");
     evbuffer_free(body);
 }
 

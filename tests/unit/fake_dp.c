@@ -45,7 +45,7 @@ static void answer(struct fake_dp *f, const struct pn_dp_header *h, const void *
     case PN_DP_HELLO: {
         struct pn_dp_hello hello = {.api_version = PN_DPAPI_VERSION,
                                     .pid = f->pid,
-                                    .started_boottime_ns = pn_clock_ns(),
+                                    .started_boottime_ns = f->started_ns,
                                     .n_workers = WORKERS,
                                     .n_ports = 1,
                                     .flows_max = 1000};
@@ -174,6 +174,7 @@ void fake_dp_start(struct fake_dp *f, struct event_base *base, const char *dir)
     memset(f, 0, sizeof(*f));
     f->base = base;
     f->pid = ++starts;
+    f->started_ns = pn_clock_ns();
     snprintf(f->socket, sizeof(f->socket), "%s/dp.sock", dir);
     snprintf(f->stats_path, sizeof(f->stats_path), "%s/stats", dir);
     unlink(f->socket);

@@ -16,6 +16,7 @@ struct fake_dp {
     struct bufferevent *conn;
     char socket[108], stats_path[108];
     uint32_t pid;
+    uint64_t started_ns; /* CLOCK_BOOTTIME, as HELLO tells it */
 
     /* what it was told */
     uint64_t snapshot[PN_SNAPSHOT_MAX_BYTES / 8];

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The API: what each command answers, what is refused and with which code, and the frames around it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include <event2/event.h>
+
+#include "controlplane/api/api.h"
+#include "tests/unit/fixture_view.h"
+
+static struct fixture f;
+static json_t *got;
+static unsigned answers;
+
+static void on_done(void *arg, json_t *reply)
+{
+    (void)arg;
+    json_decref(got);
+    got = reply;
+    answers++;
+}
+
+static const json_t *ask_as(struct pn_api_peer peer, const char *text)
+{
+    unsigned before = answers;
+
+    pn_api_request(&f.view, peer, text, strlen(text), on_done, NULL);
+    for (int i = 0; answers == before && i < 400; i++)
+        fake_dp_run(f.base, 5);
+    assert_int_equal(answers, before + 1);
+    assert_non_null(got);
+    return got;
+}
+
+static const json_t *ask(const char *text)
+{
+    return ask_as((struct pn_api_peer){.may_write = true, .root = true}, text);
+}
+
+static const json_t *result(const char *text)
+{
+    const json_t *reply = ask(text);
+
+    if (!json_is_true(json_object_get(reply, "ok")))
+        fail_msg("%s: %s", text, json_string_value(json_object_get(reply, "error")));
+    return json_object_get(reply, "result");
+}
+
+static void refused(const char *text, const char *code)
+{
+    const json_t *reply = ask(text);
+
+    if (json_is_true(json_object_get(reply, "ok")))
+        fail_msg("%s was taken", text);
+    assert_string_equal(json_string_value(json_object_get(reply, "code")), code);
+    assert_true(json_string_length(json_object_get(reply, "error")) > 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fixture_up(&f, true);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    json_decref(got);
+    got = NULL;
+    fixture_down(&f);
+    return 0;
+}
+
+static void test_every_command_answers(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < pn_api_n_commands; i++) {
+        const struct pn_api_command *c = &pn_api_commands[i];
+        json_t *args = json_object(), *request;
+        char *text;
+
+        for (const struct pn_api_arg *a = c->args; a->name; a++)
+            if (a->required)
+                json_object_set_new(args, a->name, json_string(strcmp(a->name, "client") ? "mx1" : "198.51.100.7"));
+        request = json_pack("{s:s, s:o}", "command", c->name, "args", args);
+        text = json_dumps(request, 0);
+        assert_non_null(result(text));
+        free(text);
+        json_decref(request);
+    }
+}
+
+static void test_bad_requests(void **state)
+{
+    (void)state;
+    refused("", "bad-request");
+    refused("nonsense", "bad-request");
+    refused("[1]", "bad-request");
+    refused("{}", "bad-request");
+    refused("{\"command\":7}", "bad-request");
+    refused("{\"command\":\"status\",\"extra\":1}", "bad-request");
+    refused("{\"command\":\"status\",\"command\":\"status\"}", "bad-request");
+    refused("{\"command\":\"shutdown\"}", "bad-request");
+    refused("{\"command\":\"status\",\"args\":[]}", "bad-request");
+    refused("{\"command\":\"status\",\"args\":{\"name\":\"x\"}}", "bad-request");
+    refused("{\"command\":\"gateway drain\"}", "bad-request");
+    refused("{\"command\":\"gateway drain\",\"args\":{\"name\":7}}", "bad-request");
+    refused("{\"command\":\"gateway drain\",\"args\":{\"name\":\"\"}}", "bad-request");
+    refused("{\"command\":\"gateway drain\",\"args\":{\"name\":\"a-name-that-is-longer-than-31-bytes\"}}",
+            "bad-request");
+    refused("{\"command\":\"gateway weight\",\"args\":{\"name\":\"mx1\",\"weight\":257}}", "bad-request");
+    refused("{\"command\":\"gateway weight\",\"args\":{\"name\":\"mx1\",\"weight\":1.5}}", "bad-request");
+    refused("{\"command\":\"gateway drain\",\"args\":{\"name\":\"mx9\"}}", "not-found");
+    refused("{\"command\":\"vip list\",\"args\":{\"name\":\"mx9\"}}", "not-found");
+    refused("{\"command\":\"explain\",\"args\":{\"client\":\"1.2.3\"}}", "bad-request");
+    refused("{\"command\":\"explain\",\"args\":{\"client\":\"1.2.3.4\",\"service\":\"pop3\"}}", "not-found");
+    refused("{\"command\":\"flow list\",\"args\":{\"client\":\"1.2.3.4/8\"}}", "bad-request");
+    refused("{\"command\":\"flow list\",\"args\":{\"gateway\":\"mx9\"}}", "not-found");
+    assert_int_equal(f.orders, 0);
+}
+
+static void test_who_may_what(void **state)
+{
+    struct pn_api_peer other = {0};
+    const json_t *reply;
+
+    (void)state;
+    for (unsigned i = 0; i < pn_api_n_commands; i++) {
+        char text[256];
+        bool needs_arg = pn_api_commands[i].args[0].required;
+
+        snprintf(text, sizeof(text), "{\"command\":\"%s\",\"args\":{%s}}", pn_api_commands[i].name,
+                 !needs_arg                                               ? ""
+                 : strcmp(pn_api_commands[i].args[0].name, "client") == 0 ? "\"client\":\"198.51.100.7\""
+                                                                          : "\"name\":\"mx1\"");
+        reply = ask_as(other, text);
+        if (pn_api_commands[i].access == PN_API_READ)
+            assert_true(json_is_true(json_object_get(reply, "ok")));
+        else
+            assert_string_equal(json_string_value(json_object_get(reply, "code")), "denied");
+    }
+    assert_int_equal(f.orders + f.reloads + f.standbys, 0);
+}
+
+static void test_orders(void **state)
+{
+    const json_t *r;
+
+    (void)state;
+    r = result("{\"command\":\"gateway drain\",\"args\":{\"name\":\"mx3\"}}");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(r, "gateway"), "state")), "drain");
+    assert_int_equal(json_array_size(json_object_get(r, "warnings")), 0); /* mx1 is still there */
+    r = result("{\"command\":\"gateway disable\",\"args\":{\"name\":\"mx1\"}}");
+    assert_int_equal(json_array_size(json_object_get(r, "warnings")), 1); /* mx2 is down: nobody is left */
+    assert_true(f.rt->gateways[0].disabled);
+    result("{\"command\":\"gateway enable\",\"args\":{\"name\":\"mx1\"}}");
+    result("{\"command\":\"gateway enable\",\"args\":{\"name\":\"mx3\"}}");
+    assert_false(f.rt->gateways[0].disabled || f.rt->gateways[2].drain);
+    result("{\"command\":\"gateway weight\",\"args\":{\"name\":\"mx1\",\"weight\":0}}");
+    assert_int_equal(f.rt->gateways[0].weight_override, 0);
+    result("{\"command\":\"gateway weight\",\"args\":{\"name\":\"mx1\"}}");
+    assert_int_equal(f.rt->gateways[0].weight_override, -1);
+    result("{\"command\":\"node standby\"}");
+    assert_true(f.vips.standby);
+    f.reload_fails = true;
+    r = result("{\"command\":\"reload\"}");
+    assert_true(json_is_false(json_object_get(r, "loaded")));
+    assert_int_equal(json_array_size(json_object_get(r, "errors")), 1);
+}
+
+static void test_flows_are_walked_and_cut(void **state)
+{
+    const json_t *r = result("{\"command\":\"flow list\"}");
+
+    (void)state;
+    assert_int_equal(json_array_size(json_object_get(r, "flows")), 2);
+    assert_true(json_is_false(json_object_get(r, "more")));
+    r = result("{\"command\":\"flow list\",\"args\":{\"max\":1}}");
+    assert_int_equal(json_array_size(json_object_get(r, "flows")), 1);
+    assert_true(json_is_true(json_object_get(r, "more")));
+    r = result("{\"command\":\"flow list\",\"args\":{\"client\":\"198.51.100.7\",\"port\":40002}}");
+    assert_int_equal(json_array_size(json_object_get(r, "flows")), 1);
+    /* Two VIPs, so two ids: the fake holds both flows under each. */
+    r = result("{\"command\":\"flow list\",\"args\":{\"service\":\"smtp-in\"}}");
+    assert_int_equal(json_array_size(json_object_get(r, "flows")), 4);
+}
+
+static void test_without_a_dataplane(void **state)
+{
+    (void)state;
+    fake_dp_hang_up(&f.dp);
+    fake_dp_run(f.base, 20);
+    f.stats.valid = false;
+    refused("{\"command\":\"explain\",\"args\":{\"client\":\"1.2.3.4\"}}", "unavailable");
+    refused("{\"command\":\"flow list\"}", "unavailable");
+    refused("{\"command\":\"stats\"}", "unavailable");
+    result("{\"command\":\"status\"}");
+}
+
+static void test_abandoned_calls_are_forgotten(void **state)
+{
+    static const char text[] = "{\"command\":\"flow list\"}";
+    struct pn_api_peer peer = {.may_write = true};
+    unsigned before = answers;
+    struct pn_api_call *call = pn_api_request(&f.view, peer, text, strlen(text), on_done, NULL);
+
+    (void)state;
+    assert_non_null(call);
+    pn_api_abandon(call);
+    fake_dp_run(f.base, 50);
+    assert_int_equal(answers, before);
+    /* And one that is under way when the link goes. */
+    f.dp.mute = true;
+    call = pn_api_request(&f.view, peer, text, strlen(text), on_done, NULL);
+    assert_non_null(call);
+    fake_dp_run(f.base, 20);
+    fake_dp_hang_up(&f.dp);
+    fake_dp_run(f.base, 20);
+    assert_int_equal(answers, before + 1);
+    assert_string_equal(json_string_value(json_object_get(got, "code")), "unavailable");
+}
+
+/* ---- frames ---- */
+
+static int client_of(struct pn_api_server *s)
+{
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    assert_int_equal(pn_api_server_adopt(s, pair[0]), 0);
+    return pair[1];
+}
+
+static void send_frame(int fd, const char *text)
+{
+    uint32_t len = htonl((uint32_t)strlen(text));
+
+    assert_int_equal(write(fd, &len, 4), 4);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* The next reply as JSON, NULL: closed. */
+static json_t *receive(int fd)
+{
+    static char buf[1 << 20];
+    size_t have = 0;
+    uint32_t len = 0;
+
+    for (int i = 0; i < 400; i++) {
+        ssize_t n = read(fd, buf + have, (have < 4 ? 4 : 4 + len) - have);
+
+        if (n == 0)
+            return NULL;
+        if (n > 0)
+            have += (size_t)n;
+        if (have >= 4)
+            len = ntohl(*(uint32_t *)buf);
+        if (have >= 4 && have == 4 + len)
+            return json_loadb(buf + 4, len, 0, NULL);
+        if (n < 0)
+            fake_dp_run(f.base, 5);
+    }
+    fail_msg("no reply");
+    return NULL;
+}
+
+static void test_frames(void **state)
+{
+    struct pn_error err;
+    struct pn_api_server *s = pn_api_server_new(f.base, NULL, 0, &f.view, &err);
+    static const char split[] = "\0\0\0\x17{\"command\":\"node show";
+    int fd = client_of(s);
+    json_t *r;
+
+    (void)state;
+    /* Several in one write; a slow one among them keeps its place. */
+    send_frame(fd, "{\"command\":\"node show\"}");
+    send_frame(fd, "{\"command\":\"flow list\"}");
+    send_frame(fd, "{\"command\":\"nothing\"}");
+    r = receive(fd);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(r, "result"), "name")), "n1");
+    json_decref(r);
+    r = receive(fd);
+    assert_non_null(json_object_get(json_object_get(r, "result"), "flows"));
+    json_decref(r);
+    r = receive(fd);
+    assert_string_equal(json_string_value(json_object_get(r, "code")), "bad-request");
+    json_decref(r);
+    /* A byte at a time. */
+    for (size_t i = 0; i < sizeof(split) - 1; i++) {
+        assert_int_equal(write(fd, split + i, 1), 1);
+        fake_dp_run(f.base, 1);
+    }
+    assert_int_equal(write(fd, "\"}", 2), 2);
+    r = receive(fd);
+    assert_true(json_is_true(json_object_get(r, "ok")));
+    json_decref(r);
+    /* The peer goes while its call is under way. */
+    send_frame(fd, "{\"command\":\"flow list\"}");
+    close(fd);
+    fake_dp_run(f.base, 50);
+    assert_int_equal(pn_api_server_connections(s), 0);
+    pn_api_server_free(s);
+}
+
+static void test_lengths_out_of_range_close_it(void **state)
+{
+    static const uint32_t lengths[] = {0, PN_API_REQUEST_MAX + 1, UINT32_MAX};
+    struct pn_error err;
+    struct pn_api_server *s = pn_api_server_new(f.base, NULL, 0, &f.view, &err);
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        uint32_t len = htonl(lengths[i]);
+        int fd = client_of(s);
+        json_t *r;
+
+        assert_int_equal(write(fd, &len, 4), 4);
+        r = receive(fd);
+        assert_string_equal(json_string_value(json_object_get(r, "code")), "bad-request");
+        json_decref(r);
+        assert_null(receive(fd));
+        close(fd);
+    }
+    assert_int_equal(pn_api_server_connections(s), 0);
+    pn_api_server_free(s);
+}
+
+static void test_connections_are_bounded(void **state)
+{
+    struct pn_error err;
+    struct pn_api_server *s = pn_api_server_new(f.base, NULL, 0, &f.view, &err);
+    int fds[80];
+    unsigned taken = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 80; i++) {
+        int pair[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+        fds[i] = pair[1];
+        taken += pn_api_server_adopt(s, pair[0]) == 0;
+    }
+    assert_int_equal(taken, 64);
+    for (unsigned i = 0; i < 80; i++)
+        close(fds[i]);
+    fake_dp_run(f.base, 20);
+    assert_int_equal(pn_api_server_connections(s), 0);
+    pn_api_server_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_every_command_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bad_requests, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_may_what, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_orders, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_flows_are_walked_and_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_without_a_dataplane, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_abandoned_calls_are_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lengths_out_of_range_close_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_connections_are_bounded, setup, teardown),
+    };
+
+    pn_log_init("test", (enum pn_log_level)0);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
