@@ -4,6 +4,7 @@
  * or a stream of frames to the server; a fake dataplane answers behind it. One loop and one state for all inputs, as
  * in the daemon; orders change it, which is part of the game.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ static void start(void)
 {
     struct pn_error err;
 
+    signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     pn_log_init("fuzz", (enum pn_log_level)0);
     fixture_up(&f, true);
     server = pn_api_server_new(f.base, NULL, 0, &f.view, &err);
