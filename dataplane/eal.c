@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "common/error.h"
+#include "common/log.h"
 #include "dataplane/ports/port.h"
 
 void pn_eal_host_probe(struct pn_eal_host *host)
@@ -106,6 +107,10 @@ int pn_eal_argv_build(struct pn_eal_argv *out, const struct pn_dp_args *args, co
     pn_eal_lcores(args, host, lcores, sizeof(lcores));
     if (arg_add(out, err, "postern-dp") || arg_add(out, err, "--lcores=%s", lcores) ||
         arg_add(out, err, "--file-prefix=postern-%08x", text_hash(args->socket)))
+        return -1;
+
+    /* It warns that nobody uses its old protocol. */
+    if (args->log_level < PN_LOG_DEBUG && arg_add(out, err, "--log-level=lib.telemetry:error"))
         return -1;
 
     /* Without huge pages EAL's in-memory mode is refused; no-shconf alone keeps its files away then. */

@@ -60,19 +60,19 @@ static int device_probe(struct pn_port *p, const struct pn_dp_args *args, struct
     if (device[0]) {
         int rc = rte_eal_hotplug_add("vdev", device, devargs);
         if (rc)
-            return pn_error_set(err, "port %s: device %s,%s: %s", p->name, device, devargs, rte_strerror(-rc));
+            return pn_error_set(err, "port %s: device %s%s%s cannot be made (DPDK says why above)", p->name, device,
+                                devargs[0] ? "," : "", devargs);
     } else {
         snprintf(device, sizeof(device), "%.*s", (int)n, p->args.device);
     }
     int rc = rte_eth_dev_get_port_by_name(device, &p->dev_id);
-    if (rc && !strchr(device, ':'))
-        return pn_error_set(err, "port %s: device %s has no port", p->name, device);
-    if (rc) {
+    if (rc && strchr(device, ':') == strrchr(device, ':')) {
         /* EAL names PCI ports with their domain. */
         snprintf(device, sizeof(device), "0000:%.*s", (int)n, p->args.device);
-        if (rte_eth_dev_get_port_by_name(device, &p->dev_id))
-            return pn_error_set(err, "port %s: no device %s, or it is not bound to a DPDK driver", p->name, device);
+        rc = rte_eth_dev_get_port_by_name(device, &p->dev_id);
     }
+    if (rc)
+        return pn_error_set(err, "port %s: no device %s, or it is not bound to a DPDK driver", p->name, device);
     memcpy(p->device, device, sizeof(p->device));
     p->probed = true;
     return 0;
