@@ -28,4 +28,4 @@ want "it still does over a narrow IPv4 path" get $VIP4
 want "because the error went to the gateway" pn_ns m1 sh -c "ip route get $CLIENT4 from $VIP4 | grep -q 'mtu 1300'"
 want "it still does over a narrow IPv6 path" get "[$VIP6]"
 want "because the error went to the gateway" pn_ns m1 sh -c "ip -6 route get $CLIENT6 from $VIP6 | grep -q 'mtu 1280'"
-want_num "Postern counted them" "$(counter tx_icmp_error)" -ge 2
+want_counter "Postern counted them" tx_icmp_error 2

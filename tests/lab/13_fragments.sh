@@ -12,6 +12,6 @@ want_eq "all accepted" "$(result .accepted)" 40
 want_eq "without a retry" "$(result .retries)" 0
 pn_end tcpdump
 want_num "they did come in fragments" "$(tcpdump -n -r "$LAB/frags.pcap" 2> /dev/null | wc -l)" -gt 100
-want_num "Postern sent fragments on" "$(counter tx_fragment)" -gt 100
+want_counter "Postern sent fragments on" tx_fragment 100
 want_identity
 want_none_lost

@@ -17,5 +17,5 @@ want_eq "sessions lived" "$(jq -r .alive "$LAB/held.json")" 5
 want_identity
 for name in parse_truncated parse_ip_header parse_ip_checksum parse_ip_source parse_l4_header parse_tcp_flags \
     parse_ip6_extension arp_malformed ndp_malformed icmp_malformed classify_no_service; do
-    want_num "dropped as $name" "$(counter $name)" -gt 0
+    want_counter "dropped and counted" $name 1
 done

@@ -108,6 +108,13 @@ want_none_lost() {
 # Value of a packet counter, or of one of the totals (rx_packets, sent_packets, ...)
 counter() { pn_cli -j stats | jq -r --arg n "$1" '(.counters[] | select(.name == $n) | .value) // .totals[$n]'; }
 
+# want_counter TEXT NAME MINIMUM: posternd reads the dataplane's counters now and then, so it may take a moment.
+want_counter() {
+    reached() { [ "$(counter "$1")" -ge "$2" ]; }
+    pn_wait 3 reached "$2" "$3" || fail "$1: counter $2 is $(counter "$2"), expected at least $3"
+    pn_say "ok: $1 ($2 $(counter "$2"))"
+}
+
 # Every received packet is in exactly one end: sent on or answered, given to the host, dropped, or held for the moment.
 want_identity() {
     balanced() { pn_cli -j stats | jq -e '.totals | .rx_packets == .sent_packets + .punted_packets + .dropped_packets + .held_packets' > /dev/null; }
