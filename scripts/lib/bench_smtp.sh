@@ -9,6 +9,9 @@ BENCH_PORT=2525
 
 bench_smtp_start() { # VARIANTS...: brings up the balancers named
     local v
+    # Thousands of connections a second from one address: all ports, and TIME-WAIT ones again.
+    pn_ns cl sysctl -qw net.ipv4.ip_local_port_range="1024 65000" net.ipv4.tcp_tw_reuse=1
+    pn_gateway_setup m1 "$VIP4"
     pn_spawn sink m1 smtp-sink -u nobody "$MX1_4:$BENCH_PORT" 1024
     pn_spawn sink-vip m1 smtp-sink -u nobody "$VIP4:$BENCH_PORT" 1024
     for v in "$@"; do
@@ -54,6 +57,15 @@ END
     done
 }
 
+bench_postern_start() {
+    CONF_CHECK="type = tcp; port = $BENCH_PORT" pn_postern_conf
+    sed -i "s/port = 25; pool = \"mx\"/port = $BENCH_PORT; pool = \"mx\"/" "$LAB/postern.conf"
+    mkdir -p "$LAB/state"
+    pn_dp_start
+    pn_posternd_start
+    pn_wait 20 pn_vip_answers "$VIP4" || pn_die "bench: Postern did not come up: $(tail -n 5 "$LAB/log/dp" "$LAB/log/posternd")"
+}
+
 bench_target() {
     case $1 in
     direct) echo "$MX1_4" ;;
@@ -78,17 +90,35 @@ bench_smtp_once() {
 
 pn_median() { sort -n | awk '{ v[NR] = $1 } END { print NR ? (NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2) : "null" }'; }
 
-# bench_smtp_run ROUNDS SESSIONS MESSAGES VARIANTS...: writes $LAB/smtp.<variant>.<kind>, one figure a line
+# bench_smtp_run ROUNDS SESSIONS MESSAGES PATHS...: writes $LAB/smtp.<path>.<kind>, one figure a line. In each round
+# every path has its turn, so that what else the machine does hits all alike; odd rounds go the other way round.
 bench_smtp_run() {
-    local rounds=$1 n_sessions=$2 n_messages=$3 r v
+    local rounds=$1 n_sessions=$2 n_messages=$3 r v order
     shift 3
     for v in "$@"; do # once unmeasured: neighbours, caches
         bench_smtp_once "$v" sessions 200 > /dev/null
     done
     for ((r = 0; r < rounds; r++)); do
-        for v in "$@"; do
+        order=("$@")
+        [ $((r % 2)) = 0 ] || mapfile -t order < <(printf '%s\n' "$@" | tac)
+        for v in "${order[@]}"; do
             bench_smtp_once "$v" sessions "$n_sessions" >> "$LAB/smtp.$v.sessions"
+        done
+        for v in "${order[@]}"; do
             bench_smtp_once "$v" messages "$n_messages" >> "$LAB/smtp.$v.messages"
         done
     done
+}
+
+# bench_smtp_row PATH: a line for people, $LAB/smtp.PATH.json for machines
+bench_smtp_row() {
+    local kind rate ratio out=()
+    for kind in sessions messages; do
+        rate=$(pn_median < "$LAB/smtp.$1.$kind")
+        ratio=$(paste "$LAB/smtp.$1.$kind" "$LAB/smtp.direct.$kind" | awk '{ print $1 / $2 }' | pn_median)
+        out+=("$rate" "$ratio")
+    done
+    LC_ALL=C printf '%-10s %12.0f %8.2f %12.0f %8.2f\n' "$1" "${out[@]}"
+    jq -n --arg p "$1" --argjson s "${out[0]}" --argjson sr "${out[1]}" --argjson m "${out[2]}" --argjson mr "${out[3]}" \
+        '{($p): {sessions_per_s: $s, sessions_ratio: $sr, messages_per_s: $m, messages_ratio: $mr}}' > "$LAB/smtp.$1.json"
 }
