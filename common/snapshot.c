@@ -22,20 +22,24 @@ size_t pn_snapshot_bytes(const struct pn_snap_header *counts)
            (size_t)counts->n_members * sizeof(struct pn_snap_member);
 }
 
-/* [A-Za-z0-9._-]+, ended by a NUL inside the field. */
+/* [A-Za-z0-9._-]+, ended by a NUL inside the field, and nothing behind that. */
 static bool name_ok(const char name[PN_NAME_BYTES])
 {
-    if (name[0] == '\0')
-        return false;
-    for (unsigned i = 0; i < PN_NAME_BYTES; i++) {
-        char c = name[i];
-        if (c == '\0')
-            return true;
+    unsigned n = 0;
+
+    for (; n < PN_NAME_BYTES && name[n] != '\0'; n++) {
+        char c = name[n];
         if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
               c == '-'))
             return false;
     }
-    return false;
+    if (n == 0 || n == PN_NAME_BYTES)
+        return false;
+    for (; n < PN_NAME_BYTES; n++) {
+        if (name[n] != '\0')
+            return false;
+    }
+    return true;
 }
 
 /* An address that a host can have: not unspecified, multicast, or broadcast. */
@@ -97,7 +101,8 @@ static int check_vips(const struct pn_snapshot *s, uint16_t seen[PN_MAX_VIPS], s
     for (unsigned i = 0; i < s->header->n_vips; i++) {
         const struct pn_snap_vip *v = &s->vips[i];
         if (!name_ok(v->name))
-            return pn_error_set(err, "vip[%u].name: empty, not ended, or with characters other than A-Za-z0-9._-", i);
+            return pn_error_set(
+                err, "vip[%u].name: empty, not ended by zeros, or with characters other than A-Za-z0-9._-", i);
         if (v->id >= PN_MAX_VIPS)
             return pn_error_set(err, "vip[%u].id: %u is above %u", i, v->id, PN_MAX_VIPS - 1);
         if (seen[v->id])
@@ -131,8 +136,8 @@ static int check_gateways(const struct pn_snapshot *s, uint16_t seen[PN_MAX_GATE
     for (unsigned i = 0; i < s->header->n_gateways; i++) {
         const struct pn_snap_gateway *g = &s->gateways[i];
         if (!name_ok(g->name))
-            return pn_error_set(err, "gateway[%u].name: empty, not ended, or with characters other than A-Za-z0-9._-",
-                                i);
+            return pn_error_set(
+                err, "gateway[%u].name: empty, not ended by zeros, or with characters other than A-Za-z0-9._-", i);
         if (g->id >= PN_MAX_GATEWAYS)
             return pn_error_set(err, "gateway[%u].id: %u is above %u", i, g->id, PN_MAX_GATEWAYS - 1);
         if (seen[g->id])
@@ -183,7 +188,8 @@ static int check_tiers(const struct pn_snapshot *s, struct pn_error *err)
         const struct pn_snap_tier *t = &s->tiers[i];
         uint16_t in_tier[PN_MAX_GATEWAYS] = {0};
         if (!name_ok(t->name))
-            return pn_error_set(err, "tier[%u].name: empty, not ended, or with characters other than A-Za-z0-9._-", i);
+            return pn_error_set(
+                err, "tier[%u].name: empty, not ended by zeros, or with characters other than A-Za-z0-9._-", i);
         if (t->id >= PN_MAX_TIERS)
             return pn_error_set(err, "tier[%u].id: %u is above %u", i, t->id, PN_MAX_TIERS - 1);
         if (seen[t->id])
@@ -211,9 +217,11 @@ static int check_service(const struct pn_snapshot *s, unsigned i, struct pn_erro
     const struct pn_snap_service *v = &s->services[i];
 
     if (!name_ok(v->name))
-        return pn_error_set(err, "service[%u].name: empty, not ended, or with characters other than A-Za-z0-9._-", i);
+        return pn_error_set(
+            err, "service[%u].name: empty, not ended by zeros, or with characters other than A-Za-z0-9._-", i);
     if (!name_ok(v->pool))
-        return pn_error_set(err, "service[%u].pool: empty, not ended, or with characters other than A-Za-z0-9._-", i);
+        return pn_error_set(
+            err, "service[%u].pool: empty, not ended by zeros, or with characters other than A-Za-z0-9._-", i);
     if (v->l4_port == 0)
         return pn_error_set(err, "service[%u].l4_port: 0", i);
     if (v->ip_proto != 6)
