@@ -49,14 +49,18 @@ int pn_cli_explain(struct pn_cli *cli, int argc, char *argv[])
     struct pn_endpoint e;
     json_t *r, *s;
     size_t i;
-    int n = pn_cli_args(cli, argc, argv, NULL, pos, 2), status;
+    const char *service = NULL;
+    const struct pn_cli_option options[] = {{"service", 0, &service, NULL}, {NULL, 0, NULL, NULL}};
+    int n = pn_cli_args(cli, argc, argv, options, pos, 2), status;
 
     if (n < 0)
         return PN_EXIT_USAGE;
+    if (!service)
+        service = pos[1];
     if (n == 0 || pn_endpoint_parse(pos[0], &e) < 0)
         return pn_cli_usage(cli, "which client? an address, or ADDRESS:PORT ([ADDRESS]:PORT for IPv6)");
     status = pn_cli_call(cli, "explain",
-                         json_pack("{s:s, s:i, s:s*}", "client", e.address, "port", e.port, "service", pos[1]), &r);
+                         json_pack("{s:s, s:i, s:s*}", "client", e.address, "port", e.port, "service", service), &r);
     if (status != PN_EXIT_OK)
         return status;
     if (cli->json)

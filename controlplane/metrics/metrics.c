@@ -245,6 +245,13 @@ static void gateway_families(struct pn_expo *e, VIEW)
     const struct pn_conf *conf = v->conf;
 
 #define EACH_GATEWAY for (unsigned g = 0; g < conf->n_gateways; g++)
+    pn_expo_family(e, "postern_gateway_up", "gauge", "1: alive in every pool, or not checked; 0: down somewhere.");
+    EACH_GATEWAY
+    {
+        const char *reason;
+        bool down = v->rt->gateways[g].agent_down || pn_view_gateway_health(v, g, &reason) == PN_HEALTH_DOWN;
+        pn_expo_u64(e, !down, "gateway", conf->gateways[g].name, END);
+    }
     pn_expo_family(e, "postern_gateway_weight", "gauge",
                    "Effective weight: configured or ordered, times the agent's percentage.");
     EACH_GATEWAY pn_expo_u64(e, pn_view_gateway_weight(v, g), "gateway", conf->gateways[g].name, END);

@@ -206,6 +206,8 @@ static void test_exposition_says_what_is(void **state)
     has(text, "postern_uptime_seconds 7200");
     has(text, "postern_vip_owner{vip=\"in4\"} 1");
     has(text, "postern_vip_lease_seconds{vip=\"in6\"} 24");
+    has(text, "postern_gateway_up{gateway=\"mx1\"} 1");
+    has(text, "postern_gateway_up{gateway=\"mx2\"} 0");
     has(text, "postern_gateway_active_flows{gateway=\"mx1\"} 412");
     has(text, "postern_gateway_handshake_seconds_sum{gateway=\"mx1\"} 1.32");
     has(text, "postern_gateway_handshake_seconds_count{gateway=\"mx1\"} 880");

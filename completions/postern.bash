@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# bash completion for postern(8). Names come from the running daemon.
+_postern_names() {
+    postern "${_postern_socket[@]}" names "$1" 2>/dev/null
+}
+
+_postern() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i noun="" verb="" words=()
+    local -a _postern_socket=()
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        -s | --socket) _postern_socket=(--socket "${COMP_WORDS[++i]}") ;;
+        -*) ;;
+        *) words+=("${COMP_WORDS[i]}") ;;
+        esac
+    done
+    noun=${words[0]:-} verb=${words[1]:-}
+
+    case $prev in
+    -s | --socket) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    --persist) mapfile -t COMPREPLY < <(compgen -W "systemd-networkd ifupdown script" -- "$cur"); return ;;
+    --gateway) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names gateway)" -- "$cur"); return ;;
+    --service) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names service)" -- "$cur"); return ;;
+    --timeout | --max | --client | --vip | --interface | -n) return ;;
+    esac
+
+    if [[ $cur == -* ]]; then
+        local options="--json --socket --no-color --help"
+        case "$noun $verb" in
+        "gateway drain" | "gateway disable") options+=" --wait --timeout" ;;
+        "gateway setup") options+=" --vip --apply --undo --persist --interface" ;;
+        flow*) options+=" --client --service --gateway --max" ;;
+        stats*) options+=" --all --drops" ;;
+        explain*) options+=" --service" ;;
+        trace*) options+=" -n --timeout" ;;
+        log*) options+=" -n -f" ;;
+        watch*) options+=" -n --count" ;;
+        diff*) options+=" --exit-code" ;;
+        esac
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+        return
+    fi
+
+    case ${#words[@]} in
+    0) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node log version help" -- "$cur") ;;
+    1)
+        case $noun in
+        vip | service | pool) mapfile -t COMPREPLY < <(compgen -W "list show" -- "$cur") ;;
+        gateway) mapfile -t COMPREPLY < <(compgen -W "list show drain enable disable weight setup" -- "$cur") ;;
+        flow) mapfile -t COMPREPLY < <(compgen -W "list show" -- "$cur") ;;
+        port | neighbour) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur") ;;
+        node) mapfile -t COMPREPLY < <(compgen -W "show standby active" -- "$cur") ;;
+        check) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur"; compgen -f -- "$cur") ;;
+        diff) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+        help) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node log version" -- "$cur") ;;
+        esac
+        ;;
+    2)
+        case "$noun $verb" in
+        "vip show") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names vip)" -- "$cur") ;;
+        "service show") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names service)" -- "$cur") ;;
+        "pool show") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names pool)" -- "$cur") ;;
+        "gateway "* | "check list") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names gateway)" -- "$cur") ;;
+        explain*) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names service)" -- "$cur") ;;
+        esac
+        ;;
+    3)
+        [[ "$noun $verb" == "gateway weight" ]] && mapfile -t COMPREPLY < <(compgen -W "default" -- "$cur")
+        ;;
+    esac
+}
+complete -F _postern postern
