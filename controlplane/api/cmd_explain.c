@@ -32,6 +32,11 @@ static void bucket(const struct pn_conf_service *svc, const struct pn_addr *clie
         snprintf(buf, size, "%s", pn_addr_format(client, text, sizeof(text)));
         return;
     default:
+        if (port == 0) {
+            snprintf(buf, size, "%s, any port: each may meet another gateway",
+                     pn_addr_format(client, text, sizeof(text)));
+            return;
+        }
         snprintf(buf, size, v4 ? "%s:%u" : "[%s]:%u", pn_addr_format(client, text, sizeof(text)), port);
     }
 }
@@ -104,7 +109,7 @@ static json_t *explain_one(const struct pn_view *v, const struct explain_job *jo
     const char *by_default = d >= 0 ? v->conf->gateways[d].name : "(none)";
     const char *flow_gateway = f >= 0 ? v->conf->gateways[f].name : "(removed)";
     json_t *tiers = json_array();
-    char text[80], hash[20];
+    char text[112], hash[20];
 
     for (unsigned t = 0; t < v->conf->pools[svc->pool].n_tiers; t++)
         json_array_append_new(tiers, pn_show_tier(v, svc->pool, t));

@@ -60,10 +60,11 @@ json_t *pn_show_dataplane(const struct pn_view *v)
 
 json_t *pn_show_config(const struct pn_view *v)
 {
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:o}", "file", v->conf_path, "digest", v->conf->digest,
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:b, s:o}", "file", v->conf_path, "digest", v->conf->digest,
                      "cluster", v->conf->cluster_name, "reloads", (json_int_t)v->reload->done, "reloads_failed",
                      (json_int_t)v->reload->failed, "last_ago_ms", (json_int_t)(v->now_ms() - v->reload->last_ms),
-                     "last_ok", v->reload->last_ok, "error", pn_json_text(v->reload->error));
+                     "last_ok", v->reload->last_ok, "restart_needed", v->reload->restart_needed, "error",
+                     pn_json_text(v->reload->error));
 }
 
 json_t *pn_show_node(const struct pn_view *v)

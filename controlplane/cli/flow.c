@@ -152,7 +152,10 @@ int pn_cli_neighbour_list(struct pn_cli *cli, int argc, char *argv[])
         pn_table_cell(t, pn_color_of(state), "%s", state);
         pn_table_cell(t, PN_PLAIN, "%s", pn_js(n, "source"));
         pn_table_cell(t, PN_PLAIN, "%s", pn_js(n, "port"));
-        pn_table_cell(t, PN_PLAIN, "%s", pn_fmt_duration(pn_ji(n, "age_ms"), age));
+        if (strcmp(pn_js(n, "mac"), "00:00:00:00:00:00") == 0)
+            pn_table_cell(t, PN_PLAIN, "never");
+        else
+            pn_table_cell(t, PN_PLAIN, "%s", pn_fmt_duration(pn_ji(n, "age_ms"), age));
         pn_table_cell(t, PN_PLAIN, "%lld", (long long)pn_ji(n, "queued"));
     }
     pn_table_print(t, stdout);

@@ -86,23 +86,27 @@ static int sysctl_write(const struct pn_setup *s, const char *name, const char *
     return rc;
 }
 
-/* What the values were before, for --undo; one file for each network namespace, since /run is shared between them. */
-static void record_path(char *path, size_t size)
-{
-    struct stat st = {0};
+/*
+ * What the values were before, for --undo. Kept for the host itself only: other network namespaces share its /run and
+ * start with the kernel's own values, which are 0.
+ */
+#define RECORD "/run/postern-vip.sysctl"
 
-    stat("/proc/self/ns/net", &st);
-    snprintf(path, size, "/run/postern-vip.%llu", (unsigned long long)st.st_ino);
+static bool is_host_namespace(void)
+{
+    struct stat own, host;
+
+    return stat("/proc/self/ns/net", &own) == 0 && stat("/proc/1/ns/net", &host) == 0 && own.st_ino == host.st_ino;
 }
 
 static void record_save(void)
 {
-    char path[64];
     FILE *f;
     int fd;
 
-    record_path(path, sizeof(path));
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (!is_host_namespace())
+        return;
+    fd = open(RECORD, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0)
         return; /* there already: it holds the values from before the first time */
     f = fdopen(fd, "w");
@@ -111,28 +115,29 @@ static void record_save(void)
         return;
     }
     for (unsigned i = 0; i < pn_setup_n_sysctls; i++) {
-        long value;
-        if (sysctl_read(pn_setup_sysctls[i].name, &value) == 0)
-            fprintf(f, "%ld\n", value);
+        long value = 0;
+
+        sysctl_read(pn_setup_sysctls[i].name, &value);
+        fprintf(f, "%ld\n", value);
     }
     fclose(f);
 }
 
 static void record_restore(const struct pn_setup *s)
 {
-    char path[64], value[32];
-    FILE *f;
+    FILE *f = is_host_namespace() ? fopen(RECORD, "re") : NULL;
+    char value[32];
 
-    record_path(path, sizeof(path));
-    f = fopen(path, "re");
-    if (!f)
-        return;
-    for (unsigned i = 0; i < pn_setup_n_sysctls && fgets(value, sizeof(value), f); i++) {
+    for (unsigned i = 0; i < pn_setup_n_sysctls; i++) {
+        if (!f || !fgets(value, sizeof(value), f))
+            snprintf(value, sizeof(value), "0");
         value[strcspn(value, "\n")] = '\0';
         sysctl_write(s, pn_setup_sysctls[i].name, value);
     }
-    fclose(f);
-    unlink(path);
+    if (f) {
+        fclose(f);
+        unlink(RECORD);
+    }
 }
 
 /* ---- apply and undo ---- */
@@ -223,18 +228,15 @@ int pn_setup_undo(struct pn_setup *s)
         }
         free(file.text);
     }
-    if (!interface_exists(s->interface)) {
-        if (s->n == 0)
-            return rc;
+    if (!interface_exists(s->interface))
         s->interface = PN_SETUP_LOOPBACK; /* where apply puts them when it cannot make its own */
-    }
     const char *const del[] = {"ip", "link", "del", s->interface, NULL};
     for (unsigned i = 0; i < s->n; i++)
         if (address(s, &s->vips[i], "del") < 0)
             rc = PN_EXIT_FAILED;
-    if (s->n || pn_setup_on_loopback(s))
+    if (s->n)
         return rc; /* only these; without --vip and NAME everything goes */
-    if (run(s, del) < 0)
+    if (!pn_setup_on_loopback(s) && run(s, del) < 0)
         return PN_EXIT_FAILED;
     record_restore(s);
     return rc;

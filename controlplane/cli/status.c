@@ -37,6 +37,8 @@ static void alarms(const struct pn_cli *cli, const json_t *r, FILE *out)
         alarm_line(cli, out, "snapshot refused, the one before goes on: %s", pn_js(snapshot, "error"));
     if (!pn_jb(config, "last_ok"))
         alarm_line(cli, out, "last reload refused, the configuration before goes on: %s", pn_js(config, "error"));
+    if (pn_jb(config, "restart_needed"))
+        alarm_line(cli, out, "the configuration has changes that count only after a restart of postern-dp");
     if (pn_jb(pn_jo(r, "node"), "standby"))
         alarm_line(cli, out, "node in standby: it owns no VIP (postern node active ends it)");
     json_array_foreach(pn_jo(dp, "workers"), i, row)

@@ -43,6 +43,7 @@ static void restart_needed(struct pn_daemon *d, const struct pn_conf *before)
 {
     struct pn_conf_diff *diff = pn_conf_diff_new(before, d->conf);
 
+    d->reload.restart_needed |= diff && diff->restart;
     if (diff && diff->n_changes)
         pn_eventlog_add(d->events, PN_LOG_NOTICE, "reload", "", "%u change%s%s", diff->n_changes,
                         diff->n_changes == 1 ? "" : "s",

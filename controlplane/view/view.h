@@ -28,6 +28,7 @@ struct pn_reload_status {
     uint64_t done, failed;
     uint64_t last_ms; /* CLOCK_BOOTTIME; of the last attempt, start included */
     bool last_ok;
+    bool restart_needed; /* something was loaded that counts only after a restart of postern-dp */
     char error[704]; /* first error of the last attempt when it failed */
 };
 
