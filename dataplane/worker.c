@@ -17,7 +17,7 @@
 #include "dataplane/core/frag.h"
 #include "dataplane/stages/account.h"
 #include "dataplane/stages/stages.h"
-#include "dataplane/stages/trace.h"
+#include "dataplane/stages/straight.h"
 #include "dataplane/worker_request.h"
 
 #define PN_AGE_PASS_S 4 /* the whole flow table is looked at once in this time */
@@ -124,9 +124,10 @@ struct pn_worker *pn_worker_new(const struct pn_worker_config *config, struct pn
         .drop = pn_fragment_dropped,
         .drop_arg = c,
     };
+    c->straight = rte_zmalloc_socket("pn_straight", sizeof(*c->straight), 128, socket);
     w->frag_memory = rte_zmalloc_socket("pn_frags", pn_frag_table_bytes(frags.datagrams), 64, socket);
-    if (w->frag_memory == NULL) {
-        pn_error_set(err, "worker %u: no memory for its fragment table", c->id);
+    if (w->frag_memory == NULL || c->straight == NULL) {
+        pn_error_set(err, "worker %u: no memory", c->id);
         goto fail;
     }
     c->frags = pn_frag_table_init(w->frag_memory, &frags);
@@ -165,6 +166,7 @@ void pn_worker_free(struct pn_worker *w)
     rte_ring_free(c->traced);
     pn_flow_table_free(c->flows);
     rte_free(w->frag_memory);
+    rte_free(c->straight);
     rte_free(w);
 }
 
@@ -181,6 +183,7 @@ void pn_worker_round_begin(struct pn_worker *w, uint64_t tsc)
         w->timers_of = c->snap;
         w->timers_generation = c->snap->generation;
         pn_flow_table_set_timers(c->flows, c->snap->timers);
+        pn_straight_forget(c->straight);
     }
 }
 

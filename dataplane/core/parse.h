@@ -91,6 +91,11 @@ static inline uint64_t pn_load64(const void *p)
     return v;
 }
 
+static inline void pn_store64(void *p, uint64_t v)
+{
+    memcpy(p, &v, sizeof(v));
+}
+
 /* Big-endian fields of the packet in host order. */
 static inline uint16_t pn_get16(const void *p)
 {

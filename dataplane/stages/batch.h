@@ -22,7 +22,7 @@ struct pn_batch {
     uint64_t refused; /* by their port, after tx */
     uint8_t in_port[PN_BATCH_MAX]; /* index of the port it came in through */
     struct rte_mbuf *m[PN_BATCH_MAX];
-    struct pn_flow_key key[PN_BATCH_MAX]; /* of the packets at PN_EDGE_FLOW in their order, without gaps */
+    struct pn_flow_key key[PN_BATCH_MAX]; /* of the packets at PN_EDGE_FLOW; pkt.client is not filled in there */
     struct pn_pkt pkt[PN_BATCH_MAX];
 } __attribute__((aligned(64)));
 

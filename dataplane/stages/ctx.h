@@ -24,6 +24,7 @@
 #define PN_TXQ_NONE UINT16_MAX
 
 struct pn_frag_table;
+struct pn_straight;
 
 /* One dataplane port at run time. Set before the workers start, constant afterwards. */
 struct pn_port_rt {
@@ -128,6 +129,7 @@ struct pn_ctx {
     struct pn_now now;
     uint16_t id; /* worker id */
     uint16_t n_workers;
+    struct pn_straight *straight;
     struct pn_frag_table *frags;
     struct rte_ring *neigh_wait; /* mbufs with PN_META_REWRITE, to the main lcore */
     struct rte_ring *learn; /* struct pn_learn_msg elements, to the main lcore */

@@ -37,5 +37,5 @@ void pn_stage_parse(struct pn_ctx *c, struct pn_batch *b)
         else
             b->at[edge] |= 1ull << i;
     }
-    b->at[PN_EDGE_FLOW] = flow;
+    b->at[PN_EDGE_FLOW] |= flow;
 }

@@ -8,11 +8,13 @@ void pn_pipeline(struct pn_ctx *c, struct pn_batch *b)
 
     if (traced)
         pn_trace_begin(c, b);
-    pn_stage_parse(c, b);
-    pn_stage_classify(c, b);
-    /* A burst of nothing but TCP segments to services passes here at one comparison. */
-    if (unlikely((b->at[PN_EDGE_ARP] | b->at[PN_EDGE_NDP] | b->at[PN_EDGE_ICMP] | b->at[PN_EDGE_FRAGMENT] |
-                  b->at[PN_EDGE_HOST]) != 0)) {
+    pn_stage_straight(c, b);
+    /* A burst of nothing but TCP segments to services in use passes here at one comparison. */
+    if (unlikely(b->at[PN_EDGE_PARSE] != 0)) {
+        uint64_t straight = b->at[PN_EDGE_FLOW];
+
+        pn_stage_parse(c, b);
+        pn_stage_classify(c, b, straight);
         pn_stage_arp(c, b);
         pn_stage_ndp(c, b);
         pn_stage_icmp(c, b);
