@@ -310,7 +310,17 @@ static void test_frames(void **state)
     close(fd);
     fake_dp_run(f.base, 50);
     assert_int_equal(pn_api_server_connections(s), 0);
+    /* The server goes while a call is under way (the address sanitizer sees what would be touched). */
+    fd = client_of(s);
+    f.dp.mute = true;
+    send_frame(fd, "{\"command\":\"flow list\"}");
+    fake_dp_run(f.base, 20);
+    assert_int_equal(pn_api_server_connections(s), 1);
     pn_api_server_free(s);
+    fake_dp_hang_up(&f.dp);
+    fake_dp_run(f.base, 20);
+    assert_null(receive(fd));
+    close(fd);
 }
 
 static void test_lengths_out_of_range_close_it(void **state)

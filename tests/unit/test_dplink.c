@@ -141,6 +141,7 @@ static void test_wrong_answers_close_it(void **state)
     dp.bad_length = true;
     pn_dplink_send(l, PN_DP_PORTS, NULL, 0, on_reply, NULL);
     assert_true(fake_dp_wait(base, &downs, 2, 2000));
+    assert_non_null(strstr(pn_dplink_problem(l), "3 bytes is out of range"));
     assert_int_equal(lost, 2);
     assert_int_equal(replies, 0);
     pn_dplink_free(l);
