@@ -10,6 +10,7 @@
 #include <rte_cycles.h>
 #include <rte_ring_elem.h>
 
+#include "common/addr.h"
 #include "common/error.h"
 #include "dataplane/core/steer.h"
 #include "dataplane/ipc/handler.h"
@@ -199,8 +200,13 @@ static unsigned query_neighbours(void *arg, struct pn_dp_neighbour *out, unsigne
 {
     struct pn_dataplane *dp = arg;
     unsigned n = 0;
-    for (uint16_t g = 0; g < PN_MAX_GATEWAYS && n < max; g++)
-        n += pn_neigh_get(dp->neigh, g, (uint32_t)dp->now_ms, &out[n]);
+    for (uint16_t g = 0; g < PN_MAX_GATEWAYS && n < max; g++) {
+        if (!pn_neigh_get(dp->neigh, g, (uint32_t)dp->now_ms, &out[n]))
+            continue;
+        if (pn_mac_is_zero(&out[n].mac)) /* never confirmed */
+            out[n].age_ms = 0;
+        n++;
+    }
     return n;
 }
 
