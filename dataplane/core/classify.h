@@ -63,10 +63,10 @@ static inline uint16_t pn_classify_service(const struct pn_dpsnap *s, uint16_t v
 
     for (uint32_t i = pn_service_slot_hash(s->classify_seed, key);; i++) {
         const struct pn_service_slot *slot = &s->service_slots[i & s->service_mask];
+        if (slot->key == 0) /* first: a packet may well ask for key 0 */
+            return PN_ID_NONE;
         if (slot->key == key)
             return slot->id;
-        if (slot->key == 0)
-            return PN_ID_NONE;
     }
 }
 
