@@ -86,7 +86,9 @@ void pn_election_rival(struct pn_election *e, uint16_t vip, bool rival_goes_firs
 static void step_owner(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns, bool sending,
                        struct pn_election_out *out)
 {
-    if (v->lease_ns && now_ns >= v->lease_ns) {
+    /* A claim not followed by its first heartbeat at once has no lease yet, and is worth no more than a lost one. */
+    bool claim_stale = !v->lease_ns && now_ns - v->since_ns > e->times.heartbeat;
+    if (claim_stale || (v->lease_ns && now_ns >= v->lease_ns)) {
         /* We were stopped, or could not send: somebody may own it by now. The ordinary way back. */
         v->lease_ns = 0;
         pn_el_back_up(e, v, now_ns, "the lease ran out before it was renewed");
@@ -136,7 +138,12 @@ static void step_candidate(struct pn_election *e, struct pn_election_vip *v, uin
         v->probe_sent_ns = now_ns;
         pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_PROBE, .vip = v->id});
     }
-    /* A late timer must not shorten the time an answer has. */
+    /* A late timer: what the probe found out is old, somebody may have claimed since. Ask again. */
+    if (v->state == PN_EL_PROBE && now_ns > v->probe_sent_ns + e->times.probe_lead + e->times.heartbeat) {
+        v->probe_sent_ns = now_ns;
+        pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_PROBE, .vip = v->id});
+    }
+    /* Nor must a late one shorten the time an answer has. */
     if (v->state == PN_EL_PROBE && now_ns >= claim_ns && now_ns >= v->probe_sent_ns + e->times.probe_lead)
         claim(e, v, now_ns, out);
 }
