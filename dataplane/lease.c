@@ -34,8 +34,11 @@ static int lease_check(const struct pn_dp_lease *l, unsigned i, uint64_t known, 
 {
     if (l->vip >= PN_MAX_VIPS)
         return pn_error_set(err, "lease[%u].vip: %u is above %d", i, l->vip, PN_MAX_VIPS - 1);
-    if ((l->flags & ~PN_DP_LEASE_SHORTEN) || l->reserved)
+    if (l->flags & ~PN_DP_LEASE_SHORTEN)
         return pn_error_set(err, "lease[%u]: unknown flags 0x%04x", i, l->flags);
+    if (l->forward_ms > PN_DP_FORWARD_MAX_MS || (l->forward_ms && l->deadline_boottime_ns))
+        return pn_error_set(err, "lease[%u].forward_ms: %u with a deadline, or above %u", i, l->forward_ms,
+                            PN_DP_FORWARD_MAX_MS);
     if (l->deadline_boottime_ns > now->boottime_ns + PN_LEASE_MAX_NS)
         return pn_error_set(err, "lease[%u].deadline: %llu s ahead, more than %llu are refused", i,
                             (unsigned long long)((l->deadline_boottime_ns - now->boottime_ns) / 1000000000ull),

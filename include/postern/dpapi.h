@@ -2,6 +2,9 @@
 /*
  * Messages between posternd and postern-dp: a UNIX stream socket (default /run/postern/dp.sock, 0600).
  * posternd asks, postern-dp answers each request with one reply of the same type and seq, in order.
+ * Unasked messages (seq 0, which requests on that connection should not use) go to the connection that sent the newest
+ * PN_DP_CONTROL, between replies, never inside one. They wait in a bounded queue; when it is full the oldest
+ * packet goes, with a counter (control_queue_full); flows are counted as sync_dropped.
  * Host byte order. A message with a bad length or type is answered with PN_DP_STATUS_*, or the
  * connection is closed with a log line and a counter; postern-dp never exits for it.
  */
@@ -25,6 +28,15 @@ enum pn_dp_type {
     PN_DP_TRACE_READ = 8, /* -> empty;                 <- pn_dp_trace_record[n], those since the last read */
     PN_DP_NEIGHBOURS = 9, /* -> empty;                 <- pn_dp_neighbour[n] */
     PN_DP_PORTS = 10, /* -> empty;                 <- pn_dp_port[n] */
+    PN_DP_CONTROL = 11, /* -> pn_dp_control;          <- empty. Replaces the one before; unasked messages come here */
+    PN_DP_PACKET_TX = 12, /* -> pn_dp_packet, L3 packet; <- empty, or error text. Sent at once */
+    PN_DP_PACKET_RX = 13, /* unasked: <- pn_dp_packet, L3 packet */
+    PN_DP_PROBE = 14, /* -> pn_dp_vip_ref;          <- empty. One ARP probe (RFC 5227) or DAD NS (RFC 4862) leaves */
+    PN_DP_PROBE_SEEN = 15, /* unasked: <- pn_dp_probe_seen */
+    PN_DP_ANNOUNCE = 16, /* -> pn_dp_vip_ref;          <- empty. Announcements start anew; refused without a lease */
+    PN_DP_FLOWS_OUT = 17, /* unasked: <- pn_dp_flow[n], n <= PN_DP_FLOWS_OUT_MAX; n = 0 ends a resync */
+    PN_DP_FLOWS_IN = 18, /* -> pn_dp_flow[n], 1 <= n <= PN_DP_FLOWS_IN_MAX; <- empty; BUSY: none taken, come again */
+    PN_DP_FLOWS_RESYNC = 19, /* -> empty;                  <- empty. All own flows come as FLOWS_OUT again */
     PN_DP_TYPE_COUNT
 };
 
@@ -58,12 +70,16 @@ struct pn_dp_hello {
 /*
  * Leave to answer for a VIP until deadline, CLOCK_BOOTTIME nanoseconds; 0 gives it up at once.
  * A deadline earlier than the one held is taken only with PN_DP_LEASE_SHORTEN. The dataplane never renews by itself.
+ * Requests of one connection are carried out in order. Before the next one begins every worker has stopped answering
+ * ARP and NDP for a VIP given up.
  */
 #define PN_DP_LEASE_SHORTEN 0x0001u
+#define PN_DP_FORWARD_MAX_MS 600000u
 struct pn_dp_lease {
     uint16_t vip; /* vip.id */
     uint16_t flags;
-    uint32_t reserved;
+    uint32_t forward_ms; /* with deadline 0: known and new flows are still forwarded and echo is answered for this long
+                            (a planned release); <= PN_DP_FORWARD_MAX_MS; 0 with any other deadline */
     uint64_t deadline_boottime_ns;
 };
 
@@ -107,6 +123,15 @@ struct pn_dp_flow {
 };
 #define PN_FLOW_F_SPILLED 0x01u /* went past its first tier because that was at its mark */
 #define PN_FLOW_F_PICKED_UP 0x02u /* first seen in the middle (another node's flow, or our restart) */
+#define PN_FLOW_F_SYNCED 0x04u /* came from a peer and no packet of it was seen here yet */
+
+/*
+ * In FLOWS_OUT and FLOWS_IN: client, client_port, service, gateway (this node's ids), state, PN_FLOW_F_SPILLED and
+ * expires_ms count, the rest is 0. States: ESTABLISHED (new, moved, or still alive: sent anew each third of its idle
+ * time), CLOSING, FREE (gone). An entry that saw packets here is never changed by FLOWS_IN.
+ */
+#define PN_DP_FLOWS_OUT_MAX 32u
+#define PN_DP_FLOWS_IN_MAX 256u
 
 struct pn_dp_explain_query {
     struct pn_addr client;
@@ -192,6 +217,49 @@ struct pn_dp_port {
     uint8_t link_up;
     uint8_t kind; /* enum pn_port_kind */
     uint32_t reserved;
+};
+
+/* Which packets are the control plane's own. TTL or hop limit must be 255, else they are dropped and counted. */
+#define PN_DP_CONTROL_ADDRS 16u
+struct pn_dp_control {
+    uint16_t heartbeat_udp_port; /* host byte order; destination port; 0: none */
+    uint8_t vrrp; /* 1: also IP protocol 112 to 224.0.0.18 and ff02::12 */
+    uint8_t reserved;
+    uint32_t n_addrs; /* <= PN_DP_CONTROL_ADDRS */
+    struct pn_addr addrs[PN_DP_CONTROL_ADDRS]; /* destinations: this node's, multicast groups; the rest zero */
+};
+
+/* Followed by bytes bytes of an IPv4 or IPv6 packet, whole and unfragmented. */
+#define PN_DP_PACKET_MAX_BYTES 2048u
+struct pn_dp_packet {
+    uint16_t port; /* index */
+    uint16_t vlan; /* 0: untagged */
+    struct pn_mac dst_mac; /* TX: zero: from the multicast address, or found out as a gateway's is */
+    struct pn_mac src_mac; /* TX: zero: the port's own */
+    uint32_t bytes;
+    uint32_t reserved;
+    uint64_t boottime_ns; /* RX: when it was received; TX: 0 */
+};
+
+struct pn_dp_vip_ref {
+    uint16_t vip; /* vip.id */
+    uint16_t reserved[3];
+};
+
+enum pn_dp_probe_kind {
+    PN_PROBE_ANSWER = 1, /* no lease here: somebody else answers for the VIP or announces it */
+    PN_PROBE_RIVAL = 2, /* no lease here: somebody else probes for it */
+    PN_PROBE_CONFLICT = 3, /* lease here, and somebody else answers for it or announces it */
+};
+
+/* At most one per VIP and kind in 5 ms. */
+struct pn_dp_probe_seen {
+    uint16_t vip; /* vip.id */
+    uint16_t kind; /* enum pn_dp_probe_kind */
+    struct pn_mac mac; /* theirs; never the port's own or the VIP's virtual one when that was sent by us */
+    uint16_t reserved;
+    uint32_t reserved2;
+    uint64_t boottime_ns; /* when it was received */
 };
 
 enum pn_port_kind {

@@ -113,9 +113,9 @@ static void test_refused_whole(void **state)
     two[1].flags = 0x8000;
     assert_int_equal(pn_lease_take(&table, two, 2, ~0ull, &now, &started, &err), -1);
     two[1].flags = 0;
-    two[1].reserved = 1;
+    two[1].forward_ms = 1;
     assert_int_equal(pn_lease_take(&table, two, 2, ~0ull, &now, &started, &err), -1);
-    two[1].reserved = 0;
+    two[1].forward_ms = 0;
     assert_int_equal(pn_lease_take(&table, two, 2, ~0ull, &now, &started, &err), 0);
     assert_int_equal(started, 3);
     /* Giving up what is not in the snapshot is no error. */
