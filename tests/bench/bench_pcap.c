@@ -75,7 +75,7 @@ static void open_port(struct source *s)
 static void close_port(struct source *s)
 {
     rte_eth_dev_stop(s->port);
-    rte_eth_dev_close(s->port);
+    rte_vdev_uninit("net_pcap0");
     rte_mempool_free(s->pool);
     unlink(s->path);
 }
