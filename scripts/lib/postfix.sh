@@ -94,11 +94,10 @@ pn_postfix_stop() { # NAME: as an administrator would
 pn_postfix_kill() {
     local master pids
     master=$(pn_postfix_master "$1")
+    kill -STOP "$master" # or it starts another smtpd, with the listening socket, while we count
     pids=$(pgrep -P "$master")
     # shellcheck disable=SC2086 # a list of numbers
-    kill -9 "$master" $pids 2> /dev/null || true
-    # shellcheck disable=SC2046,SC2086
-    kill -9 $(pgrep -P "$master") 2> /dev/null || true
+    kill -9 $pids "$master" 2> /dev/null || true
 }
 
 # Message-Ids that this gateway holds: delivered, or in its queue.
