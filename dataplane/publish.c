@@ -73,7 +73,7 @@ int pn_publish_snapshot(struct pn_dataplane *dp, const void *message, size_t len
     retired_free(dp, false);
     if (dp->n_retired == PN_RETIRED_MAX)
         return pn_error_set(err, "workers have not let go of %d earlier snapshots", PN_RETIRED_MAX);
-    struct pn_dpsnap *snap = pn_dpsnap_build(message, len, dp->args->flows / 4, err);
+    struct pn_dpsnap *snap = pn_dpsnap_rebuild(message, len, dp->args->flows / 4, dp->snap, err);
     if (!snap)
         return -1;
     if (snapshot_fits(dp, snap, err)) {

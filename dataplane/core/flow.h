@@ -6,7 +6,8 @@
  * Shape: lines of 64 bytes hold two 32-byte entries. Half of the hash names a flow's home line, the other half a far
  * line; each has its neighbour (index ^ 1) beside it, so a flow has up to eight slots and the insert moves others
  * about when all are taken. A line counts the flows whose home it is that live elsewhere: a miss ends after one line
- * unless there are some. At entries_max the table is PN_FLOW_FILL_PERCENT full: five of six hits touch one line.
+ * unless there are some. At entries_max the table is PN_FLOW_FILL_PERCENT full: six of seven hits touch one line, and
+ * 61 bytes a flow are taken; inserts would succeed up to 85 percent and more.
  */
 #ifndef POSTERN_CORE_FLOW_H
 #define POSTERN_CORE_FLOW_H
@@ -74,7 +75,8 @@ void pn_flow_table_free(struct pn_flow_table *t);
 
 /*
  * timers: array indexed by service.id, PN_MAX_SERVICES long, owned by the caller, in use until the next call; call
- * again when its contents change. NULL: 11 minutes, 30 s, 30 s for all. A zero timer ends such flows at once.
+ * again when its contents change. NULL: 11 minutes, 30 s, 30 s for all. A zero timer ends such flows at once; all three zero
+ * (no such service) end them with the next sweep.
  */
 void pn_flow_table_set_timers(struct pn_flow_table *t, const struct pn_flow_timers *timers);
 
