@@ -14,6 +14,10 @@
 
 #include <stddef.h>
 
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
 #include "common/hash.h"
 #include "postern/dpapi.h"
 #include "postern/types.h"
@@ -83,10 +87,10 @@ void pn_flow_table_set_timers(struct pn_flow_table *t, const struct pn_flow_time
 /* A key on its way to the table; hash is pn_flow_hash of the rest. */
 struct pn_flow_key {
     uint64_t client[2]; /* never all zero: that is no client */
-    uint64_t hash;
-    uint32_t port_svc;
+    uint32_t port_svc; /* so far as struct pn_flow begins */
     uint32_t reserved;
-};
+    uint64_t hash;
+} __attribute__((aligned(32)));
 
 static inline uint64_t pn_flow_hash(const struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc);
 static inline void pn_flow_prefetch(const struct pn_flow_table *t, uint64_t hash);
@@ -201,15 +205,42 @@ static inline void pn_flow_prefetch(const struct pn_flow_table *t, uint64_t hash
     __builtin_prefetch(&t->lines[pn_flow_home(t, hash)], 0, 3);
 }
 
+/*
+ * The slot of the home line that holds the key; *there says whether one does (else it is any slot of that line). No
+ * branches: which slot it is cannot be guessed. Idle entries are found too, so look at seen_ms.
+ */
+static inline struct pn_flow *pn_flow_at_home(const struct pn_flow_table *t, const struct pn_flow_key *key, bool *there)
+{
+    struct pn_flow *slot = t->lines[pn_flow_home(t, key->hash)].slot;
+#ifdef __AVX2__
+    const __m256i used = _mm256_setr_epi64x(-1, -1, 0xffffffff, 0); /* client and port_svc */
+    __m256i k = _mm256_load_si256((const __m256i *)key);
+    int a = _mm256_testz_si256(_mm256_xor_si256(k, _mm256_load_si256((const __m256i *)&slot[0])), used);
+    int b = _mm256_testz_si256(_mm256_xor_si256(k, _mm256_load_si256((const __m256i *)&slot[1])), used);
+#else
+    int a = ((slot[0].client[0] ^ key->client[0]) | (slot[0].client[1] ^ key->client[1]) |
+             (slot[0].port_svc ^ key->port_svc)) == 0;
+    int b = ((slot[1].client[0] ^ key->client[0]) | (slot[1].client[1] ^ key->client[1]) |
+             (slot[1].port_svc ^ key->port_svc)) == 0;
+#endif
+    *there = a | b;
+    return slot + b;
+}
+
+/* Whether a segment with these flags changes nothing: the flow is established, proven and was seen lately. */
+static inline bool pn_flow_untouched(const struct pn_flow *flow, uint8_t tcp_flags, struct pn_now now)
+{
+    return ((tcp_flags & 0x07) == 0) & (flow->state == PN_FLOW_ESTABLISHED) & !flow->unproven &
+           (now.ms - flow->seen_ms < PN_FLOW_SEEN_STEP_MS);
+}
+
 enum pn_flow_event pn_flow_segment_slow(struct pn_flow_table *t, struct pn_flow *flow, uint8_t tcp_flags,
                                         struct pn_now now, uint32_t *handshake_us);
 
 static inline enum pn_flow_event pn_flow_segment(struct pn_flow_table *t, struct pn_flow *flow, uint8_t tcp_flags,
                                                  struct pn_now now, uint32_t *handshake_us)
 {
-    if (__builtin_expect((tcp_flags & 0x07) == 0 && flow->state == PN_FLOW_ESTABLISHED && !flow->unproven &&
-                             now.ms - flow->seen_ms < PN_FLOW_SEEN_STEP_MS,
-                         1))
+    if (__builtin_expect(pn_flow_untouched(flow, tcp_flags, now), 1))
         return PN_FLOW_EV_NONE;
     return pn_flow_segment_slow(t, flow, tcp_flags, now, handshake_us);
 }

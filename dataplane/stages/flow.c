@@ -43,60 +43,85 @@ static __rte_noinline void to_steer(struct pn_batch *b, unsigned i)
     pn_batch_move(b, i, PN_EDGE_FLOW, PN_EDGE_STEER);
 }
 
-/* found: one for each packet of set, in order. */
-static inline void look_up(struct pn_ctx *c, struct pn_batch *b, uint64_t set, struct pn_flow **found)
+/* What a known flow's packet carries on. */
+static inline void note(struct pn_pkt *k, const struct pn_flow *f, uint8_t state)
 {
-    struct pn_flow_key packed[PN_BATCH_MAX];
-    unsigned i, n = 0;
+    k->gateway = f->gateway;
+    pn_pkt_note(k, state, f->flags, PN_TRACE_FLOW_HIT, PN_C_TX_FORWARD);
+}
 
-    if (likely(set == pn_batch_all(b->n))) {
-        pn_flow_lookup_bulk(c->flows, b->key, b->n, c->now, found);
+/*
+ * The packets of set that change nothing: their flow is in its home line, established and seen lately, its gateway
+ * stands and the lease holds. Nearly all of them, mostly; so no branch but the loop's.
+ */
+static inline uint64_t untouched(struct pn_ctx *c, struct pn_batch *b, uint64_t set)
+{
+    const struct pn_flow_table *t = c->flows;
+    const struct pn_dp_gateway *gateways = c->snap->gateways;
+    struct pn_now now = c->now;
+    uint64_t done = 0;
+    unsigned i;
+
+    PN_BATCH_EACH(i, set)
+    {
+        struct pn_pkt *k = &b->pkt[i];
+        bool there;
+        const struct pn_flow *f = pn_flow_at_home(t, &b->key[i], &there);
+
+        note(k, f, PN_FLOW_ESTABLISHED);
+        there &= pn_flow_untouched(f, k->tcp_flags, now) & gateways[k->gateway].used & pn_lease_valid(c, k->vip);
+        done |= (uint64_t)there << i;
+    }
+    return done;
+}
+
+static void touched(struct pn_ctx *c, struct pn_batch *b, unsigned i, struct pn_flow *f)
+{
+    struct pn_pkt *k = &b->pkt[i];
+    uint32_t handshake_us = 0;
+
+    pn_pkt_note(k, 0, 0, 0, 0);
+    k->gateway = PN_ID_NONE;
+    /* FREE: an earlier packet of this burst ended the flow. */
+    if (f == NULL || f->state == PN_FLOW_FREE) {
+        to_steer(b, i);
         return;
     }
-    PN_BATCH_EACH(i, set)
-    packed[n++] = b->key[i];
-    pn_flow_lookup_bulk(c->flows, packed, n, c->now, found);
+    if (!pn_lease_valid(c, k->vip) && !pn_lease_grace(c, k->vip)) {
+        pn_batch_drop(b, i, PN_EDGE_FLOW, PN_C_STEER_NO_LEASE);
+        return;
+    }
+    uint8_t before = f->state;
+    enum pn_flow_event event = pn_flow_segment(c->flows, f, k->tcp_flags, c->now, &handshake_us);
+
+    note(k, f, before);
+    if (likely(event == PN_FLOW_EV_NONE && f->state == before && c->snap->gateways[f->gateway].used &&
+               !(k->tcp_flags & PN_TCP_SYN)) ||
+        known_changed(c, k, f, event, before, handshake_us))
+        pn_batch_move(b, i, PN_EDGE_FLOW, PN_EDGE_REWRITE);
+    else
+        to_steer(b, i);
 }
 
 void pn_stage_flow(struct pn_ctx *c, struct pn_batch *b)
 {
-    uint64_t set = b->at[PN_EDGE_FLOW], rewrite = 0;
+    uint64_t set = b->at[PN_EDGE_FLOW];
+    struct pn_flow_key keys[PN_BATCH_MAX];
     struct pn_flow *found[PN_BATCH_MAX];
-    unsigned i, j = 0;
+    unsigned i, n = 0;
 
     if (unlikely(set == 0))
         return;
-    look_up(c, b, set, found);
+    uint64_t done = untouched(c, b, set);
+    b->at[PN_EDGE_REWRITE] |= done;
+    b->at[PN_EDGE_FLOW] &= ~done;
+    set &= ~done;
+    if (likely(set == 0))
+        return;
     PN_BATCH_EACH(i, set)
-    {
-        struct pn_pkt *k = &b->pkt[i];
-        struct pn_flow *f = found[j++];
-        uint32_t handshake_us = 0;
-
-        /* FREE: an earlier packet of this burst ended the flow. */
-        if (unlikely(f == NULL || f->state == PN_FLOW_FREE)) {
-            pn_pkt_note(k, 0, 0, 0, 0);
-            to_steer(b, i);
-            continue;
-        }
-        if (unlikely(!pn_lease_valid(c, k->vip) && !pn_lease_grace(c, k->vip))) {
-            pn_pkt_note(k, 0, 0, 0, 0);
-            pn_batch_drop(b, i, PN_EDGE_FLOW, PN_C_STEER_NO_LEASE);
-            continue;
-        }
-        uint8_t before = f->state;
-        enum pn_flow_event event = pn_flow_segment(c->flows, f, k->tcp_flags, c->now, &handshake_us);
-
-        k->gateway = f->gateway;
-        pn_pkt_note(k, before, f->flags, PN_TRACE_FLOW_HIT, PN_C_TX_FORWARD);
-        if (likely(event == PN_FLOW_EV_NONE && f->state == before && c->snap->gateways[f->gateway].used &&
-                   !(k->tcp_flags & PN_TCP_SYN)))
-            rewrite |= 1ull << i;
-        else if (known_changed(c, k, f, event, before, handshake_us))
-            rewrite |= 1ull << i;
-        else
-            to_steer(b, i);
-    }
-    b->at[PN_EDGE_FLOW] &= ~rewrite;
-    b->at[PN_EDGE_REWRITE] |= rewrite;
+    keys[n++] = b->key[i];
+    pn_flow_lookup_bulk(c->flows, keys, n, c->now, found);
+    n = 0;
+    PN_BATCH_EACH(i, set)
+    touched(c, b, i, found[n++]);
 }
