@@ -15,7 +15,7 @@ pn_huge_setup() {
     [ -w "$PN_HUGE_NR" ] || return 0
     if [ "$(cat "$PN_HUGE_FREE")" -lt "$want" ]; then
         avail_kb=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)
-        [ "$avail_kb" -gt $((PN_HUGE_MB * 1024 * 4)) ] || return 0
+        [ "$avail_kb" -gt $((PN_HUGE_MB * 1024 * 2 + 1048576)) ] || return 0
         have=$(cat "$PN_HUGE_NR")
         { echo $((have + want)) > "$PN_HUGE_NR"; } 2> /dev/null || return 0
         PN_HUGE_RESTORE="$have $((have + want))"
