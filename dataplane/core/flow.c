@@ -151,7 +151,15 @@ static inline struct pn_flow *line_find(struct pn_flow_line *line, uint64_t c0, 
     return (struct pn_flow *)(found ^ ((found ^ (uintptr_t)other) & no));
 }
 
-/* The lines beside the home line that flows of it live in; where there are none, the home line again. */
+static inline unsigned line_full(const struct pn_flow_line *line)
+{
+    return (line->slot[0].state != PN_FLOW_FREE) & (line->slot[1].state != PN_FLOW_FREE);
+}
+
+/*
+ * The other lines to look at: those that flows of the home line live in, where there are none the home line again.
+ * The one beside a full home line is one of them in any case: an insert, which follows a miss, goes there.
+ */
 struct elsewhere {
     struct pn_flow_line *beside, *far, *beside_far;
 };
@@ -160,11 +168,11 @@ static inline struct elsewhere elsewhere_of(const struct pn_flow_table *t, uint6
 {
     uint32_t home = pn_flow_home(t, hash), far = pn_flow_far(t, hash);
     struct pn_flow_line *line = &t->lines[home];
+    uint32_t beside = (line->slot[0].over != 0) | line_full(line);
     uint32_t none_far = line->slot[1].over == 0 ? UINT32_MAX : 0;
 
     far ^= (far ^ home) & none_far;
-    return (struct elsewhere){&t->lines[home ^ (line->slot[0].over != 0)], &t->lines[far],
-                              &t->lines[far ^ (1 & ~none_far)]};
+    return (struct elsewhere){&t->lines[home ^ beside], &t->lines[far], &t->lines[far ^ (1 & ~none_far)]};
 }
 
 static inline struct pn_flow *find_elsewhere(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc,
@@ -214,7 +222,7 @@ void pn_flow_lookup_bulk(struct pn_flow_table *t, const struct pn_flow_key *keys
             bool missed = f == NULL;
             out[i] = f;
             away[n_away] = (uint8_t)i;
-            n_away += missed & ((line->slot[0].over | line->slot[1].over) != 0);
+            n_away += missed & (((line->slot[0].over | line->slot[1].over) != 0) | line_full(line));
             f = missed ? &line->slot[0] : f;
             if (__builtin_expect(!missed & doubtful(t, f, now), 0))
                 out[i] = live_or_null(t, f, now);

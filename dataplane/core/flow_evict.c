@@ -9,11 +9,21 @@
 #define PN_FLOW_EVICT_TRIES 16u
 #define PN_FLOW_EVICT_AHEAD 12u /* evictions between a victim's prefetch and its turn */
 
+/* Asks for what the evictions after this one will touch: an entry's line, and later its home line if it is far away. */
+static void look_ahead(const struct pn_flow_table *t)
+{
+    if (t->log_used <= PN_FLOW_EVICT_AHEAD)
+        return;
+    __builtin_prefetch(pn_flow_at(t, t->log[pn_flow_log_index(t, PN_FLOW_EVICT_AHEAD)]), 1);
+    const struct pn_flow *near = pn_flow_at(t, t->log[pn_flow_log_index(t, PN_FLOW_EVICT_AHEAD / 3)]);
+    if (near->unproven && near->place >= PN_FLOW_AT_FAR)
+        pn_flow_prefetch(t, pn_flow_hash(t, near->client, near->port_svc));
+}
+
 bool pn_flow_evict_oldest(struct pn_flow_table *t, uint16_t svc)
 {
     for (unsigned tries = 0; tries < PN_FLOW_EVICT_TRIES && t->log_used > 0; tries++) {
-        if (t->log_used > PN_FLOW_EVICT_AHEAD)
-            __builtin_prefetch(pn_flow_at(t, t->log[pn_flow_log_index(t, PN_FLOW_EVICT_AHEAD)]), 1);
+        look_ahead(t);
         struct pn_flow *f = pn_flow_at(t, pn_flow_log_pop(t));
         if (!f->unproven)
             continue;
