@@ -130,6 +130,7 @@ struct pn_worker *pn_worker_new(const struct pn_worker_config *config, struct pn
         pn_error_set(err, "worker %u: no memory", c->id);
         goto fail;
     }
+    pn_straight_forget(c->straight);
     c->frags = pn_frag_table_init(w->frag_memory, &frags);
     if (make_rings(w, socket) != 0) {
         pn_error_set(err, "worker %u: no memory for its rings: %s", config->id, rte_strerror(rte_errno));

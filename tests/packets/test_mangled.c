@@ -297,6 +297,29 @@ static void test_straight_forgets(void **state)
     assert_int_equal(world_counter(world, PN_C_CLASSIFY_NO_SERVICE), 1);
 }
 
+/* Nothing learned yet: a frame with zeros wherever a template looks fits no free slot. */
+static void test_straight_free_slots(void **state)
+{
+    static const struct {
+        uint8_t at, value;
+    } bytes[] = {{6, 2}, {19, 20}, {22, 0x20}, {54, 1}, {66, 0x50}, {67, PN_FB_ACK}};
+    const struct world_config config = {.workers = 1, .no_snapshot = true};
+    uint8_t frame[74] = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < RTE_DIM(bytes); i++)
+        frame[bytes[i].at] = bytes[i].value;
+    world = world_new(&config);
+    for (unsigned i = 0; i < 2; i++) {
+        struct rte_mbuf *m = world_mbuf(world, frame, sizeof(frame), 0);
+
+        world_receive(world, 0, WORLD_WAN, &m, 1);
+        assert_int_equal(world_counter(world, PN_C_PUNT_HOST), i + 1);
+        world_publish(world); /* and the templates are forgotten */
+    }
+    assert_identity();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +327,7 @@ int main(void)
         cmocka_unit_test_teardown(test_changed, teardown),
         cmocka_unit_test_teardown(test_straight, teardown),
         cmocka_unit_test_teardown(test_straight_forgets, teardown),
+        cmocka_unit_test_teardown(test_straight_free_slots, teardown),
     };
 
     world_eal();
