@@ -25,7 +25,7 @@ node "n1" {
     dataplane {
         workers = 1
         flows = 200000
-        idle-sleep-us = 50
+        idle-sleep-us = ${CONF_IDLE_SLEEP_US:-50}
         huge-pages = ${PN_HUGE:-no}
     }
     metrics { listen = "127.0.0.1:9125" }
