@@ -121,6 +121,16 @@ struct pn_flow *pn_flow_pick_up(struct pn_flow_table *t, const uint64_t client[2
                                 struct pn_now now);
 void pn_flow_remove(struct pn_flow_table *t, struct pn_flow *flow);
 
+/*
+ * Enters a peer's flow, PN_FLOW_F_SYNCED: only where there is room, an eighth of the table stays for the node's own; the
+ * key must be unknown. gateway is 0, for the caller to fill. pn_flow_sync must follow. NULL: no room.
+ */
+struct pn_flow *pn_flow_import(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc, uint64_t hash,
+                               struct pn_now now);
+/* The peer says what became of a flow that is still PN_FLOW_F_SYNCED: established or closing, expires_ms left. */
+void pn_flow_sync(struct pn_flow_table *t, struct pn_flow *flow, enum pn_flow_state state, uint32_t expires_ms,
+                  struct pn_now now);
+
 /* What a client's segment did to its flow. Gauges: compare flow->state before and after, whatever the event. */
 enum pn_flow_event {
     PN_FLOW_EV_NONE = 0,
@@ -128,6 +138,7 @@ enum pn_flow_event {
     PN_FLOW_EV_SYN_RETRY, /* SYN again on a half-open flow */
     PN_FLOW_EV_REOPENED, /* SYN on a closing flow's tuple, or on one long idle: a new connection, now half-open */
     PN_FLOW_EV_CLOSING, /* FIN or RST; from half-open too */
+    PN_FLOW_EV_TAKEN_OVER, /* first packet here of a peer's flow, PN_FLOW_F_SYNCED is cleared: call again for the rest */
     PN_FLOW_EV_RESUMED, /* ACK after an RST: the RST was not the client's, the flow is established again */
 };
 
@@ -200,7 +211,8 @@ static inline uint32_t pn_flow_home(const struct pn_flow_table *t, uint64_t hash
     return pn_hash_range((uint32_t)(hash >> 32), t->n_lines);
 }
 
-static inline void pn_flow_prefetch(const struct pn_flow_table *t, uint64_t hash)
+/* By force: gcc takes a function that only prefetches for one without effect and may drop the call. */
+static inline __attribute__((always_inline)) void pn_flow_prefetch(const struct pn_flow_table *t, uint64_t hash)
 {
     __builtin_prefetch(&t->lines[pn_flow_home(t, hash)], 0, 3);
 }

@@ -9,8 +9,11 @@
 #define PN_FLOW_EVICT_TRIES 16u
 #define PN_FLOW_EVICT_AHEAD 12u /* evictions between a victim's prefetch and its turn */
 
-/* Asks for what the evictions after this one will touch: an entry's line, and later its home line if it is far away. */
-static void look_ahead(const struct pn_flow_table *t)
+/*
+ * Asks for what the evictions after this one will touch: an entry's line, and later its home line if it is far away.
+ * Inlined by force: gcc takes a function that only prefetches for one without effect and drops the call.
+ */
+static inline __attribute__((always_inline)) void look_ahead(const struct pn_flow_table *t)
 {
     if (t->log_used <= PN_FLOW_EVICT_AHEAD)
         return;
