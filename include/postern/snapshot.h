@@ -5,7 +5,7 @@
  * nothing in it: pn_snapshot_validate() comes first, and a rejected snapshot leaves the old one running.
  *
  * Layout: struct pn_snap_header, then the arrays in the order of the header's counts, each element
- * 8-byte aligned: ports, vips, services, tiers, gateways, members.
+ * 8-byte aligned: vips, services, tiers, gateways, members. Names are filled up with zeros.
  *
  * Ids: vip.id, service.id, tier.id and gateway.id are stable across snapshots (flow entries, leases and
  * counters refer to them). posternd keeps an id for as long as the object lives and reads them back from a
@@ -65,7 +65,7 @@ struct pn_snap_service {
     uint16_t tier_first; /* position in the tiers array */
     uint16_t tier_count; /* 1 .. PN_MAX_TIERS_PER_POOL, in order of rank; services of one pool share tiers */
     uint16_t reserved;
-    uint32_t established_s; /* idle timers, seconds; RFC 5321 4.5.3.2 asks for more than 10 minutes */
+    uint32_t established_s; /* idle timers, 1..604800 s; RFC 5321 4.5.3.2 asks for more than 10 minutes */
     uint32_t half_open_s;
     uint32_t closing_s;
     uint32_t half_open_max; /* half-open flows of this service in one worker's table; 0: a quarter of it */
