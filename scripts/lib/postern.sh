@@ -7,7 +7,7 @@
 #   CONF_CHECK      the check block's contents
 #   CONF_VIPS       more vip blocks                              CONF_EXTRA      any other blocks
 #   CONF_SERVICE    more lines of service smtp-in                CONF_NODE       more lines of the node's block
-#   CONF_MX1 / CONF_MX2  more lines of the gateways
+#   CONF_MX1 / CONF_MX2  more lines of the gateways              CONF_WORKERS, CONF_IDLE_SLEEP_US
 
 PN_DP=${PN_DP:-$PN_BUILD/dataplane/postern-dp}
 PN_D=${PN_D:-$PN_BUILD/controlplane/posternd}
@@ -23,7 +23,7 @@ cluster { name = "lab" }
 node "n1" {
     port "lan" { type = af_xdp; interface = eth0 }
     dataplane {
-        workers = 1
+        workers = ${CONF_WORKERS:-1}
         flows = 200000
         idle-sleep-us = ${CONF_IDLE_SLEEP_US:-50}
         huge-pages = ${PN_HUGE:-no}

@@ -16,3 +16,13 @@ want "both messages are in mx1's mailbox" pn_wait 5 both_delivered
 want_eq "the router found the VIP at the node's MAC address" \
     "$(pn_ns rt ip -j neigh show $VIP4 | jq -r '.[0].lladdr')" "$(node_mac)"
 want_eq "and so for IPv6" "$(pn_ns rt ip -6 -j neigh show $VIP6 | jq -r '.[0].lladdr')" "$(node_mac)"
+
+# Gateways may be named by either family and serve both.
+sed -i "s/\"$MX1_4\"/\"$MX1_6\"/; s/\"$MX2_4\"/\"$MX2_6\"/" "$LAB/postern.conf"
+want "reload with the gateways' IPv6 addresses" pn_cli reload
+want "they are up" pn_wait 10 pn_gateways_up
+send --messages 10 --sessions 2
+want_eq "mail to the IPv4 VIP goes on" "$(result .by.mx1)" 10
+want "to the IPv6 VIP too" pn_ns cl $PYTHON "$TOOLS/smtpload.py" send $VIP6 --messages 10 --accepted "$LAB/accepted"
+want_identity
+want_none_lost

@@ -31,6 +31,25 @@ lab_gateways() {
     done
 }
 
+# The node's port belongs to DPDK, with QUEUES receive queues; the host's own addresses move to the exception interface.
+lab_owned_port() { # QUEUES
+    sed -i "s|port \"lan\" {.*|port \"lan\" { type = dpdk; device = \"net_af_packet0,iface=eth0,qpairs=$1\"; queues = $1; exception = postern0 }|" \
+        "$LAB/postern.conf"
+    pn_ns nd ip addr flush dev eth0
+    pn_ns nd sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1
+    mkdir -p "$LAB/state"
+    pn_dp_start
+    want "the exception interface appears" pn_wait 20 pn_ns nd ip link show postern0
+    pn_ns nd ip link set postern0 up
+    pn_ns nd ip addr add $NODE4/24 dev postern0
+    pn_ns nd ip addr add $NODE6/64 dev postern0 nodad
+    pn_ns nd ip route replace default via 10.77.0.1
+    pn_ns nd ip -6 route replace default via fd77::1
+    pn_posternd_start
+    want "the VIP answers" pn_wait 20 pn_vip_answers $VIP4
+    want "health checks go out" pn_wait 10 pn_gateways_up
+}
+
 fail() {
     pn_err "FAILED: $*"
     exit 1
