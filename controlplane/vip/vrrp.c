@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/vip/vrrp.h"
+
+#include <stdio.h>
+
+#define CENTISECOND UINT64_C(10000000)
+
+const char *const pn_vrrp_state_name[] = {"initialize", "backup", "active"};
+
+static void move_to(struct pn_vrrp *v, enum pn_vrrp_state state, uint64_t now_ns, const char *reason,
+                    struct pn_vrrp_out *out)
+{
+    v->state = state;
+    v->since_ns = now_ns;
+    snprintf(v->reason, sizeof(v->reason), "%s", reason);
+    out->changed = true;
+}
+
+static void lease(struct pn_vrrp *v, uint64_t deadline_ns, struct pn_vrrp_out *out)
+{
+    v->lease_ns = deadline_ns;
+    out->lease_change = true;
+    out->deadline_ns = deadline_ns;
+}
+
+/* RFC 9568, 6.1: Skew_Time and Active_Down_Interval. */
+static uint64_t skew(const struct pn_vrrp *v)
+{
+    return (256 - v->priority) * v->active_interval_ns / 256;
+}
+
+static void wait_for_active(struct pn_vrrp *v, uint64_t now_ns)
+{
+    v->timer_ns = now_ns + 3 * v->active_interval_ns + skew(v);
+}
+
+/* An advertisement, and with it the lease: an eighth short of the three intervals that every backup waits at least. */
+static void advertise(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out)
+{
+    out->send = true;
+    out->priority = v->priority;
+    v->sent++;
+    v->timer_ns = now_ns + v->interval_ns;
+    lease(v, now_ns + 3 * v->interval_ns - v->interval_ns * 3 / 8, out);
+}
+
+static void become_active(struct pn_vrrp *v, uint64_t now_ns, const char *reason, struct pn_vrrp_out *out)
+{
+    move_to(v, PN_VRRP_ACTIVE, now_ns, reason, out);
+    memset(&v->active, 0, sizeof(v->active));
+    v->active_interval_ns = v->interval_ns;
+    advertise(v, now_ns, out);
+}
+
+static void become_backup(struct pn_vrrp *v, uint64_t now_ns, const char *reason, struct pn_vrrp_out *out)
+{
+    if (v->state == PN_VRRP_ACTIVE)
+        lease(v, 0, out);
+    move_to(v, PN_VRRP_BACKUP, now_ns, reason, out);
+    wait_for_active(v, now_ns);
+}
+
+/* Stopped for longer than backups wait: somebody may be active by now. Before anything else is done with the state. */
+static void step_back(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out)
+{
+    if (v->state == PN_VRRP_ACTIVE && now_ns >= v->lease_ns)
+        become_backup(v, now_ns, "the lease ran out before it was renewed", out);
+}
+
+void pn_vrrp_startup(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out)
+{
+    *out = (struct pn_vrrp_out){0};
+    if (v->state != PN_VRRP_INITIALIZE)
+        return;
+    v->active_interval_ns = v->interval_ns;
+    if (v->priority == 255)
+        become_active(v, now_ns, "started: the addresses are this node's own", out);
+    else
+        become_backup(v, now_ns, "started", out);
+}
+
+void pn_vrrp_shutdown(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out)
+{
+    *out = (struct pn_vrrp_out){0};
+    if (v->state == PN_VRRP_INITIALIZE)
+        return;
+    if (v->state == PN_VRRP_ACTIVE) {
+        lease(v, 0, out);
+        out->send = true; /* priority 0: backups need not wait */
+    }
+    move_to(v, PN_VRRP_INITIALIZE, now_ns, "stopped", out);
+    v->timer_ns = 0;
+}
+
+static bool address_above(const struct pn_addr *a, const struct pn_addr *b)
+{
+    return memcmp(a->b, b->b, sizeof(a->b)) > 0;
+}
+
+static void heard_as_backup(struct pn_vrrp *v, const struct pn_vrrp_advert *a, const struct pn_addr *src,
+                            uint64_t now_ns)
+{
+    if (a->priority == 0) {
+        memset(&v->active, 0, sizeof(v->active));
+        v->timer_ns = now_ns + skew(v);
+    } else if (!v->preempt || a->priority >= v->priority) {
+        v->active = *src;
+        v->active_interval_ns = a->interval_cs * CENTISECOND;
+        wait_for_active(v, now_ns);
+    }
+}
+
+static void heard_as_active(struct pn_vrrp *v, const struct pn_vrrp_advert *a, const struct pn_addr *src,
+                            uint64_t now_ns, struct pn_vrrp_out *out)
+{
+    bool better = a->priority > v->priority || (a->priority == v->priority && address_above(src, &v->primary));
+    if (a->priority != 0 && better) {
+        v->active = *src;
+        v->active_interval_ns = a->interval_cs * CENTISECOND;
+        become_backup(v, now_ns, "a router of higher priority or address advertises", out);
+        return;
+    }
+    /* 6.4.3: assert ourselves at once, so that a lower one steps back and bridges learn. */
+    advertise(v, now_ns, out);
+}
+
+void pn_vrrp_heard(struct pn_vrrp *v, const struct pn_vrrp_advert *a, const struct pn_addr *src, uint64_t now_ns,
+                   struct pn_vrrp_out *out)
+{
+    *out = (struct pn_vrrp_out){0};
+    v->received++;
+    step_back(v, now_ns, out);
+    if (v->state == PN_VRRP_BACKUP)
+        heard_as_backup(v, a, src, now_ns);
+    else if (v->state == PN_VRRP_ACTIVE)
+        heard_as_active(v, a, src, now_ns, out);
+}
+
+void pn_vrrp_step(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out, uint64_t *wake_ns)
+{
+    *out = (struct pn_vrrp_out){0};
+    *wake_ns = UINT64_MAX;
+    if (v->state == PN_VRRP_INITIALIZE)
+        return;
+    if (v->state == PN_VRRP_ACTIVE && v->priority == 0) {
+        pn_vrrp_shutdown(v, now_ns, out);
+        v->state = PN_VRRP_BACKUP; /* standby: listens on */
+        v->timer_ns = 0;
+        return;
+    }
+    step_back(v, now_ns, out);
+    if (v->state == PN_VRRP_ACTIVE && now_ns >= v->timer_ns) {
+        advertise(v, now_ns, out);
+    } else if (v->state == PN_VRRP_BACKUP && v->priority > 0) {
+        if (v->timer_ns == 0)
+            wait_for_active(v, now_ns); /* back from standby */
+        /* A timer this late says that we were stopped, not that the active router was silent. */
+        if (now_ns >= v->timer_ns + v->active_interval_ns)
+            wait_for_active(v, now_ns);
+        else if (now_ns >= v->timer_ns)
+            become_active(v, now_ns, "no advertisement in time", out);
+    }
+    if (v->timer_ns)
+        *wake_ns = v->timer_ns;
+}
