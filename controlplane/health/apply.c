@@ -56,6 +56,9 @@ static void check_inherit(struct pn_health_check *c, const struct pn_health_chec
 /* Checks of the new member that were there before, and the timers of those that were not. */
 static void member_take_over(struct pn_health_member *m, struct pn_health_member *was)
 {
+    /* Another machine under the old name: nothing of what was seen holds, the first answer is news. */
+    if (was && !pn_addr_equal(&was->addr, &m->addr))
+        was = NULL;
     m->told = was ? was->told : PN_HEALTH_UNKNOWN;
     for (unsigned k = 0; k < m->n_checks; k++) {
         struct pn_health_check *c = m->checks[k];

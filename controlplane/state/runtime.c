@@ -80,10 +80,10 @@ static const struct pn_conf_pool *conf_pool(const struct pn_conf *conf, const ch
     return NULL;
 }
 
-/* Another machine under the old name: what was seen of the old one does not hold. */
+/* Another machine under the old name: what was seen of the old one does not hold. The health engine judges the same. */
 static bool gateway_is_same(const struct pn_conf_gateway *a, const struct pn_conf_gateway *b)
 {
-    return pn_addr_equal(&a->addr, &b->addr) && pn_addr_equal(&a->check_addr, &b->check_addr);
+    return pn_addr_equal(&a->check_addr, &b->check_addr);
 }
 
 static void carry_gateways(struct pn_runtime *rt, const struct pn_runtime *old)

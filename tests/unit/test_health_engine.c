@@ -556,6 +556,27 @@ static void apply_keeps_runs_and_state(void **state)
     teardown(f);
 }
 
+/* A gateway's new address is another machine: unknown at once, and its first answer is told although it is the same. */
+static void apply_forgets_another_machine(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(PN_CHECK_TCP, "0.0.0.0");
+
+    pn_addr_parse("127.0.0.1", &f->gateways[0].check_addr, NULL);
+    apply(f);
+    RUN_UNTIL(f, 5000, f->member_calls == 1);
+    assert_int_equal(f->health, PN_HEALTH_UP);
+    pn_addr_parse("127.0.0.2", &f->gateways[0].check_addr, NULL);
+    f->checks[0].interval_ms = NEVER_MS;
+    apply(f);
+    rows_read(f);
+    assert_int_equal(f->row.health, PN_HEALTH_UNKNOWN);
+    RUN_UNTIL(f, 5000, f->member_calls == 2);
+    assert_int_equal(f->member_calls, 2);
+    assert_int_equal(f->health, PN_HEALTH_UP);
+    teardown(f);
+}
+
 static void apply_removes_in_mid_flight(void **state)
 {
     (void)state;
@@ -727,6 +748,7 @@ int main(void)
         cmocka_unit_test(suspect_asks_now),
         cmocka_unit_test(suspect_during_a_run_asks_again),
         cmocka_unit_test(apply_keeps_runs_and_state),
+        cmocka_unit_test(apply_forgets_another_machine),
         cmocka_unit_test(apply_removes_in_mid_flight),
         cmocka_unit_test(apply_refuses_and_goes_on),
         cmocka_unit_test(callbacks_may_call_in),
