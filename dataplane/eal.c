@@ -44,14 +44,10 @@ uint32_t pn_eal_memory_mb(const struct pn_dp_args *args)
 {
     if (args->memory_mb)
         return args->memory_mb;
-    uint64_t mbufs = PN_PORT_MAIN_MBUFS;
-    for (unsigned i = 0; i < args->n_ports; i++) {
-        mbufs += (uint64_t)PN_PORT_MBUFS * args->ports[i].queues;
-        if (args->ports[i].exception[0])
-            mbufs += PN_PORT_MBUFS;
-    }
-    if (args->local_interface[0])
-        mbufs += PN_PORT_MBUFS;
+    unsigned queues = args->local_interface[0] ? args->workers : 0; /* a tap has one for each worker */
+    for (unsigned i = 0; i < args->n_ports; i++)
+        queues += args->ports[i].queues + (args->ports[i].exception[0] ? args->workers : 0);
+    uint64_t mbufs = PN_PORT_MAIN_MBUFS + (uint64_t)PN_PORT_MBUFS * queues;
     /* A pool's element: 2176 bytes of data, 128 of header, 64 of its own, rounded; a flow: at most 64. */
     uint64_t bytes = mbufs * 2560 + (uint64_t)args->flows * 64 * args->workers + (uint64_t)args->workers * (16u << 20);
     return (uint32_t)((bytes + bytes / 4) >> 20) + 96;

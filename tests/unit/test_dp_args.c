@@ -196,6 +196,12 @@ static void test_eal(void **state)
     /* Two tables of a million flows at 64 bytes must fit. */
     assert_true(pn_eal_memory_mb(&args) > 150);
 
+    /* Taps have a queue, with its buffers, for each worker. */
+    assert_int_equal(PARSE("--port=a:type=dpdk,device=net_null0,exception=x0", "--local-interface=l0", "--flows=1024",
+                           "--workers=16"),
+                     0);
+    assert_true(pn_eal_memory_mb(&args) > (33u * 8192 * 2560 >> 20));
+
     struct pn_eal_host one = {.cpus = {3}, .n_cpus = 1, .huge_free_mb = 10};
     args.workers = 1;
     assert_int_equal(pn_eal_argv_build(&eal, &args, &one, &no_huge, &err), 0);
