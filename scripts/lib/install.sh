@@ -5,8 +5,8 @@
 PN_PACKAGES_BUILD=(
     gcc libc6-dev meson ninja-build pkg-config clang llvm libclang-rt-14-dev clang-format
     libdpdk-dev dpdk-dev libbpf-dev libxdp-dev libelf-dev libpcap-dev
-    libssl-dev libevent-dev libjansson-dev libprotobuf-c-dev protobuf-c-compiler libsystemd-dev libseccomp-dev libcap-dev libcmocka-dev
-    libsqlite3-dev libprotobuf-c-dev protobuf-c-compiler libidn2-dev libexpat1-dev
+    libssl-dev libevent-dev libjansson-dev libsystemd-dev libseccomp-dev libcap-dev libmnl-dev libcmocka-dev
+    libprotobuf-c-dev protobuf-c-compiler libsqlite3-dev libidn2-dev libexpat1-dev
     mandoc git ca-certificates
 )
 PN_PACKAGES_LAB=(
