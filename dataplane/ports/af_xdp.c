@@ -55,6 +55,12 @@ static int prepare(struct pn_port *p, const struct pn_dp_args *args, char *devic
     if (!p->ifindex)
         return pn_error_set(err, "port %s: no interface %s", p->name, ifname);
     snprintf(p->ifname, sizeof(p->ifname), "%s", ifname);
+    /* Before anything there is touched: what looks left behind may be a running dataplane's. */
+    int rc = pn_netif_claim(p->ifindex);
+    if (rc && errno == EBUSY)
+        return pn_error_set(err, "port %s: another postern-dp has %s", p->name, ifname);
+    if (rc)
+        pn_log_warning("port %s: a second postern-dp on %s would not be noticed: %s", p->name, ifname, strerror(errno));
     if (program_path(args, program, sizeof(program), err))
         return -1;
     if (pn_netif_up(ifname))

@@ -7,10 +7,12 @@
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 int pn_netif_index(const char *ifname)
@@ -118,6 +120,36 @@ int pn_netif_sysctl_get(const char *family, const char *ifname, const char *key,
     text[n] = 0;
     *value = atoi(text);
     return 0;
+}
+
+/* Anyone may take a name or be in the way of who asks: only root's processes and our own are believed. */
+static bool claim_held(int fd, const struct sockaddr_un *name, socklen_t len)
+{
+    struct ucred cred;
+    socklen_t cred_len = sizeof(cred);
+    if (connect(fd, (const struct sockaddr *)name, len) || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) ||
+        cred_len != sizeof(cred))
+        return false;
+    return cred.uid == 0 || cred.uid == geteuid();
+}
+
+int pn_netif_claim(int ifindex)
+{
+    /* An abstract name: like the interface it belongs to the network namespace, and it ends with its process. */
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "postern-dp/interface/%d", ifindex);
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    if (bind(fd, (const struct sockaddr *)&name, len) == 0 && listen(fd, SOMAXCONN) == 0)
+        return 0; /* the descriptor stays open */
+    int saved = errno;
+    if (saved == EADDRINUSE && claim_held(fd, &name, len))
+        saved = EBUSY;
+    close(fd);
+    errno = saved;
+    return -1;
 }
 
 int pn_netif_member_open(int ifindex)

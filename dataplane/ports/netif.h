@@ -18,6 +18,12 @@ int pn_netif_sysctl_set(const char *family, const char *ifname, const char *key,
 int pn_netif_sysctl_get(const char *family, const char *ifname, const char *key, int *value);
 
 /*
+ * Makes the interface this process's, until it ends. -1 with errno, EBUSY: another process of root's or of this user's
+ * has it.
+ */
+int pn_netif_claim(int ifindex);
+
+/*
  * A packet socket that receives nothing and holds memberships, which the kernel drops with the process.
  * -1 with errno.
  */

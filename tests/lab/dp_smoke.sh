@@ -292,6 +292,12 @@ run_variant() {
     not "but not on another VLAN" in_ns c python3 "$tmp/tagged.py" 8 10.9.7.100 fd00:7::100
     configure 12
 
+    if [ "$1" = af_xdp ]; then
+        in_ns n timeout 15 "$dp" --socket "$tmp/second.sock" --stats "$tmp/second" --flows 1024 "${ports[@]}" \
+            > "$tmp/second.log" 2>&1 && fail "a second dataplane started on the interface"
+        ok "a second dataplane on the interface is refused" grep -q 'another postern-dp has eth0' "$tmp/second.log"
+        ok "and the first goes on" session_says 10.9.0.100 8025 '220 g1 sees 10.9.0.1'
+    fi
     kill -9 "$dp_pid"
     wait "$dp_pid" 2> /dev/null || true
     flush_client
