@@ -130,7 +130,7 @@ struct pn_worker *pn_worker_new(const struct pn_worker_config *config, struct pn
         pn_error_set(err, "worker %u: no memory", c->id);
         goto fail;
     }
-    pn_straight_forget(c->straight);
+    pn_straight_reset(c);
     c->frags = pn_frag_table_init(w->frag_memory, &frags);
     if (make_rings(w, socket) != 0) {
         pn_error_set(err, "worker %u: no memory for its rings: %s", config->id, rte_strerror(rte_errno));
@@ -184,7 +184,7 @@ void pn_worker_round_begin(struct pn_worker *w, uint64_t tsc)
         w->timers_of = c->snap;
         w->timers_generation = c->snap->generation;
         pn_flow_table_set_timers(c->flows, c->snap->timers);
-        pn_straight_forget(c->straight);
+        pn_straight_reset(c);
     }
 }
 

@@ -51,13 +51,18 @@ static inline uint16_t pn_csum_update16(uint16_t csum, uint16_t old_field, uint1
 static inline int pn_csum_ipv4_20_ok(const uint8_t *h)
 {
     uint64_t a, b;
-    uint32_t c;
+    uint32_t c, sum;
 
     memcpy(&a, h, 8);
     memcpy(&b, h + 8, 8);
     memcpy(&c, h + 16, 4);
-    uint64_t sum = (a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + c;
-    return pn_csum_ok(sum);
+    /* One's complement sums, each with its carry brought round: of 64 bits, of 32, of 16. */
+    a += b;
+    a += a < b;
+    a += c;
+    a += a < c;
+    sum = (uint32_t)((a + (a >> 32 | a << 32)) >> 32);
+    return (sum + (sum >> 16 | sum << 16)) >> 16 == 0xffff;
 }
 
 #endif

@@ -88,7 +88,7 @@ void pn_flow_table_set_timers(struct pn_flow_table *t, const struct pn_flow_time
 struct pn_flow_key {
     uint64_t client[2]; /* never all zero: that is no client */
     uint32_t port_svc; /* so far as struct pn_flow begins */
-    uint32_t reserved;
+    uint32_t home; /* pn_flow_home of hash; only pn_flow_at_home wants it */
     uint64_t hash;
 } __attribute__((aligned(32)));
 
@@ -221,9 +221,9 @@ static inline __attribute__((always_inline)) void pn_flow_prefetch(const struct 
  * The slot of the home line that holds the key; *there says whether one does (else it is any slot of that line). No
  * branches: which slot it is cannot be guessed. Idle entries are found too, so look at seen_ms.
  */
-static inline struct pn_flow *pn_flow_at_home(const struct pn_flow_table *t, const struct pn_flow_key *key, bool *there)
+static inline struct pn_flow *pn_flow_at_home(struct pn_flow_line *lines, const struct pn_flow_key *key, bool *there)
 {
-    struct pn_flow *slot = t->lines[pn_flow_home(t, key->hash)].slot;
+    struct pn_flow *slot = lines[key->home].slot;
 #ifdef __AVX2__
     const __m256i used = _mm256_setr_epi64x(-1, -1, 0xffffffff, 0); /* client and port_svc */
     __m256i k = _mm256_load_si256((const __m256i *)key);
@@ -239,11 +239,18 @@ static inline struct pn_flow *pn_flow_at_home(const struct pn_flow_table *t, con
     return slot + b;
 }
 
-/* Whether a segment with these flags changes nothing: the flow is established, proven and was seen lately. */
-static inline bool pn_flow_untouched(const struct pn_flow *flow, uint8_t tcp_flags, struct pn_now now)
+/* Established, proven, and packets of it were seen here: a segment without SYN, FIN or RST changes no more than seen_ms. */
+static inline bool pn_flow_is_plain(const struct pn_flow *flow)
 {
-    return ((tcp_flags & 0x07) == 0) & (flow->state == PN_FLOW_ESTABLISHED) & !flow->unproven &
-           (now.ms - flow->seen_ms < PN_FLOW_SEEN_STEP_MS);
+    const struct pn_flow looked_at = {.state = 3, .unproven = 1}, wanted = {.state = PN_FLOW_ESTABLISHED};
+    uint16_t bits_and_flags;
+
+    memcpy(&bits_and_flags, &flow->bits, sizeof(bits_and_flags));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (bits_and_flags & (looked_at.bits | PN_FLOW_F_SYNCED << 8)) == wanted.bits;
+#else
+    return (bits_and_flags & (looked_at.bits << 8 | PN_FLOW_F_SYNCED)) == wanted.bits << 8;
+#endif
 }
 
 enum pn_flow_event pn_flow_segment_slow(struct pn_flow_table *t, struct pn_flow *flow, uint8_t tcp_flags,
@@ -252,7 +259,8 @@ enum pn_flow_event pn_flow_segment_slow(struct pn_flow_table *t, struct pn_flow 
 static inline enum pn_flow_event pn_flow_segment(struct pn_flow_table *t, struct pn_flow *flow, uint8_t tcp_flags,
                                                  struct pn_now now, uint32_t *handshake_us)
 {
-    if (__builtin_expect(pn_flow_untouched(flow, tcp_flags, now), 1))
+    if (__builtin_expect(
+            (tcp_flags & 0x07) == 0 && pn_flow_is_plain(flow) && now.ms - flow->seen_ms < PN_FLOW_SEEN_STEP_MS, 1))
         return PN_FLOW_EV_NONE;
     return pn_flow_segment_slow(t, flow, tcp_flags, now, handshake_us);
 }

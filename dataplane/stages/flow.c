@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* TCP to a service: known flows go on to their gateway, the others are steered. */
+/* TCP to a service that did not go the straight way: known flows go on to their gateway, the others are steered. */
 #include "dataplane/stages/account.h"
 #include "dataplane/stages/lease.h"
 #include "dataplane/stages/stages.h"
@@ -50,32 +50,7 @@ static inline void note(struct pn_pkt *k, const struct pn_flow *f, uint8_t state
     pn_pkt_note(k, state, f->flags, PN_TRACE_FLOW_HIT, PN_C_TX_FORWARD);
 }
 
-/*
- * The packets of set that change nothing: their flow is in its home line, established and seen lately, its gateway
- * stands and the lease holds. Nearly all of them, mostly; so no branch but the loop's.
- */
-static inline uint64_t untouched(struct pn_ctx *c, struct pn_batch *b, uint64_t set)
-{
-    const struct pn_flow_table *t = c->flows;
-    const struct pn_dp_gateway *gateways = c->snap->gateways;
-    struct pn_now now = c->now;
-    uint64_t done = 0;
-    unsigned i;
-
-    PN_BATCH_EACH(i, set)
-    {
-        struct pn_pkt *k = &b->pkt[i];
-        bool there;
-        const struct pn_flow *f = pn_flow_at_home(t, &b->key[i], &there);
-
-        note(k, f, PN_FLOW_ESTABLISHED);
-        there &= pn_flow_untouched(f, k->tcp_flags, now) & gateways[k->gateway].used & pn_lease_valid(c, k->vip);
-        done |= (uint64_t)there << i;
-    }
-    return done;
-}
-
-static void touched(struct pn_ctx *c, struct pn_batch *b, unsigned i, struct pn_flow *f)
+static void known_or_not(struct pn_ctx *c, struct pn_batch *b, unsigned i, struct pn_flow *f)
 {
     struct pn_pkt *k = &b->pkt[i];
     uint32_t handshake_us = 0;
@@ -112,16 +87,10 @@ void pn_stage_flow(struct pn_ctx *c, struct pn_batch *b)
 
     if (unlikely(set == 0))
         return;
-    uint64_t done = untouched(c, b, set);
-    b->at[PN_EDGE_REWRITE] |= done;
-    b->at[PN_EDGE_FLOW] &= ~done;
-    set &= ~done;
-    if (likely(set == 0))
-        return;
-    PN_BATCH_EACH(i, set)
-    keys[n++] = b->key[i];
+    PN_BATCH_EACH (i, set)
+        keys[n++] = b->key[i];
     pn_flow_lookup_bulk(c->flows, keys, n, c->now, found);
     n = 0;
-    PN_BATCH_EACH(i, set)
-    touched(c, b, i, found[n++]);
+    PN_BATCH_EACH (i, set)
+        known_or_not(c, b, i, found[n++]);
 }

@@ -8,9 +8,9 @@ void pn_pipeline(struct pn_ctx *c, struct pn_batch *b)
 
     if (traced)
         pn_trace_begin(c, b);
-    pn_stage_straight(c, b);
-    /* A burst of nothing but TCP segments to services in use passes here at one comparison. */
-    if (unlikely(b->at[PN_EDGE_PARSE] != 0)) {
+    else
+        pn_stage_straight(c, b); /* which leaves no trace */
+    if (b->at[PN_EDGE_PARSE] != 0) {
         uint64_t straight = b->at[PN_EDGE_FLOW];
 
         pn_stage_parse(c, b);

@@ -55,6 +55,7 @@ void pn_stage_rx(struct pn_ctx *c, struct pn_batch *b, uint8_t port, struct rte_
     }
     c->stats->ports[port].rx_packets += n;
     c->stats->ports[port].rx_bytes += bytes;
+    b->rx_bytes = bytes;
     if (likely(p->kind != PN_PORT_TAP))
         b->at[PN_EDGE_PARSE] = pn_batch_all(n);
     else

@@ -17,7 +17,7 @@ void pn_stage_rx(struct pn_ctx *c, struct pn_batch *b, uint8_t port, struct rte_
  */
 void pn_stage_reenter(struct pn_ctx *c, struct pn_batch *b, struct rte_mbuf **mbufs, unsigned n, bool handed);
 
-void pn_stage_straight(struct pn_ctx *c, struct pn_batch *b); /* PARSE -> FLOW, most packets */
+void pn_stage_straight(struct pn_ctx *c, struct pn_batch *b); /* PARSE -> TX (most packets) FLOW */
 void pn_stage_parse(struct pn_ctx *c, struct pn_batch *b); /* PARSE -> FLOW ARP NDP ICMP FRAGMENT HOST DROP */
 /* straight: those at FLOW that are classified already. */
 void pn_stage_classify(struct pn_ctx *c, struct pn_batch *b,

@@ -6,52 +6,38 @@
 #endif
 
 #include "dataplane/core/parse.h"
+#include "dataplane/core/rewrite.h"
 #include "dataplane/stages/stages.h"
 
 #define V4_SECOND 22u /* where the second stretch begins: it ends with the TCP header */
 #define V6_SECOND 32u
 
+/* clang-format off */
 /* Destination MAC, EtherType, version and header length, fragment bits, protocol; destination address and port. */
 static const uint8_t mask4[2][32] __attribute__((aligned(32))) = {
-    {[0] = 255,
-     [1] = 255,
-     [2] = 255,
-     [3] = 255,
-     [4] = 255,
-     [5] = 255,
-     [12] = 255,
-     [13] = 255,
-     [14] = 255,
-     [20] = 0x3f,
-     [21] = 255,
-     [23] = 255},
-    {[30 - V4_SECOND] = 255,
-     [31 - V4_SECOND] = 255,
-     [32 - V4_SECOND] = 255,
-     [33 - V4_SECOND] = 255,
-     [36 - V4_SECOND] = 255,
-     [37 - V4_SECOND] = 255},
+    {255, 255, 255, 255, 255, 255, [12] = 255, 255, 255, [20] = 0x3f, 255, [23] = 255},
+    {[30 - V4_SECOND] = 255, 255, 255, 255, [36 - V4_SECOND] = 255, 255},
 };
 static const uint8_t mask6[2][32] __attribute__((aligned(32))) = {
-    {[0] = 255, [1] = 255, [2] = 255, [3] = 255, [4] = 255, [5] = 255, [12] = 255, [13] = 255, [14] = 0xf0, [20] = 255},
-    {[38 - V6_SECOND] = 255,
-     [39 - V6_SECOND] = 255,
-     [40 - V6_SECOND] = 255,
-     [41 - V6_SECOND] = 255,
-     [42 - V6_SECOND] = 255,
-     [43 - V6_SECOND] = 255,
-     [44 - V6_SECOND] = 255,
-     [45 - V6_SECOND] = 255,
-     [46 - V6_SECOND] = 255,
-     [47 - V6_SECOND] = 255,
-     [48 - V6_SECOND] = 255,
-     [49 - V6_SECOND] = 255,
-     [50 - V6_SECOND] = 255,
-     [51 - V6_SECOND] = 255,
-     [52 - V6_SECOND] = 255,
-     [53 - V6_SECOND] = 255,
-     [56 - V6_SECOND] = 255,
-     [57 - V6_SECOND] = 255},
+    {255, 255, 255, 255, 255, 255, [12] = 255, 255, 0xf0, [20] = 255},
+    {[38 - V6_SECOND] = 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+     [56 - V6_SECOND] = 255, 255},
+};
+/* clang-format on */
+
+/* What the passes keep at hand. Values, not pointers: stores into packets would have every pointer loaded again. */
+struct lane {
+    const struct pn_straight *straight;
+    struct pn_flow_table *flows;
+    struct pn_flow_line *lines;
+    struct pn_hash_key hash_key;
+    uint32_t n_lines;
+    uint32_t now_ms, live_ms;
+    const uint64_t *way, *neigh;
+    uint8_t nowhere[16];
+    /* Of each packet of the batch, from the first pass. */
+    uint8_t *frame[PN_BATCH_MAX];
+    const struct pn_straight_slot *slot[PN_BATCH_MAX];
 };
 
 static inline bool fits(const uint8_t *a, const uint8_t *b, const uint8_t mask[2][32], const struct pn_straight_slot *s)
@@ -75,94 +61,275 @@ static inline bool fits(const uint8_t *a, const uint8_t *b, const uint8_t mask[2
 #endif
 }
 
-static inline bool flags_bad(uint8_t flags)
+/* No SYN, FIN or RST, but ACK: nothing that changes an established flow. */
+static inline bool plain(uint8_t tcp_flags)
 {
-    /* pn_tcp_flags_bad for each value of FIN, SYN, RST and ACK. */
-#define BAD(f) ((uint32_t)pn_tcp_flags_bad(f) << (f))
-    const uint32_t bad = BAD(0) | BAD(1) | BAD(2) | BAD(3) | BAD(4) | BAD(5) | BAD(6) | BAD(7) | BAD(16) | BAD(17) |
-                         BAD(18) | BAD(19) | BAD(20) | BAD(21) | BAD(22) | BAD(23);
-#undef BAD
-    return bad >> (flags & 0x17) & 1;
+    return (tcp_flags & (PN_TCP_SYN | PN_TCP_FIN | PN_TCP_RST | PN_TCP_ACK)) == PN_TCP_ACK;
 }
 
-/* What the packet's own bytes add to the slot. ports: as they stand in the packet. */
-static inline void describe(const struct pn_ctx *c, const struct pn_straight_slot *s, struct pn_pkt *k,
-                            struct pn_flow_key *key, uint64_t c0, uint64_t c1, uint32_t ports, uint16_t bytes,
-                            uint8_t flags)
+/* Big-endian 16 bits at p + 2, by way of 32: compilers swap 16 bits through memory. */
+static inline uint32_t low16(const uint8_t *p)
 {
+    return pn_get32(p) & 0xffff;
+}
+
+static inline void fill(const struct lane *l, const struct pn_straight_slot *s, struct pn_pkt *k,
+                        struct pn_flow_key *key, uint64_t c0, uint64_t c1, uint32_t ports, uint32_t bytes)
+{
+    const uint64_t client[2] = {c0, c1};
+    uint32_t port_svc = (be32toh(ports) & 0xffff0000u) | s->service;
+    uint64_t hash = pn_hash_flow(&l->hash_key, client, port_svc);
+    uint32_t home = pn_hash_range((uint32_t)(hash >> 32), l->n_lines);
+
+    __builtin_prefetch(&l->lines[home]);
     key->client[0] = c0;
     key->client[1] = c1;
-    key->port_svc = (be32toh(ports) & 0xffff0000u) | s->service;
-    key->hash = k->hash = pn_flow_hash(c->flows, key->client, key->port_svc);
-    pn_flow_prefetch(c->flows, key->hash);
-    pn_store64(&k->port_svc, key->port_svc | (uint64_t)PN_COUNTER_NONE << 32 | (uint64_t)PN_ID_NONE << 48);
-    pn_store64(&k->vip, s->vip_word | (uint64_t)bytes << 16 | (uint64_t)flags << 40);
-    pn_store64(&k->ip_proto, s->kind_word);
-    s->vip_stats->rx_packets++;
+    key->port_svc = port_svc;
+    key->home = home;
+    key->hash = hash;
+    k->frame_bytes = (uint16_t)bytes;
+}
+
+/*
+ * First pass. The conditions are pn_parse's, but for those that the slot answers, and those that the flow's entry
+ * answers: no flow was ever entered for a client address or port that cannot be.
+ */
+static inline bool look4(const struct lane *l, const uint8_t *f, uint32_t bytes, bool checked, struct pn_pkt *k,
+                         struct pn_flow_key *key, const struct pn_straight_slot **slot)
+{
+    const struct pn_straight_slot *s = &l->straight->v4[(f[33] ^ f[37]) % PN_STRAIGHT_SLOTS];
+    uint32_t total = low16(f + 14), tcp = (uint32_t)(f[46] >> 2) & 0x3c;
+
+    *slot = s;
+    if (unlikely(!plain(f[47]) || !fits(f, f + V4_SECOND, mask4, s) || tcp < 20 || total < 20 + tcp ||
+                 total + PN_ETHER_BYTES > bytes || !(checked || pn_csum_ipv4_20_ok(f + PN_ETHER_BYTES))))
+        return false;
+    struct pn_addr client = pn_addr_from_v4(pn_load32(f + 26));
+    fill(l, s, k, key, 0, client.q[1], pn_load32(f + 34), bytes);
+    return true;
+}
+
+/* Not inline: the loop over IPv4 keeps its registers. */
+static __rte_noinline bool look6(const struct lane *l, const uint8_t *f, uint32_t bytes, struct pn_pkt *k,
+                                 struct pn_flow_key *key, const struct pn_straight_slot **slot)
+{
+    *slot = NULL;
+    if (unlikely(bytes < PN_PARSE_V6_BYTES))
+        return false;
+    const struct pn_straight_slot *s = *slot = &l->straight->v6[(f[53] ^ f[57]) % PN_STRAIGHT_SLOTS];
+    uint32_t payload = low16(f + 16), tcp = (uint32_t)(f[66] >> 2) & 0x3c;
+
+    if (unlikely(!plain(f[67]) || !fits(f, f + V6_SECOND, mask6, s) || tcp < 20 || payload < tcp ||
+                 payload + 40 + PN_ETHER_BYTES > bytes))
+        return false;
+    fill(l, s, k, key, pn_load64(f + 22), pn_load64(f + 30), pn_load32(f + 54), bytes);
+    return true;
+}
+
+static inline uint64_t look_at_all(struct lane *l, struct pn_batch *b)
+{
+    uint64_t fit = 0;
+    unsigned n = b->n;
+
+    for (unsigned i = 0; i < n; i++) {
+        const struct rte_mbuf *m = b->m[i];
+        uint8_t *f = rte_pktmbuf_mtod(m, uint8_t *);
+        uint32_t bytes = m->data_len;
+        bool taken;
+
+        l->frame[i] = f;
+        if (unlikely(m->nb_segs != 1 || bytes < PN_PARSE_V4_BYTES)) {
+            l->slot[i] = NULL;
+            continue;
+        }
+        if (likely(f[12] == 0x08))
+            taken = look4(l, f, bytes, (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD,
+                          &b->pkt[i], &b->key[i], &l->slot[i]);
+        else
+            taken = look6(l, f, bytes, &b->pkt[i], &b->key[i], &l->slot[i]);
+        fit |= (uint64_t)taken << i;
+    }
+    return fit;
+}
+
+/*
+ * Second pass, one packet. True when the entry is the packet's (there), established, proven, our own and not idle, and
+ * its gateway can be reached straight. Then the frame is rewritten, else some other bytes are, of no account.
+ */
+static inline bool forward(const struct lane *l, struct pn_flow *f, bool there, uint8_t *frame, struct pn_pkt *k)
+{
+    uint32_t idle_ms = l->now_ms - f->seen_ms;
+    uint64_t way = l->way[f->gateway], dst = __atomic_load_n(&l->neigh[f->gateway], __ATOMIC_RELAXED);
+    uint32_t none = 0;
+
+    there = there & pn_flow_is_plain(f) & (bool)((way & dst) >> 63);
+    if (unlikely(idle_ms >= PN_FLOW_SEEN_STEP_MS)) {
+        there = there && (int32_t)idle_ms < (int32_t)l->live_ms;
+        if (there)
+            f->seen_ms = l->now_ms;
+    }
+    k->gateway = f->gateway;
+    memcpy(&k->flow_state, &none, sizeof(none)); /* and tx_counter: TX_FORWARD */
+    /* Arithmetic, since compilers make a branch of ?: and which packets are not there cannot be guessed. */
+    uintptr_t nowhere = (uintptr_t)l->nowhere;
+    uintptr_t to = nowhere ^ ((nowhere ^ (uintptr_t)frame) & -(uintptr_t)there);
+    pn_rewrite_macs((uint8_t *)to, dst, way);
+    return there;
+}
+_Static_assert(PN_C_TX_FORWARD == 0, "as forward takes it");
+
+static inline bool forward_home(const struct lane *l, struct pn_batch *b, unsigned i)
+{
+    bool there;
+    struct pn_flow *f = pn_flow_at_home(l->lines, &b->key[i], &there);
+
+    return forward(l, f, there, l->frame[i], &b->pkt[i]);
+}
+
+/* Those whose flow does not live in its home line. */
+static __rte_noinline uint64_t forward_away(struct pn_ctx *c, const struct lane *l, struct pn_batch *b, uint64_t set)
+{
+    struct pn_flow_key keys[PN_BATCH_MAX];
+    struct pn_flow *found[PN_BATCH_MAX];
+    uint64_t done = 0;
+    unsigned i, n = 0;
+
+    if (set == 0)
+        return 0;
+    PN_BATCH_EACH (i, set)
+        keys[n++] = b->key[i];
+    pn_flow_lookup_bulk(l->flows, keys, n, c->now, found);
+    n = 0;
+    PN_BATCH_EACH (i, set) {
+        struct pn_flow *f = found[n++];
+
+        if (f != NULL)
+            done |= (uint64_t)forward(l, f, true, l->frame[i], &b->pkt[i]) << i;
+    }
+    return done;
+}
+
+static void count(const struct pn_straight_slot *s, uint64_t packets, uint64_t bytes)
+{
+    s->vip_stats->rx_packets += packets;
     s->vip_stats->rx_bytes += bytes;
-    s->service_stats->rx_packets++;
+    s->service_stats->rx_packets += packets;
     s->service_stats->rx_bytes += bytes;
 }
 
-/* The conditions are pn_parse's, but for those that the slot answers. */
-static inline bool straight4(const struct pn_ctx *c, const uint8_t *f, uint16_t bytes, uint8_t port, bool checked,
-                             struct pn_pkt *k, struct pn_flow_key *key)
+/* Straight so far, but not its flow: everything that classify would have filled in, for the flow stage. */
+static __rte_noinline void complete(struct pn_batch *b, unsigned i, const struct lane *l)
 {
-    const struct pn_straight_slot *s = &c->straight->v4[(f[33] ^ f[37]) % PN_STRAIGHT_SLOTS];
-    uint32_t total = pn_get16(f + 16), src = pn_load32(f + 26), ports = pn_load32(f + 34);
-    uint32_t tcp = (uint32_t)(f[46] >> 4) * 4;
+    const struct pn_straight_slot *s = l->slot[i];
+    const uint8_t *f = l->frame[i];
+    struct pn_pkt *k = &b->pkt[i];
+    const struct pn_flow_key *key = &b->key[i];
+    bool v6 = f[12] != 0x08;
+    bool bad = key->port_svc >> 16 == 0;
 
-    if (unlikely(!fits(f, f + V4_SECOND, mask4, s) || s->in_port != port || tcp < 20 || total < 20 + tcp ||
-                 total + PN_ETHER_BYTES > bytes || pn_source4_bad(src) || src == pn_load32(f + 30) ||
-                 !(ports & htobe32(0xffff0000u)) || flags_bad(f[47]) ||
-                 !(checked || pn_csum_ipv4_20_ok(f + PN_ETHER_BYTES))))
-        return false;
-    struct pn_addr client = pn_addr_from_v4(src);
-    describe(c, s, k, key, client.q[0], client.q[1], ports, bytes, f[47]);
-    return true;
+    if (v6)
+        bad |= pn_source6_bad(key->client[0]) ||
+               (pn_load64(f + 22) == pn_load64(f + 38) && pn_load64(f + 30) == pn_load64(f + 46));
+    else
+        bad |= pn_source4_bad(pn_load32(f + 26)) || pn_load32(f + 26) == pn_load32(f + 30);
+    if (bad)
+        return; /* parse says how */
+    k->hash = key->hash;
+    k->port_svc = key->port_svc;
+    k->counter = PN_COUNTER_NONE;
+    k->gateway = PN_ID_NONE;
+    pn_store64(&k->vip, s->vip_word | (uint64_t)k->frame_bytes << 16 | (uint64_t)f[v6 ? 67 : 47] << 40);
+    pn_store64(&k->ip_proto, s->kind_word);
+    pn_pkt_note(k, 0, 0, 0, 0);
+    count(s, 1, k->frame_bytes);
+    pn_batch_move(b, i, PN_EDGE_PARSE, PN_EDGE_FLOW);
 }
 
-static inline bool straight6(const struct pn_ctx *c, const uint8_t *f, uint16_t bytes, uint8_t port, struct pn_pkt *k,
-                             struct pn_flow_key *key)
+static inline bool slot_open(const struct pn_ctx *c, const struct pn_straight_slot *s, uint8_t port)
 {
-    const struct pn_straight_slot *s = &c->straight->v6[(f[53] ^ f[57]) % PN_STRAIGHT_SLOTS];
-    uint32_t payload = pn_get16(f + 18), tcp = (uint32_t)(f[66] >> 4) * 4, ports = pn_load32(f + 54);
-    uint64_t s0 = pn_load64(f + 22), s1 = pn_load64(f + 30);
+    return s->in_port == port && atomic_load_explicit(s->lease, memory_order_relaxed) > c->tsc;
+}
 
-    if (unlikely(bytes < PN_PARSE_V6_BYTES || !fits(f, f + V6_SECOND, mask6, s) || s->in_port != port || tcp < 20 ||
-                 payload < tcp || payload + 40 + PN_ETHER_BYTES > bytes || pn_source6_bad(s0) ||
-                 (s0 == pn_load64(f + 38) && s1 == pn_load64(f + 46)) || !(ports & htobe32(0xffff0000u)) ||
-                 flags_bad(f[67])))
-        return false;
-    describe(c, s, k, key, s0, s1, ports, bytes, f[67]);
-    return true;
+/* Of the packets that fit their slots, those whose slot is of this port and leased. *same: they all have one slot. */
+static inline uint64_t open_ones(const struct pn_ctx *c, const struct lane *l, const struct pn_batch *b, uint64_t fit,
+                                 bool *same)
+{
+    uint64_t open = 0, differ = fit ^ pn_batch_all(b->n);
+    unsigned i;
+
+    for (i = 0; i < b->n; i++)
+        differ |= (uintptr_t)l->slot[0] ^ (uintptr_t)l->slot[i];
+    *same = differ == 0;
+    if (likely(*same))
+        return slot_open(c, l->slot[0], b->in_port[0]) ? fit : 0;
+    PN_BATCH_EACH (i, fit)
+        open |= (uint64_t)slot_open(c, l->slot[i], b->in_port[0]) << i;
+    return open;
+}
+
+/* The packets of set are counted with their services. */
+static void count_all(const struct lane *l, const struct pn_batch *b, uint64_t set, bool same)
+{
+    uint64_t others = pn_batch_all(b->n) & ~set, bytes = b->rx_bytes;
+    unsigned i;
+
+    if (likely(same)) {
+        PN_BATCH_EACH (i, others)
+            bytes -= b->m[i]->pkt_len;
+        count(l->slot[__builtin_ctzll(set)], (uint64_t)__builtin_popcountll(set), bytes);
+        return;
+    }
+    PN_BATCH_EACH (i, set)
+        count(l->slot[i], 1, b->pkt[i].frame_bytes);
 }
 
 void pn_stage_straight(struct pn_ctx *c, struct pn_batch *b)
 {
-    uint64_t flow = 0;
-    uint8_t port = b->in_port[0];
+    struct lane l;
+    uint64_t all = pn_batch_all(b->n), done = 0;
+    bool same;
+    unsigned i;
 
-    if (unlikely(b->reentered || b->at[PN_EDGE_PARSE] != pn_batch_all(b->n)))
+    if (unlikely(b->reentered || c->snap == NULL || b->at[PN_EDGE_PARSE] != all))
         return;
-    for (unsigned i = 0; i < b->n; i++) {
-        const struct rte_mbuf *m = b->m[i];
-        const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *);
-        uint16_t bytes = m->data_len;
-        bool taken;
+    l.straight = c->straight;
+    l.flows = c->flows;
+    l.lines = c->flows->lines;
+    l.hash_key = c->flows->key;
+    l.n_lines = c->flows->n_lines;
+    l.live_ms = c->flows->live_ms;
+    l.now_ms = c->now.ms;
+    l.way = c->straight->way;
+    l.neigh = c->shared->neigh.mac;
 
-        if (unlikely(m->nb_segs != 1 || bytes < PN_PARSE_V4_BYTES))
-            continue;
-        if (likely(f[12] == 0x08))
-            taken =
-                straight4(c, f, bytes, port, (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD,
-                          &b->pkt[i], &b->key[i]);
-        else
-            taken = straight6(c, f, bytes, port, &b->pkt[i], &b->key[i]);
-        flow |= (uint64_t)taken << i;
+    uint64_t fit = look_at_all(&l, b);
+    if (unlikely(fit == 0))
+        return;
+    uint64_t open = open_ones(c, &l, b, fit, &same);
+    if (likely(open == all)) {
+        unsigned n = b->n;
+
+        for (i = 0; i < n; i++)
+            done |= (uint64_t)forward_home(&l, b, i) << i;
+    } else {
+        PN_BATCH_EACH (i, open)
+            done |= (uint64_t)forward_home(&l, b, i) << i;
     }
-    b->at[PN_EDGE_PARSE] &= ~flow;
-    b->at[PN_EDGE_FLOW] = flow;
+    if (open != done)
+        done |= forward_away(c, &l, b, open & ~done);
+    if (likely(done != 0)) {
+        b->at[PN_EDGE_PARSE] &= ~done;
+        count_all(&l, b, done, same);
+    }
+    if (likely(c->straight->way_port != PN_PORT_NONE)) {
+        b->out[c->straight->way_port] |= done;
+    } else {
+        PN_BATCH_EACH (i, done)
+            b->out[c->straight->way[b->pkt[i].gateway] >> 48 & (PN_MAX_PORTS - 1)] |= 1ull << i;
+    }
+    uint64_t rest = open & ~done;
+    PN_BATCH_EACH (i, rest)
+        complete(b, i, &l);
 }
 
 void pn_straight_learn(struct pn_ctx *c, const struct pn_batch *b, unsigned i)
@@ -188,23 +355,34 @@ void pn_straight_learn(struct pn_ctx *c, const struct pn_batch *b, unsigned i)
     s->in_port = k->in_port;
     s->vip_word = k->vip | (uint64_t)PN_EDGE_FLOW << 32 | (uint64_t)k->l3_off << 48 | (uint64_t)k->l4_off << 56;
     s->kind_word = pn_load64(&k->ip_proto);
+    s->lease = &c->shared->lease_tsc[k->vip];
     s->vip_stats = &c->stats->vips[k->vip];
     s->service_stats = &c->stats->services[s->service];
 #else
     (void)c, (void)b, (void)i; /* the words would be the other way round: every packet goes the long way */
 #endif
 }
-_Static_assert(offsetof(struct pn_pkt, port_svc) == 24 && offsetof(struct pn_pkt, counter) == 28 &&
-                   offsetof(struct pn_pkt, gateway) == 30 && offsetof(struct pn_pkt, vip) == 32 &&
-                   offsetof(struct pn_pkt, frame_bytes) == 34 && offsetof(struct pn_pkt, edge) == 36 &&
-                   offsetof(struct pn_pkt, tcp_flags) == 37 && offsetof(struct pn_pkt, l3_off) == 38 &&
-                   offsetof(struct pn_pkt, l4_off) == 39 && offsetof(struct pn_pkt, ip_proto) == 40 &&
-                   offsetof(struct pn_pkt, flow_state) == 48,
-               "the words of describe");
+_Static_assert(offsetof(struct pn_pkt, vip) == 32 && offsetof(struct pn_pkt, frame_bytes) == 34 &&
+                   offsetof(struct pn_pkt, edge) == 36 && offsetof(struct pn_pkt, tcp_flags) == 37 &&
+                   offsetof(struct pn_pkt, l3_off) == 38 && offsetof(struct pn_pkt, l4_off) == 39 &&
+                   offsetof(struct pn_pkt, ip_proto) == 40 && offsetof(struct pn_pkt, flow_state) == 48,
+               "the words of a slot");
 
-void pn_straight_forget(struct pn_straight *s)
+void pn_straight_reset(struct pn_ctx *c)
 {
+    struct pn_straight *s = c->straight;
+    unsigned ports = 0; /* bit for each that a way leads through */
+
     memset(s, 0, sizeof(*s));
     for (unsigned i = 0; i < PN_STRAIGHT_SLOTS; i++)
-        s->v4[i].in_port = s->v6[i].in_port = PN_PORT_NONE;
+        s->v4[i].in_port = s->v6[i].in_port = PN_PORT_NONE; /* frames of zeros are no one's */
+    for (unsigned g = 0; c->snap != NULL && g < PN_MAX_GATEWAYS; g++) {
+        const struct pn_dp_gateway *to = &c->snap->gateways[g];
+
+        if (!to->used || to->mode != PN_FWD_L2DSR || to->vlan != 0)
+            continue;
+        s->way[g] = PN_WAY_PLAIN | (uint64_t)to->port << 48 | pn_mac_u48(&c->shared->ports[to->port].mac);
+        ports |= 1u << to->port;
+    }
+    s->way_port = __builtin_popcount(ports) == 1 ? (uint8_t)__builtin_ctz(ports) : PN_PORT_NONE;
 }

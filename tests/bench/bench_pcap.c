@@ -133,7 +133,7 @@ static void one_size(const struct bench_options *o, const char *name, uint32_t f
 
     write_pcap(&s);
     open_port(&s);
-    s.bench = bench_new(s.port, flows + 2 * PN_WORKER_BURST);
+    s.bench = bench_new(s.port, bench_table(flows));
     if (s.bench == NULL || s.lcore >= RTE_MAX_LCORE)
         bench_die("worker for net_pcap");
     establish(&s);

@@ -140,7 +140,7 @@ static double generator(struct bench *b, struct loop *l, struct order *order, ui
 static bool established(const struct bench_options *o, struct loop *l, const char *name, uint32_t flows, json_t *out,
                         double *bytes_per_flow)
 {
-    struct bench *b = bench_new(l->port, flows + 2 * PN_WORKER_BURST);
+    struct bench *b = bench_new(l->port, bench_table(flows));
     struct order order = {.state = 1, .flows = flows};
     double ns[64], gen[64];
     unsigned rounds = o->rounds < 64 ? o->rounds : 64;

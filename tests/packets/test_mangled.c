@@ -200,7 +200,7 @@ static void both_ways_on(unsigned port, const struct pn_fb *fb, uint32_t n, cons
         struct rte_mbuf *m = world_mbuf(world, fb->b, n, 0);
 
         if (i == 1)
-            pn_straight_forget(world->worker[1]->ctx.straight);
+            pn_straight_reset(&world->worker[1]->ctx);
         world_receive(world, i, port, &m, 1);
         for (unsigned p = 0; p < WORLD_PORTS; p++)
             out[i][p] = world_sent(world, p);
@@ -251,7 +251,8 @@ static void test_straight(void **state)
     for (unsigned k = 0; k < RTE_DIM(kinds); k++) {
         kinds[k](&fb);
         both_ways(&fb, fb.n, "whole", 0);
-        both_ways(&fb, fb.n, "again", 0);
+        both_ways(&fb, fb.n, "again", 0); /* proven now */
+        both_ways(&fb, fb.n, "straight", 0);
         for (uint32_t n = 14; n < fb.n; n++)
             both_ways(&fb, n, "cut at", n);
         for (uint32_t at = 0; at < fb.n; at++) {
@@ -271,6 +272,10 @@ static void test_straight(void **state)
         memcpy(changed.b + (k == 0 ? 26 : 22), fb.b + (k == 0 ? 30 : 38), k == 0 ? 4 : 16);
         pn_fb_fix(&changed);
         both_ways(&changed, changed.n, "to itself", k);
+        changed = fb;
+        memset(changed.b + changed.l4, 0, 2);
+        pn_fb_fix(&changed);
+        both_ways(&changed, changed.n, "from port 0", k);
         world->shared.ports[WORLD_LOCAL] = world->shared.ports[WORLD_WAN];
         both_ways_on(WORLD_LOCAL, &fb, fb.n, "another port", k);
     }
@@ -320,6 +325,107 @@ static void test_straight_free_slots(void **state)
     assert_identity();
 }
 
+/* Gateways through two ports: each flow leaves through its own, from that port's MAC. */
+static void test_straight_two_ports(void **state)
+{
+    static struct pn_fb fb;
+    unsigned left[WORLD_PORTS] = {0};
+
+    (void)state;
+    start(1);
+    world->shared.ports[WORLD_LOCAL].kind = PN_PORT_DPDK;
+    world->message.gateways[WORLD_MX2].port = WORLD_LOCAL;
+    world_publish(world);
+    for (unsigned round = 0; round < 4; round++) {
+        struct rte_mbuf *m[PN_WORKER_BURST];
+
+        for (unsigned i = 0; i < PN_WORKER_BURST; i++) {
+            pn_fb_make_tcp(&fb, CLIENT4, VIP4, (uint16_t)(4000 + i), 465, PN_FB_ACK, 0);
+            m[i] = world_mbuf(world, fb.b, fb.n, 0);
+        }
+        world_receive(world, 0, WORLD_WAN, m, PN_WORKER_BURST);
+        for (unsigned p = 0; p < WORLD_PORTS; p++) {
+            const struct pn_mac *gateway = &world_gateway_mac[p == WORLD_WAN ? WORLD_MX1 : WORLD_MX2];
+            struct rte_mbuf *out;
+
+            while ((out = world_sent(world, p)) != NULL) {
+                const uint8_t *f = rte_pktmbuf_mtod(out, const uint8_t *);
+
+                assert_memory_equal(f, gateway->b, 6);
+                assert_memory_equal(f + 6, world->shared.ports[p].mac.b, 6);
+                left[p] += round == 3;
+                rte_pktmbuf_free(out);
+            }
+        }
+    }
+    assert_int_equal(left[WORLD_WAN] + left[WORLD_LOCAL], PN_WORKER_BURST);
+    assert_true(left[WORLD_WAN] > 0 && left[WORLD_LOCAL] > 0);
+    assert_int_equal(world_counter(world, PN_C_FLOW_NEW), PN_WORKER_BURST);
+}
+
+/* A flow that says something every five minutes lives, straight or not. */
+static void test_straight_keeps_alive(void **state)
+{
+    static struct pn_fb fb;
+
+    (void)state;
+    start(1);
+    ack4(&fb);
+    for (unsigned i = 0; i < 8; i++) {
+        world_receive_fb(world, 0, WORLD_WAN, &fb);
+        world_wait_ms(world, 300000);
+        world_leases(world, 30000);
+    }
+    assert_int_equal(world_counter(world, PN_C_FLOW_NEW), 1);
+    assert_int_equal(world_counter(world, PN_C_FLOW_EXPIRED), 0);
+    assert_int_equal(world_counter(world, PN_C_TX_FORWARD), 8);
+    assert_identity();
+}
+
+/* One of four kinds; with host false the last is another service too. */
+static struct rte_mbuf *mixed(unsigned i, bool host)
+{
+    static struct pn_fb fb;
+    uint16_t port = (uint16_t)(4000 + i);
+
+    if (i % 4 == 0)
+        pn_fb_make_tcp(&fb, CLIENT4, VIP4, port, 25, PN_FB_ACK, 0);
+    else if (i % 4 == 1)
+        pn_fb_make_tcp(&fb, CLIENT6, VIP6, port, 25, PN_FB_ACK, 0);
+    else if (i % 4 == 2 || !host)
+        pn_fb_make_tcp(&fb, CLIENT4, VIP4, port, 465, PN_FB_ACK, 0);
+    else
+        pn_fb_make_tcp(&fb, CLIENT4, HOST4, port, 25, PN_FB_ACK, 0);
+    return world_mbuf(world, fb.b, fb.n, 0);
+}
+
+/* Several services in one burst, without and with what is not straight: each packet is counted with its own. */
+static void test_straight_mixed(void **state)
+{
+    const struct pn_stats_worker *s;
+
+    (void)state;
+    start(1);
+    for (unsigned round = 0; round < 6; round++) {
+        struct rte_mbuf *m[16];
+
+        for (unsigned i = 0; i < 16; i++)
+            m[i] = mixed(i, round >= 3);
+        world_receive(world, 0, WORLD_WAN, m, 16);
+        assert_int_equal(world_drain(world), 16);
+    }
+    s = world->stats[0];
+    assert_int_equal(s->services[WORLD_SMTP].rx_packets, 24);
+    assert_int_equal(s->services[WORLD_SMTP].rx_bytes, 24 * 60);
+    assert_int_equal(s->services[WORLD_SMTP6].rx_packets, 24);
+    assert_int_equal(s->services[WORLD_SMTP6].rx_bytes, 24 * 74);
+    assert_int_equal(s->services[WORLD_SMTPS].rx_packets, 36);
+    assert_int_equal(s->vips[WORLD_VIP4].rx_packets, 60);
+    assert_int_equal(s->vips[WORLD_VIP6].rx_bytes, 24 * 74);
+    assert_int_equal(s->counters[PN_C_PUNT_HOST], 12);
+    assert_identity();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +433,9 @@ int main(void)
         cmocka_unit_test_teardown(test_changed, teardown),
         cmocka_unit_test_teardown(test_straight, teardown),
         cmocka_unit_test_teardown(test_straight_forgets, teardown),
+        cmocka_unit_test_teardown(test_straight_two_ports, teardown),
+        cmocka_unit_test_teardown(test_straight_keeps_alive, teardown),
+        cmocka_unit_test_teardown(test_straight_mixed, teardown),
         cmocka_unit_test_teardown(test_straight_free_slots, teardown),
     };
 
