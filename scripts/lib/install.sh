@@ -6,7 +6,7 @@ PN_PACKAGES_BUILD=(
     gcc libc6-dev meson ninja-build pkg-config clang llvm libclang-rt-14-dev clang-format
     libdpdk-dev dpdk-dev libbpf-dev libxdp-dev libelf-dev libpcap-dev
     libssl-dev libevent-dev libjansson-dev libsystemd-dev libseccomp-dev libcap-dev libmnl-dev libcmocka-dev
-    libprotobuf-c-dev protobuf-c-compiler libsqlite3-dev libidn2-dev libexpat1-dev
+    libprotobuf-c-dev protobuf-c-compiler libsqlite3-dev libidn2-dev libexpat1-dev libzstd-dev
     mandoc git ca-certificates
 )
 PN_PACKAGES_LAB=(
