@@ -83,6 +83,11 @@ void pn_election_rival(struct pn_election *e, uint16_t vip, bool rival_goes_firs
 
 /* --- time --- */
 
+static bool needs_votes(const struct pn_election_vip *v)
+{
+    return v->exclusive && !v->forced;
+}
+
 static void step_owner(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns, bool sending,
                        struct pn_election_out *out)
 {
@@ -97,15 +102,28 @@ static void step_owner(struct pn_election *e, struct pn_election_vip *v, uint64_
         pn_el_own(e, v, now_ns, "no peers", out);
     }
     if (pn_el_priority(e, v) == 0) {
-        pn_el_release(e, v, PN_HB_NO_NODE, now_ns, e->standby ? "standby" : "priority 0", out);
+        pn_el_release(e, v, PN_HB_NO_NODE, now_ns,
+                      e->standby ? "standby"
+                      : e->mute  ? "its heartbeats cannot leave"
+                                 : "priority 0",
+                      out);
         return;
     }
     if (!sending)
         return;
-    if (alone(e))
-        pn_el_renew(e, v, now_ns + e->times.alone_lease, out);
-    else if (!v->exclusive)
-        pn_el_renew(e, v, now_ns + (e->hold_granted ? e->hold_ms * MS : e->times.lease), out);
+    if (alone(e)) {
+        pn_el_renew(e, v, now_ns + (v->alone_lease_ns ? v->alone_lease_ns : e->times.alone_lease), out);
+        return;
+    }
+    /*
+     * Longer than what this heartbeat promises the peers: from before a restart that was held for, or from when we were
+     * alone. It ends in time before they hear of the shorter one.
+     */
+    uint64_t promised = now_ns + (e->hold_granted && !needs_votes(v) ? e->hold_ms * MS : e->times.lease);
+    if (v->lease_ns > promised)
+        pn_el_shorten(v, promised, out);
+    else if (!needs_votes(v))
+        pn_el_renew(e, v, promised, out);
 }
 
 static void claim(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns, struct pn_election_out *out)
@@ -114,10 +132,14 @@ static void claim(struct pn_election *e, struct pn_election_vip *v, uint64_t now
         pn_el_own(e, v, now_ns, "no heartbeat of an owner, no answer to the probe", out);
         return;
     }
-    if (!pn_el_vote_free(v, e->self, now_ns))
+    if (!v->forced && !pn_el_vote_free(v, e->self, now_ns))
         return;
     v->vote = e->self;
     v->vote_until_ns = now_ns + e->times.takeover;
+    if (v->forced) {
+        pn_el_own(e, v, now_ns, "forced by order", out);
+        return;
+    }
     uint64_t sent = pn_el_voted_until(e, v);
     if (sent && now_ns < sent + e->times.lease) {
         pn_el_own(e, v, now_ns, "voted in by a majority", out);
@@ -183,13 +205,24 @@ static void update_hold(struct pn_election *e, uint64_t now_ns)
     e->hold_granted = granted;
 }
 
+static bool majority_heard(const struct pn_election *e, uint64_t now_ns)
+{
+    unsigned heard = 1;
+    for (unsigned i = 0; i < PN_MAX_NODES; i++)
+        heard += i != e->self && pn_el_heard(e, (uint8_t)i, now_ns);
+    return heard > e->n_nodes / 2;
+}
+
 void pn_election_step(struct pn_election *e, uint64_t now_ns, bool sending, struct pn_election_out *out,
                       uint64_t *wake_ns)
 {
     *wake_ns = UINT64_MAX;
     update_hold(e, now_ns);
+    bool voters = majority_heard(e, now_ns);
     for (unsigned i = 0; i < e->n; i++) {
         struct pn_election_vip *v = &e->vips[i];
+        if (voters)
+            v->forced = false; /* those who vote are back */
         if (v->state == PN_EL_INIT && v->installed)
             pn_el_back_up(e, v, now_ns, "started");
         if (v->state == PN_EL_PROBE && pn_el_priority(e, v) == 0)
@@ -251,6 +284,31 @@ void pn_election_sent(struct pn_election *e, uint64_t counter, uint64_t sent_ns)
     e->sent[counter % PN_SENT_RING].sent_ns = sent_ns;
 }
 
+void pn_election_expire(struct pn_election *e, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < e->n && !alone(e); i++) {
+        struct pn_election_vip *v = &e->vips[i];
+        if (v->state != PN_EL_OWNER || !v->lease_ns || now_ns < v->lease_ns)
+            continue;
+        v->lease_ns = 0;
+        pn_el_back_up(e, v, now_ns, "the lease ran out before it was renewed");
+    }
+}
+
+void pn_election_unsent(struct pn_election *e, uint16_t vip, uint64_t held_ns)
+{
+    struct pn_election_vip *v = by_id(e, vip);
+    if (v && v->state == PN_EL_OWNER && v->lease_ns > held_ns)
+        v->lease_ns = held_ns;
+}
+
+void pn_election_mute(struct pn_election *e, bool mute, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < e->n && e->mute && !mute; i++)
+        e->vips[i].silent_since_ns = now_ns; /* what was not heard meanwhile says nothing */
+    e->mute = mute;
+}
+
 /* --- configuration and orders --- */
 
 void pn_election_init(struct pn_election *e, struct pn_peers *peers, uint8_t self)
@@ -264,9 +322,9 @@ void pn_election_configure(struct pn_election *e, const struct pn_election_times
                            const struct pn_election_want *want, unsigned n, uint64_t now_ns,
                            struct pn_election_out *out)
 {
-    static struct pn_election_vip old[PN_MAX_VIPS]; /* too large for a stack; one configuration at a time */
+    struct pn_election_vip *old = e->before;
     unsigned n_old = e->n;
-    memcpy(old, e->vips, sizeof(old));
+    memcpy(old, e->vips, sizeof(e->before));
     memset(e->vips, 0, sizeof(e->vips));
     e->n = n < PN_MAX_VIPS ? n : PN_MAX_VIPS;
     e->times = *times;
@@ -289,6 +347,8 @@ void pn_election_configure(struct pn_election *e, const struct pn_election_times
         v->preempt = want[i].preempt;
         v->preempt_delay_ns = want[i].preempt_delay_ns;
         v->exclusive = want[i].exclusive;
+        v->forced &= v->exclusive;
+        v->alone_lease_ns = want[i].alone_lease_ns;
     }
     for (unsigned o = 0; o < n_old; o++)
         if (old[o].name[0] && old[o].state == PN_EL_OWNER)
@@ -321,6 +381,8 @@ void pn_election_installed(struct pn_election *e, const uint16_t *ids, const uin
     }
 }
 
+static uint8_t best_peer(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns);
+
 int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, uint64_t now_ns,
                      struct pn_election_out *out, struct pn_error *err)
 {
@@ -328,6 +390,8 @@ int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, 
     for (unsigned i = 0; i < e->n; i++)
         if (strcmp(e->vips[i].name, vip) == 0)
             v = &e->vips[i];
+    if (v && successor == PN_HB_NO_NODE)
+        successor = best_peer(e, v, now_ns);
     const struct pn_hb_vip *row =
         v && successor < PN_MAX_NODES && successor != e->self && pn_el_heard(e, successor, now_ns)
             ? pn_el_row(&e->peers->peers[successor], v)
@@ -337,6 +401,8 @@ int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, 
     else if (v->state != PN_EL_OWNER)
         snprintf(err->text, sizeof(err->text), "VIP '%s': this node is %s, only the owner can move it", vip,
                  pn_election_state_name[v->state]);
+    else if (successor == PN_HB_NO_NODE)
+        snprintf(err->text, sizeof(err->text), "VIP '%s': no living node could take it", vip);
     else if (!row)
         snprintf(err->text, sizeof(err->text), "VIP '%s': node %u is not heard or does not run it", vip, successor);
     else if (row->priority == 0)
@@ -346,6 +412,28 @@ int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, 
         for (unsigned i = 0; i < e->n; i++)
             if (&e->vips[i] == v || (v->group != PN_NO_GROUP && e->vips[i].group == v->group))
                 e->vips[i].yielded = true;
+        return 0;
+    }
+    return -1;
+}
+
+int pn_election_force(struct pn_election *e, const char *vip, uint64_t now_ns, struct pn_error *err)
+{
+    struct pn_election_vip *v = NULL;
+    for (unsigned i = 0; i < e->n; i++)
+        if (strcmp(e->vips[i].name, vip) == 0)
+            v = &e->vips[i];
+    if (!v)
+        snprintf(err->text, sizeof(err->text), "no VIP '%s'", vip);
+    else if (!v->exclusive)
+        snprintf(err->text, sizeof(err->text), "VIP '%s' is not exclusive: it needs no force", vip);
+    else if (majority_heard(e, now_ns))
+        snprintf(err->text, sizeof(err->text), "VIP '%s': a majority of the nodes is heard, votes decide", vip);
+    else if (v->state == PN_EL_INIT || pn_el_priority(e, v) == 0)
+        snprintf(err->text, sizeof(err->text), "VIP '%s': this node cannot own it (%s)", vip,
+                 v->state == PN_EL_INIT ? "the dataplane does not run it" : "priority 0 or standby");
+    else {
+        v->forced = true;
         return 0;
     }
     return -1;

@@ -34,6 +34,7 @@ struct pn_election_want {
     enum pn_preempt preempt;
     uint64_t preempt_delay_ns;
     bool exclusive;
+    uint64_t alone_lease_ns; /* 0: times.alone_lease */
 };
 
 struct pn_election_vip {
@@ -43,6 +44,8 @@ struct pn_election_vip {
     enum pn_preempt preempt;
     uint64_t preempt_delay_ns;
     bool exclusive;
+    bool forced; /* exclusive, but by order owned without votes until a majority is heard again */
+    uint64_t alone_lease_ns;
     bool installed; /* the dataplane runs it */
 
     enum pn_election_state state;
@@ -96,6 +99,7 @@ struct pn_election {
     uint64_t generation;
     bool synced; /* flow sync complete: may ask for what is better here */
     bool standby; /* the administrator's order: effective priority 0 */
+    bool mute; /* heartbeats cannot leave: effective priority 0 */
     uint32_t hold_ms; /* asked of the peers; 0 none */
     bool hold_granted;
     uint64_t grace_ns; /* released with a successor: go on forwarding this long */
@@ -106,6 +110,7 @@ struct pn_election {
     /* Each transition and alarm, one line for people. */
     void (*event)(void *arg, const struct pn_election_vip *vip, const char *text);
     void *arg;
+    struct pn_election_vip before[PN_MAX_VIPS]; /* pn_election_configure's */
 };
 
 void pn_election_init(struct pn_election *e, struct pn_peers *peers, uint8_t self);
@@ -138,9 +143,18 @@ void pn_election_fill(struct pn_election *e, uint64_t now_ns, struct pn_heartbea
 /* The heartbeat with this counter left at sent_ns (taken before sealing). */
 void pn_election_sent(struct pn_election *e, uint64_t counter, uint64_t sent_ns);
 
-/* Administrator's orders. -1 and err: no such VIP, not owner, successor not heard. */
+/* Leases that have run out make no owner: before anything is heard that came while we were stopped. */
+void pn_election_expire(struct pn_election *e, uint64_t now_ns);
+/* The heartbeat that this lease was to follow did not leave: held_ns is what the dataplane holds. */
+void pn_election_unsent(struct pn_election *e, uint16_t vip, uint64_t held_ns);
+/* Whether heartbeats can leave at all. */
+void pn_election_mute(struct pn_election *e, bool mute, uint64_t now_ns);
+
+/* Administrator's orders. -1 and err: no such VIP, not owner, successor not heard. successor PN_HB_NO_NODE: the best. */
 int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, uint64_t now_ns,
                      struct pn_election_out *out, struct pn_error *err);
+/* An exclusive VIP is claimed without votes, because the administrator knows that no other node has it. */
+int pn_election_force(struct pn_election *e, const char *vip, uint64_t now_ns, struct pn_error *err);
 void pn_election_standby(struct pn_election *e, bool standby, uint64_t now_ns, struct pn_election_out *out);
 /* Asks the peers to wait ms longer; e->hold_granted says when all that are heard have agreed. 0: no more. */
 void pn_election_hold(struct pn_election *e, uint32_t ms);

@@ -17,7 +17,6 @@ enum pn_hb_verdict {
     PN_HB_HANDSHAKE, /* a boot not known yet; its challenge is echoed from now on, the rest is not believed */
     PN_HB_UNKNOWN_SENDER, /* not a configured peer, or ourselves */
     PN_HB_MALFORMED, /* plain text does not parse, or names another node than the seal */
-    PN_HB_RETIRED, /* a boot that a later one has replaced */
     PN_HB_REPLAYED,
     PN_HB_SEAL, /* the seal did not open; why: enum pn_seal_verdict */
     PN_HB_VERDICT_COUNT

@@ -55,6 +55,12 @@ void pn_el_renew(struct pn_election *e, struct pn_election_vip *v, uint64_t dead
     pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_LEASE, .vip = v->id, .deadline_ns = deadline_ns});
 }
 
+void pn_el_shorten(struct pn_election_vip *v, uint64_t deadline_ns, struct pn_election_out *out)
+{
+    v->lease_ns = deadline_ns;
+    pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_LEASE, .vip = v->id, .deadline_ns = deadline_ns});
+}
+
 void pn_el_own(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns, const char *reason,
                struct pn_election_out *out)
 {
@@ -76,7 +82,7 @@ bool pn_el_heard(const struct pn_election *e, uint8_t node, uint64_t now_ns)
 
 uint16_t pn_el_priority(const struct pn_election *e, const struct pn_election_vip *v)
 {
-    return e->standby || !v->installed ? 0 : v->priority;
+    return e->standby || e->mute || !v->installed ? 0 : v->priority;
 }
 
 const struct pn_hb_vip *pn_el_row(const struct pn_peer *p, const struct pn_election_vip *v)

@@ -13,6 +13,7 @@ void pn_el_enter(struct pn_election *e, struct pn_election_vip *v, enum pn_elect
 void pn_el_give_up_lease(struct pn_election_vip *v, uint64_t forward_ns, struct pn_election_out *out);
 void pn_el_back_up(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns, const char *reason);
 void pn_el_renew(struct pn_election *e, struct pn_election_vip *v, uint64_t deadline_ns, struct pn_election_out *out);
+void pn_el_shorten(struct pn_election_vip *v, uint64_t deadline_ns, struct pn_election_out *out);
 /* The claim goes out at once; the lease starts in the step that sends it. */
 void pn_el_own(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns, const char *reason,
                struct pn_election_out *out);

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/unit/node_world.h"
+
+struct world w;
+
+uint64_t world_random(void *arg)
+{
+    (void)arg;
+    w.seed ^= w.seed << 13;
+    w.seed ^= w.seed >> 7;
+    w.seed ^= w.seed << 17;
+    return w.seed;
+}
+
+static void push(struct world_queue *q, struct world_message m, const void *payload)
+{
+    if (q->count == WORLD_QUEUE)
+        fail_msg("queue of %u messages is full (type %d)", WORLD_QUEUE, m.type);
+    m.payload = malloc(m.bytes + 8);
+    if (m.bytes)
+        memcpy(m.payload, payload, m.bytes);
+    q->m[(q->head + q->count++) % WORLD_QUEUE] = m;
+}
+
+static bool pop(struct world_queue *q, struct world_message *m)
+{
+    if (!q->count)
+        return false;
+    *m = q->m[q->head];
+    q->head = (q->head + 1) % WORLD_QUEUE;
+    q->count--;
+    return true;
+}
+
+static void drain(struct world_queue *q)
+{
+    struct world_message m;
+    while (pop(q, &m))
+        free(m.payload);
+}
+
+/* ---- what a node asks of its socket ---- */
+
+static void io_send(void *arg, enum pn_dp_type type, const void *payload, size_t bytes, uint32_t tag)
+{
+    struct world_node *n = arg;
+    if (n->dp_there)
+        push(&n->to_dp, (struct world_message){.type = type, .tag = tag, .bytes = bytes}, payload);
+}
+
+static bool io_clear(void *arg)
+{
+    (void)arg;
+    return true; /* a stopped dataplane's socket takes a lot */
+}
+
+static void io_event(void *arg, enum pn_log_level level, const char *kind, const char *subject, const char *text)
+{
+    struct world_node *n = arg;
+    n->events++;
+    n->alarms += level <= PN_LOG_WARNING;
+    snprintf(n->last_event, sizeof(n->last_event), "%s %s: %s", kind, subject, text);
+    if (w.verbose)
+        printf("%9.2f ms node %d %s\n", (double)w.now / 1e6, (int)(n - w.nodes), n->last_event);
+}
+
+/* ---- the dataplane ---- */
+
+static bool responds(const struct world_node *n, unsigned vip)
+{
+    return n->dp_there && n->dp_running && n->lease[vip] > w.now;
+}
+
+static void unasked(struct world_node *n, enum pn_dp_type type, const void *payload, size_t bytes)
+{
+    push(&n->from_dp, (struct world_message){.type = type, .bytes = bytes}, payload);
+}
+
+static void transmit(unsigned from, const uint64_t *payload, size_t bytes)
+{
+    const struct pn_dp_packet *p = (const void *)payload;
+    const uint8_t *ip = (const uint8_t *)(p + 1);
+    assert_int_equal(bytes, sizeof(*p) + p->bytes);
+    unsigned to = ip[19] - 1u; /* 192.0.2.(node + 1) */
+    if (to >= w.n || w.cut[from][to] || world_random(NULL) % 100 < w.loss_percent)
+        return;
+    for (unsigned copies = 1 + (world_random(NULL) % 30 == 0); copies; copies--)
+        push(&w.nodes[to].wire,
+             (struct world_message){
+                 .type = PN_DP_PACKET_RX, .bytes = bytes, .at_ns = w.now + world_random(NULL) % (WORLD_MS / 2)},
+             payload);
+}
+
+static void take_leases(struct world_node *n, const struct pn_dp_lease *l, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (l[i].deadline_boottime_ns == 0) {
+            n->lease[l[i].vip] = 0;
+            n->forward[l[i].vip] = w.now + l[i].forward_ms * WORLD_MS;
+        } else if (l[i].deadline_boottime_ns > n->lease[l[i].vip] || l[i].flags & PN_DP_LEASE_SHORTEN) {
+            n->lease[l[i].vip] = l[i].deadline_boottime_ns;
+        }
+    }
+}
+
+static void take_flows(struct world_node *n, const struct pn_dp_flow *f, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_true(f[i].service < PN_MAX_SERVICES && f[i].gateway < PN_MAX_GATEWAYS);
+        n->flows_in++;
+    }
+}
+
+static void dp_take(unsigned i, const struct world_message *m)
+{
+    struct world_node *n = &w.nodes[i];
+    unsigned status = PN_DP_STATUS_OK;
+    switch (m->type) {
+    case PN_DP_LEASE:
+        take_leases(n, (const void *)m->payload, m->bytes / sizeof(struct pn_dp_lease));
+        break;
+    case PN_DP_PACKET_TX:
+        if (n->port_down || (((const struct pn_dp_packet *)m->payload)->boottime_ns &&
+                             ((const struct pn_dp_packet *)m->payload)->boottime_ns < w.now)) {
+            status = PN_DP_STATUS_REJECTED;
+            n->rejected_tx++;
+        } else {
+            transmit(i, m->payload, m->bytes);
+        }
+        break;
+    case PN_DP_PROBE:
+        n->probe_ns[((const struct pn_dp_vip_ref *)m->payload)->vip] = w.now + WORLD_MS / 2;
+        break;
+    case PN_DP_ANNOUNCE:
+        n->announced[((const struct pn_dp_vip_ref *)m->payload)->vip]++;
+        break;
+    case PN_DP_FLOWS_IN:
+        if (n->flows_busy)
+            status = PN_DP_STATUS_BUSY;
+        else
+            take_flows(n, (const void *)m->payload, m->bytes / sizeof(struct pn_dp_flow));
+        break;
+    case PN_DP_FLOWS_RESYNC:
+        n->resyncs++;
+        n->walk = 1;
+        break;
+    default:
+        break;
+    }
+    push(&n->from_dp, (struct world_message){.type = m->type, .tag = m->tag, .status = status, .answer = true}, NULL);
+}
+
+static void dp_probe(unsigned i, unsigned vip)
+{
+    struct world_node *n = &w.nodes[i];
+    struct pn_dp_probe_seen seen = {.vip = (uint16_t)vip};
+    n->probe_ns[vip] = 0;
+    for (unsigned o = 0; o < w.n; o++) {
+        if (o == i || w.cut[i][o] || w.cut[o][i] || !w.nodes[o].dp_there || !w.nodes[o].dp_running)
+            continue;
+        if (responds(&w.nodes[o], vip)) {
+            seen.kind = PN_PROBE_ANSWER;
+            seen.mac.b[5] = (uint8_t)(o + 1);
+            unasked(n, PN_DP_PROBE_SEEN, &seen, sizeof(seen));
+        } else {
+            seen.kind = PN_PROBE_RIVAL;
+            seen.mac.b[5] = (uint8_t)(i + 1);
+            unasked(&w.nodes[o], PN_DP_PROBE_SEEN, &seen, sizeof(seen));
+        }
+    }
+}
+
+static void dp_run(unsigned i)
+{
+    struct world_node *n = &w.nodes[i];
+    struct world_message m;
+    for (unsigned k = n->wire.count; k; k--) {
+        pop(&n->wire, &m);
+        if (m.at_ns > w.now) {
+            push(&n->wire, m, m.payload);
+        } else {
+            ((struct pn_dp_packet *)m.payload)->boottime_ns = w.now;
+            unasked(n, PN_DP_PACKET_RX, m.payload, m.bytes);
+        }
+        free(m.payload);
+    }
+    while (pop(&n->to_dp, &m)) {
+        dp_take(i, &m);
+        free(m.payload);
+    }
+    for (unsigned v = 0; v < w.n_vips; v++)
+        if (n->probe_ns[v] && n->probe_ns[v] <= w.now)
+            dp_probe(i, v);
+    if (n->walk) {
+        unsigned at = n->walk - 1, count = n->n_flows - at < 10 ? n->n_flows - at : 10;
+        unasked(n, PN_DP_FLOWS_OUT, &n->flows[at], count * sizeof(n->flows[0]));
+        n->walk = count ? n->walk + count : 0;
+    }
+}
+
+/* ---- the process ---- */
+
+static void node_run(unsigned i)
+{
+    struct world_node *n = &w.nodes[i];
+    struct world_message m;
+    bool input = n->from_dp.count > 0;
+    while (pop(&n->from_dp, &m)) {
+        if (m.answer)
+            pn_node_answer(&n->node, m.tag, m.status, "", 0, w.now);
+        else
+            pn_node_message(&n->node, m.type, m.payload, m.bytes, w.now);
+        free(m.payload);
+    }
+    if (input || w.now >= n->wake_ns)
+        pn_node_step(&n->node, w.now, &n->wake_ns);
+}
+
+static void installed(unsigned i)
+{
+    struct world_node *n = &w.nodes[i];
+    uint16_t ids[PN_MAX_VIPS];
+    for (unsigned v = 0; v < w.n_vips; v++)
+        ids[v] = (uint16_t)v;
+    pn_node_linked(&n->node, n->dp_there, n->dataplane, w.now);
+    pn_node_installed(&n->node, n->dataplane, ids, n->lease, n->dp_there ? w.n_vips : 0, w.now);
+    n->wake_ns = 0;
+}
+
+void world_node_start(unsigned i)
+{
+    struct world_node *n = &w.nodes[i];
+    struct pn_node_io io = {.send = io_send, .clear = io_clear, .event = io_event, .random64 = world_random, .arg = n};
+    struct pn_error err;
+    drain(&n->to_dp);
+    drain(&n->from_dp);
+    pn_node_release(&n->node);
+    pn_node_init(&n->node, &io);
+    assert_int_equal(pn_node_configure(&n->node, &w.confs[i], w.now, &err), 0);
+    pn_node_port_mac(&n->node, 0, &(struct pn_mac){{0, 0, 0, 0, 0, (uint8_t)(i + 1)}});
+    n->running = true;
+    installed(i);
+}
+
+void world_node_kill(unsigned i)
+{
+    struct world_node *n = &w.nodes[i];
+    n->running = false;
+    drain(&n->from_dp);
+    pn_node_release(&n->node);
+}
+
+void world_dp_kill(unsigned i)
+{
+    struct world_node *n = &w.nodes[i];
+    n->dp_there = false;
+    memset(n->lease, 0, sizeof(n->lease));
+    memset(n->probe_ns, 0, sizeof(n->probe_ns));
+    drain(&n->to_dp);
+    drain(&n->from_dp);
+    drain(&n->wire);
+    if (n->running)
+        installed(i);
+}
+
+void world_dp_start(unsigned i)
+{
+    w.nodes[i].dp_there = w.nodes[i].dp_running = true;
+    w.nodes[i].dataplane = w.now + i + 1;
+    if (w.nodes[i].running)
+        installed(i);
+}
+
+static void make_conf(unsigned i)
+{
+    static const char *const names[] = {"out", "in", "web"};
+    struct pn_node_conf *c = &w.confs[i];
+    memset(c, 0, sizeof(*c));
+    c->self = (uint8_t)i;
+    c->n_nodes = w.n;
+    c->times = (struct pn_election_times){.heartbeat = 10 * WORLD_MS,
+                                          .lease = 25 * WORLD_MS,
+                                          .takeover = 35 * WORLD_MS,
+                                          .probe_lead = 8 * WORLD_MS,
+                                          .alone_lease = 30000 * WORLD_MS};
+    c->grace_ns = 1000 * WORLD_MS;
+    c->generation = 7;
+    c->udp_port = 24625;
+    c->n_paths = 1;
+    for (unsigned o = 0; o < w.n; o++) {
+        snprintf(c->names[o], sizeof(c->names[o]), "n%u", o);
+        c->paths[0].peers[o].v4 = pn_addr_from_v4(0x000200c0u | (o + 1) << 24);
+    }
+    c->paths[0].v4 = c->paths[0].peers[i].v4;
+    c->n_vips = w.n_vips;
+    for (unsigned v = 0; v < w.n_vips; v++) {
+        struct pn_node_vip *vip = &c->vips[v];
+        snprintf(vip->name, sizeof(vip->name), "%s", names[v]);
+        vip->addr = pn_addr_from_v4(0x190200c0u + (v << 24));
+        vip->want = (struct pn_election_want){
+            .id = (uint16_t)v, .priority = (uint16_t)(i == v % w.n ? 200 : 100 - i), .group = PN_NO_GROUP};
+    }
+    c->ring = (struct pn_seal_ring){.n_keys = 1, .keys = {{.id = 1, .send = true}}};
+    c->sync = (struct pn_sync_conf){.on = true,
+                                    .rate = 100000,
+                                    .timeout_ns = 30000 * WORLD_MS,
+                                    .n_services = 1,
+                                    .n_gateways = 2,
+                                    .services = {{.hash = 11, .id = (uint16_t)(i + 3), .used = true}},
+                                    .gateways = {{.hash = 21, .id = (uint16_t)i, .used = true},
+                                                 {.hash = 22, .id = (uint16_t)(i + 7), .used = true}}};
+}
+
+void world_start(unsigned n, unsigned n_vips, void (*tune)(struct pn_node_conf *conf, unsigned node))
+{
+    memset(&w, 0, sizeof(w));
+    w.n = n;
+    w.n_vips = n_vips;
+    w.seed = 88172645463325252ull + n;
+    w.now = 1000 * WORLD_MS;
+    w.verbose = getenv("PN_TEST_VERBOSE") != NULL;
+    for (unsigned i = 0; i < n; i++) {
+        make_conf(i);
+        if (tune)
+            tune(&w.confs[i], i);
+        w.nodes[i].dp_there = w.nodes[i].dp_running = true;
+        w.nodes[i].dataplane = i + 1;
+        world_node_start(i);
+    }
+}
+
+void world_end(void)
+{
+    for (unsigned i = 0; i < w.n; i++) {
+        pn_node_release(&w.nodes[i].node);
+        drain(&w.nodes[i].to_dp);
+        drain(&w.nodes[i].from_dp);
+        drain(&w.nodes[i].wire);
+    }
+}
+
+void world_run(unsigned ms, bool want_single)
+{
+    for (uint64_t end = w.now + ms * WORLD_MS; w.now < end; w.now += WORLD_STEP) {
+        for (unsigned i = 0; i < w.n; i++) {
+            if (w.nodes[i].dp_there && w.nodes[i].dp_running)
+                dp_run(i);
+            if (w.nodes[i].running)
+                node_run(i);
+        }
+        for (unsigned v = 0; v < w.n_vips; v++) {
+            unsigned n = 0;
+            for (unsigned i = 0; i < w.n; i++)
+                n += responds(&w.nodes[i], v);
+            if (n > 1) {
+                w.dual_ns += WORLD_STEP;
+                if (want_single)
+                    fail_msg("%u responders for VIP %u at %.2f ms", n, v, (double)w.now / 1e6);
+            }
+            if (v == 0) {
+                w.gap_ns = n ? 0 : w.gap_ns + WORLD_STEP;
+                w.worst_gap_ns = w.gap_ns > w.worst_gap_ns ? w.gap_ns : w.worst_gap_ns;
+            }
+        }
+    }
+}
+
+unsigned world_owner(unsigned vip)
+{
+    for (unsigned i = 0; i < w.n; i++)
+        if (responds(&w.nodes[i], vip))
+            return i;
+    return WORLD_NODES;
+}
+
+void world_inject(unsigned to, const uint8_t *packet, size_t bytes)
+{
+    uint64_t payload[300] = {0};
+    struct pn_dp_packet *p = (void *)payload;
+    p->bytes = (uint32_t)bytes;
+    memcpy(p + 1, packet, bytes);
+    unasked(&w.nodes[to], PN_DP_PACKET_RX, payload, sizeof(*p) + bytes);
+}

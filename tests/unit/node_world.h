@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Nodes as posternd runs them (controlplane/vip/node.h), each above a simulated dataplane: a socket in order, leases by the
+ * clock, a wire between them. Dataplanes and nodes stop, go on, die and come back, each by itself.
+ */
+#ifndef NODE_WORLD_H
+#define NODE_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "controlplane/vip/node.h"
+
+#define WORLD_MS UINT64_C(1000000)
+#define WORLD_STEP (WORLD_MS / 10)
+#define WORLD_NODES 3
+#define WORLD_QUEUE 4096
+
+struct world_message {
+    enum pn_dp_type type;
+    uint32_t tag;
+    unsigned status;
+    bool answer;
+    size_t bytes;
+    uint64_t *payload;
+    uint64_t at_ns; /* on the wire: arrival */
+};
+struct world_queue {
+    struct world_message m[WORLD_QUEUE];
+    unsigned head, count;
+};
+
+struct world_node {
+    struct pn_node node;
+    bool running, dp_running, dp_there;
+    struct world_queue to_dp, from_dp, wire; /* wire: packets on their way to this dataplane */
+    uint64_t lease[PN_MAX_VIPS], forward[PN_MAX_VIPS], dataplane;
+    uint64_t probe_ns[PN_MAX_VIPS];
+    unsigned announced[PN_MAX_VIPS];
+    unsigned events, alarms, flows_in, resyncs, rejected_tx;
+    char last_event[256];
+    uint64_t wake_ns;
+    struct pn_dp_flow flows[64];
+    unsigned n_flows;
+    unsigned walk; /* next flow of a walk + 1; 0: none */
+    bool port_down, flows_busy;
+};
+
+struct world {
+    struct world_node nodes[WORLD_NODES];
+    unsigned n, n_vips;
+    uint64_t now, dual_ns, gap_ns, worst_gap_ns;
+    unsigned loss_percent;
+    bool cut[WORLD_NODES][WORLD_NODES];
+    uint64_t seed;
+    bool verbose;
+    struct pn_node_conf confs[WORLD_NODES];
+};
+extern struct world w;
+
+void world_start(unsigned n, unsigned n_vips, void (*tune)(struct pn_node_conf *conf, unsigned node));
+void world_end(void);
+void world_run(unsigned ms, bool want_single);
+unsigned world_owner(unsigned vip); /* WORLD_NODES: nobody */
+void world_node_start(unsigned i); /* a new process above the dataplane that is there */
+void world_node_kill(unsigned i);
+void world_dp_kill(unsigned i);
+void world_dp_start(unsigned i);
+uint64_t world_random(void *arg);
+/* A datagram as it would arrive from the wire. */
+void world_inject(unsigned to, const uint8_t *packet, size_t bytes);
+
+#endif
