@@ -212,12 +212,12 @@ static bool text_clean(const char *text, bool newlines)
     return pn_utf8_valid(text, strlen(text));
 }
 
-static bool node_name_ok(const char *name)
+bool pn_rule_node_ok(const char *name)
 {
     for (const char *c = name; *c; c++)
         if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("._-", *c)))
             return false;
-    return *name != '\0';
+    return *name != '\0' && strlen(name) < PN_NAME_BYTES;
 }
 
 int pn_rule_check(const struct pn_rule *rule, struct pn_error *err)
@@ -233,10 +233,10 @@ int pn_rule_check(const struct pn_rule *rule, struct pn_error *err)
     if (!pn_rule_key_equal(&again, &rule->key))
         return pn_error_set(err, "\"%.64s\" is not in its normal form, which is \"%.64s\"", rule->key.value,
                             again.value);
-    if (!node_name_ok(rule->node))
+    if (!pn_rule_node_ok(rule->node))
         return pn_error_set(err, "\"%.32s\" is no node's name", rule->node);
-    if (rule->stamp == 0)
-        return pn_error_set(err, "\"%.64s\" has no stamp", rule->key.value);
+    if (rule->stamp == 0 || rule->stamp > INT64_MAX)
+        return pn_error_set(err, "\"%.64s\" has no stamp that can be", rule->key.value);
     if (!text_clean(rule->description, false))
         return pn_error_set(err, "the description of \"%.64s\" is not clean UTF-8", rule->key.value);
     if (rule->body_len > PN_RULE_BODY_MAX || (rule->body_len && kind->shape == PN_SHAPE_LIST))
@@ -244,7 +244,8 @@ int pn_rule_check(const struct pn_rule *rule, struct pn_error *err)
     if (rule->body_len && (strlen(rule->body) != rule->body_len || !text_clean(rule->body, true)))
         return pn_error_set(err, "the body of \"%.64s\" is not clean UTF-8", rule->key.value);
     for (unsigned i = 0; i < rule->n_hits; i++)
-        if (!node_name_ok(rule->hits[i].node) || (i && strcmp(rule->hits[i - 1].node, rule->hits[i].node) >= 0))
-            return pn_error_set(err, "the hits of \"%.64s\" are not in order", rule->key.value);
+        if (!pn_rule_node_ok(rule->hits[i].node) || rule->hits[i].last_ms >> 47 ||
+            (i && strcmp(rule->hits[i - 1].node, rule->hits[i].node) >= 0))
+            return pn_error_set(err, "the hits of \"%.64s\" are not in order or out of range", rule->key.value);
     return 0;
 }

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of the store share. Others use rules.h. */
+#ifndef POSTERN_RULES_STORE_H
+#define POSTERN_RULES_STORE_H
+
+#include <sqlite3.h>
+
+#include "controlplane/rules/hlc.h"
+#include "controlplane/rules/merge.h"
+#include "controlplane/rules/rules.h"
+
+struct pn_wal;
+
+enum pn_sql { /* prepared statements, texts in store_open.c */
+              PN_SQL_GET,
+              PN_SQL_GET_SEQ,
+              PN_SQL_INSERT,
+              PN_SQL_UPDATE,
+              PN_SQL_UPDATE_STAMP,
+              PN_SQL_DELETE,
+              PN_SQL_EVICT,
+              PN_SQL_HELD_GET,
+              PN_SQL_HELD_PUT,
+              PN_SQL_HELD_DELETE,
+              PN_SQL_HELD_DUE,
+              PN_SQL_HISTORY_PUT,
+              PN_SQL_REVIEW_PUT,
+              PN_SQL_REVIEW_DELETE,
+              PN_SQL_NODE_PUT,
+              PN_SQL_META_PUT,
+              PN_SQL_CLASS_PUT,
+              PN_SQL_ACK_PUT,
+              PN_SQL_GONE,
+              PN_SQL_COUNT
+};
+
+struct pn_store_class {
+    struct pn_digest *digest;
+    uint64_t present; /* entries that are there */
+    uint64_t complete; /* all versions up to this stamp that members have are here */
+    uint64_t floor; /* tombstones up to this stamp are gone */
+    uint64_t complete_saved, floor_saved; /* on disk */
+    uint64_t floor_raised_ms; /* wall clock, when we last raised it ourselves */
+    int64_t present_delta; /* of the transaction under way */
+};
+
+struct pn_store_op { /* on a digest, carried out after the commit */
+    bool add;
+    uint8_t kind;
+    struct pn_digest_item item; /* remove: id, seq */
+};
+
+struct pn_store_note { /* for watchers and pushes, after the commit */
+    uint8_t kind;
+    bool push, watch;
+    uint32_t seq;
+    struct pn_rule_key *gone; /* owned: the row is no more */
+};
+
+struct pn_store_hit {
+    struct pn_rule_key key;
+    uint64_t count, last_ms;
+    bool learn;
+};
+#define PN_STORE_HITS_MAX 4096
+
+struct pn_store_member {
+    char name[PN_NAME_BYTES];
+    uint64_t acked[PN_KIND_LIMIT]; /* it had all that we had when its clock and ours were past this stamp */
+    uint64_t saved[PN_KIND_LIMIT]; /* of these, on disk */
+};
+
+struct pn_rules {
+    sqlite3 *db;
+    sqlite3_stmt *sql[PN_SQL_COUNT];
+    struct pn_wal *wal; /* checkpoints in a thread of its own */
+    struct pn_rules_options options;
+    char node[PN_NAME_BYTES];
+    struct pn_hlc clock;
+    struct pn_store_class classes[PN_KIND_LIMIT];
+    uint64_t classes_on;
+
+    char (*names)[PN_NAME_BYTES]; /* of nodes, by number */
+    uint64_t *name_hashes;
+    unsigned n_names, n_names_committed, names_size;
+
+    bool in_tx, full_tx, unsynced; /* unsynced: commits that may still be in memory only */
+    struct pn_store_op *ops;
+    size_t n_ops, ops_size;
+    struct pn_store_note *notes;
+    size_t n_notes, notes_size;
+    int64_t held_delta, review_delta;
+    uint64_t n_held, n_review;
+    bool digest_broken; /* to be made anew from the disk */
+
+    struct pn_rule cur, full, work; /* of pn_store_put() */
+    struct pn_store_hit *hits;
+    unsigned n_hits;
+    uint64_t hits_due_ms, upkeep_due_ms;
+    struct pn_store_member members[PN_RULES_MEMBERS_MAX];
+    unsigned n_members;
+
+    pn_rules_push_fn *push;
+    void *push_arg;
+    struct {
+        pn_rules_watch_fn *fn;
+        void *arg;
+    } watch[4];
+    unsigned n_watch;
+    uint64_t changes, errors;
+    char last_error[256];
+};
+
+/* store_tx.c. Each returns 0, or -1 with err. A failed call inside a transaction is followed by pn_store_rollback(). */
+int pn_store_fail(struct pn_rules *r, struct pn_error *err, const char *doing); /* from sqlite's error; -1 */
+int pn_store_begin(struct pn_rules *r, bool full, struct pn_error *err);
+int pn_store_commit(struct pn_rules *r, struct pn_error *err); /* rolls back by itself when it fails */
+void pn_store_rollback(struct pn_rules *r);
+int pn_store_durable(struct pn_rules *r, struct pn_error *err); /* all commits so far are on disk */
+int pn_store_name(struct pn_rules *r, const char *name, struct pn_error *err); /* its number, made when new; or -1 */
+int pn_store_exec(struct pn_rules *r, const char *sql, struct pn_error *err);
+int pn_store_step(struct pn_rules *r, enum pn_sql which, struct pn_error *err); /* runs and resets; 0, -1 */
+int pn_store_op_add(struct pn_rules *r, bool add, uint8_t kind, const struct pn_digest_item *item,
+                    struct pn_error *err);
+int pn_store_note_add(struct pn_rules *r, uint8_t kind, uint32_t seq, bool push, bool watch, struct pn_error *err);
+int pn_store_note_gone(struct pn_rules *r, const struct pn_rule_key *key, struct pn_error *err);
+int pn_store_meta_set(struct pn_rules *r, const char *key, uint64_t value, struct pn_error *err);
+
+/* store_row.c */
+struct pn_store_row {
+    uint32_t seq; /* 0: there is no row */
+    bool held;
+};
+int pn_store_bind_key(sqlite3_stmt *s, int at, const struct pn_rule_key *key);
+void pn_store_read_key(sqlite3_stmt *s, int at, struct pn_rule_key *key);
+/* Columns present, stamp, node, description, body, hits from `at`. */
+int pn_store_read_rule(struct pn_rules *r, sqlite3_stmt *s, int at, struct pn_rule *rule, struct pn_error *err);
+int pn_store_bind_rule(struct pn_rules *r, sqlite3_stmt *s, int at, const struct pn_rule *rule, struct pn_error *err);
+int pn_store_get(struct pn_rules *r, const struct pn_rule_key *key, struct pn_store_row *row, struct pn_rule *rule,
+                 struct pn_error *err); /* 1, 0: there is no row, -1 */
+/* The row with its key; with_held: the version that waits, where one does. 1, 0, -1. */
+int pn_store_get_seq(struct pn_rules *r, uint32_t seq, bool with_held, struct pn_rule *rule, struct pn_error *err);
+int pn_store_write(struct pn_rules *r, struct pn_store_row *row, const struct pn_rule *rule, bool held,
+                   struct pn_error *err);
+int pn_store_delete(struct pn_rules *r, uint8_t kind, uint64_t id, uint32_t seq, bool present, struct pn_error *err);
+int pn_store_held_get(struct pn_rules *r, uint32_t seq, struct pn_rule *rule, struct pn_error *err);
+int pn_store_history_add(struct pn_rules *r, const struct pn_rule *rule, const char *why, struct pn_error *err);
+
+/* store_put.c: one version in, inside a transaction. */
+enum pn_put {
+    PN_PUT_SAME = 0,
+    PN_PUT_CHANGED = 1,
+    PN_PUT_HELD = 2, /* it waits for its time */
+    PN_PUT_REFUSED = 3, /* older than tombstones that are gone; review has it if it is an entry */
+};
+int pn_store_put(struct pn_rules *r, const struct pn_rule *in, bool local, struct pn_error *err); /* or -1 */
+/* The versions of `content` get a newer stamp. 0, -1. */
+int pn_store_put_stamp(struct pn_rules *r, uint8_t kind, uint64_t id, uint64_t content, uint64_t stamp,
+                       const char *node, struct pn_error *err);
+/* A peer does not take our version: it goes, or goes to review. */
+int pn_store_refused(struct pn_rules *r, uint8_t kind, uint64_t id, uint64_t stamp, struct pn_error *err);
+
+/* store_open.c */
+int pn_store_load(struct pn_rules *r, struct pn_error *err); /* digests and counts from the disk */
+
+/* store_gc.c; in memory, on disk with the next upkeep */
+void pn_store_ack(struct pn_rules *r, const char *member, uint8_t kind, uint64_t stamp, uint64_t peer_complete);
+void pn_store_floor_raise(struct pn_rules *r, uint8_t kind, uint64_t floor);
+
+/* store_hits.c */
+int pn_store_hits_flush(struct pn_rules *r, struct pn_error *err);
+
+/* store_wal.c */
+struct pn_wal *pn_wal_start(sqlite3 *db, const char *path, struct pn_error *err);
+void pn_wal_stop(struct pn_wal *wal);
+
+/* push.c */
+void pn_store_notes_send(struct pn_rules *r);
+
+static inline bool pn_store_is_future(const struct pn_rules *r, uint64_t wall_ms, const struct pn_rule *rule)
+{
+    return pn_hlc_is_future(&r->clock, wall_ms, rule->stamp) ||
+           pn_hlc_is_future(&r->clock, wall_ms, pn_hlc_make(pn_rule_last_ms(rule), 0));
+}
+static inline const struct pn_digest_item *pn_store_item(const struct pn_rules *r, uint8_t kind, uint64_t id,
+                                                         uint32_t seq)
+{
+    return pn_digest_find(r->classes[kind].digest, id, seq);
+}
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The database file: made, checked, brought up to date, read into memory. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/error.h"
+#include "common/hash.h"
+#include "common/log.h"
+#include "controlplane/rules/store.h"
+
+#define APPLICATION_ID 0x506e5275 /* "PnRu" */
+#define CACHE_KIB 32768
+
+/* One step a version; never changed once released, only added to. */
+static const char *const schema[] = {
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE node(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
+    "CREATE TABLE class(kind INTEGER PRIMARY KEY, complete INTEGER NOT NULL, floor INTEGER NOT NULL);"
+    "CREATE TABLE ack(member TEXT NOT NULL, kind INTEGER NOT NULL, stamp INTEGER NOT NULL, PRIMARY KEY(member, kind))"
+    " WITHOUT ROWID;"
+    "CREATE TABLE entry(seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, owner TEXT NOT NULL, value TEXT NOT NULL,"
+    " field INTEGER NOT NULL, present INTEGER NOT NULL, stamp INTEGER NOT NULL, node INTEGER NOT NULL,"
+    " description TEXT, body TEXT, hits BLOB, held INTEGER NOT NULL, ranked INTEGER);"
+    "CREATE UNIQUE INDEX entry_key ON entry(kind, owner, value, field);"
+    "CREATE INDEX entry_gone ON entry(kind, stamp) WHERE present = 0;"
+    "CREATE INDEX entry_ranked ON entry(kind, ranked, value) WHERE ranked IS NOT NULL;"
+    "CREATE TABLE held(seq INTEGER PRIMARY KEY, due_ms INTEGER NOT NULL, present INTEGER NOT NULL,"
+    " stamp INTEGER NOT NULL, node INTEGER NOT NULL, description TEXT, body TEXT, hits BLOB);"
+    "CREATE INDEX held_due ON held(due_ms);"
+    "CREATE TABLE history(seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, owner TEXT NOT NULL, value TEXT NOT NULL,"
+    " field INTEGER NOT NULL, present INTEGER NOT NULL, stamp INTEGER NOT NULL, node INTEGER NOT NULL,"
+    " description TEXT, body TEXT, hits BLOB, at_ms INTEGER NOT NULL, why TEXT NOT NULL);"
+    "CREATE UNIQUE INDEX history_key ON history(kind, owner, value, field, stamp, node);"
+    "CREATE TABLE review(kind INTEGER NOT NULL, owner TEXT NOT NULL, value TEXT NOT NULL, field INTEGER NOT NULL,"
+    " present INTEGER NOT NULL, stamp INTEGER NOT NULL, node INTEGER NOT NULL, description TEXT, body TEXT, hits BLOB,"
+    " PRIMARY KEY(kind, owner, value, field)) WITHOUT ROWID;",
+};
+#define SCHEMA_VERSION ((int)(sizeof(schema) / sizeof(schema[0])))
+
+#define KEY "kind = ?1 AND owner = ?2 AND value = ?3 AND field = ?4"
+#define RULE "present, stamp, node, description, body, hits"
+static const char *const sql[PN_SQL_COUNT] = {
+    [PN_SQL_GET] = "SELECT seq, held, " RULE " FROM entry WHERE " KEY,
+    [PN_SQL_GET_SEQ] = "SELECT kind, owner, value, field, " RULE ", held FROM entry WHERE seq = ?1",
+    [PN_SQL_INSERT] = "INSERT INTO entry(kind, owner, value, field, " RULE ", held, ranked)"
+                      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    [PN_SQL_UPDATE] = "UPDATE entry SET present = ?2, stamp = ?3, node = ?4, description = ?5, body = ?6, hits = ?7,"
+                      " held = ?8, ranked = ?9 WHERE seq = ?1",
+    [PN_SQL_UPDATE_STAMP] = "UPDATE entry SET stamp = ?2, node = ?3 WHERE seq = ?1",
+    [PN_SQL_DELETE] = "DELETE FROM entry WHERE seq = ?1",
+    [PN_SQL_EVICT] = "SELECT seq, kind, owner, value, field FROM entry WHERE kind = ?1 AND ranked IS NOT NULL"
+                     " ORDER BY ranked, value LIMIT 1",
+    [PN_SQL_HELD_GET] = "SELECT " RULE " FROM held WHERE seq = ?1",
+    [PN_SQL_HELD_PUT] = "INSERT OR REPLACE INTO held(seq, due_ms, " RULE ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [PN_SQL_HELD_DELETE] = "DELETE FROM held WHERE seq = ?1",
+    [PN_SQL_HELD_DUE] = "SELECT seq FROM held WHERE due_ms <= ?1 ORDER BY due_ms LIMIT 1",
+    [PN_SQL_HISTORY_PUT] = "INSERT OR IGNORE INTO history(kind, owner, value, field, " RULE ", at_ms, why)"
+                           " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    [PN_SQL_REVIEW_PUT] = "INSERT OR REPLACE INTO review(kind, owner, value, field, " RULE ")"
+                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [PN_SQL_REVIEW_DELETE] = "DELETE FROM review WHERE " KEY,
+    [PN_SQL_NODE_PUT] = "INSERT INTO node(number, name) VALUES(?1, ?2)",
+    [PN_SQL_META_PUT] = "INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)",
+    [PN_SQL_CLASS_PUT] = "INSERT OR REPLACE INTO class(kind, complete, floor) VALUES(?1, ?2, ?3)",
+    [PN_SQL_ACK_PUT] = "INSERT OR REPLACE INTO ack(member, kind, stamp) VALUES(?1, ?2, ?3)",
+    [PN_SQL_GONE] = "SELECT seq, owner, value, field FROM entry WHERE kind = ?1 AND present = 0 AND stamp <= ?2"
+                    " AND stamp > 0 AND held = 0 LIMIT ?3",
+};
+
+static uint64_t wall_clock(void *arg)
+{
+    struct timespec now;
+
+    (void)arg;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static int pragma_int(struct pn_rules *r, const char *text, int *value, struct pn_error *err)
+{
+    sqlite3_stmt *s;
+
+    if (sqlite3_prepare_v2(r->db, text, -1, &s, NULL) != SQLITE_OK)
+        return pn_store_fail(r, err, "opening it");
+    int rc = sqlite3_step(s);
+    *value = rc == SQLITE_ROW ? sqlite3_column_int(s, 0) : 0;
+    sqlite3_finalize(s);
+    return rc == SQLITE_ROW ? 0 : pn_store_fail(r, err, "opening it");
+}
+
+static int migrate(struct pn_rules *r, struct pn_error *err)
+{
+    int version, application;
+    char text[96];
+
+    if (pragma_int(r, "PRAGMA user_version", &version, err) != 0 ||
+        pragma_int(r, "PRAGMA application_id", &application, err) != 0)
+        return -1;
+    if (version > SCHEMA_VERSION)
+        return pn_error_set(err, "%s: made by a newer Postern (layout %d, this one knows %d)", r->options.path, version,
+                            SCHEMA_VERSION);
+    if (version > 0 && application != APPLICATION_ID)
+        return pn_error_set(err, "%s: a database, but not of Postern's rules", r->options.path);
+    for (; version < SCHEMA_VERSION; version++) {
+        snprintf(text, sizeof(text), "PRAGMA user_version = %d; PRAGMA application_id = %d;", version + 1,
+                 APPLICATION_ID);
+        if (pn_store_exec(r, "BEGIN IMMEDIATE", err) != 0)
+            return -1;
+        if (pn_store_exec(r, schema[version], err) != 0 || pn_store_exec(r, text, err) != 0 ||
+            pn_store_exec(r, "COMMIT", err) != 0) {
+            sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static uint64_t node_hash(const void *arg, uint16_t number)
+{
+    const struct pn_rules *r = arg;
+    return number < r->n_names ? r->name_hashes[number] : 0;
+}
+
+static int each_row(struct pn_rules *r, const char *text,
+                    int (*fn)(struct pn_rules *r, sqlite3_stmt *s, struct pn_error *err), struct pn_error *err)
+{
+    sqlite3_stmt *s;
+    int rc;
+
+    if (sqlite3_prepare_v2(r->db, text, -1, &s, NULL) != SQLITE_OK)
+        return pn_store_fail(r, err, "reading it");
+    while ((rc = sqlite3_step(s)) == SQLITE_ROW)
+        if (fn(r, s, err) != 0) {
+            sqlite3_finalize(s);
+            return -1;
+        }
+    if (rc != SQLITE_DONE)
+        pn_store_fail(r, err, "reading it");
+    sqlite3_finalize(s);
+    return rc == SQLITE_DONE ? 0 : -1;
+}
+
+static int load_name(struct pn_rules *r, sqlite3_stmt *s, struct pn_error *err)
+{
+    const char *name = (const char *)sqlite3_column_text(s, 1);
+
+    if (name == NULL || (unsigned)sqlite3_column_int(s, 0) != r->n_names || strlen(name) >= PN_NAME_BYTES)
+        return pn_error_set(err, "%s: the table of nodes is damaged", r->options.path);
+    return pn_store_name(r, name, err) < 0 ? -1 : 0;
+}
+
+static int load_meta(struct pn_rules *r, sqlite3_stmt *s, struct pn_error *err)
+{
+    const char *key = (const char *)sqlite3_column_text(s, 0);
+
+    (void)err;
+    if (key && strcmp(key, "clock") == 0)
+        r->clock.last = (uint64_t)sqlite3_column_int64(s, 1);
+    if (key && strcmp(key, "classes") == 0)
+        r->classes_on = (uint64_t)sqlite3_column_int64(s, 1);
+    return 0;
+}
+
+static int load_class(struct pn_rules *r, sqlite3_stmt *s, struct pn_error *err)
+{
+    int kind = sqlite3_column_int(s, 0);
+
+    (void)err;
+    if (kind > 0 && kind < PN_KIND_LIMIT) {
+        r->classes[kind].complete = (uint64_t)sqlite3_column_int64(s, 1);
+        r->classes[kind].floor = (uint64_t)sqlite3_column_int64(s, 2);
+    }
+    return 0;
+}
+
+static int load_entry(struct pn_rules *r, sqlite3_stmt *s, struct pn_error *err)
+{
+    struct pn_digest_item item = {.seq = (uint32_t)sqlite3_column_int64(s, 11),
+                                  .held = (uint16_t)sqlite3_column_int(s, 10)};
+    struct pn_store_class *class;
+
+    pn_store_read_key(s, 0, &r->cur.key);
+    if (pn_store_read_rule(r, s, 4, &r->cur, err) != 0)
+        return -1;
+    class = &r->classes[r->cur.key.kind];
+    if (class->digest == NULL)
+        return 0; /* a kind of a newer Postern: kept, not ours to judge */
+    class->present += r->cur.present;
+    if (item.held && pn_store_held_get(r, item.seq, &r->cur, err) < 0)
+        return -1;
+    item.id = pn_rule_id(&r->cur.key);
+    item.content = pn_rule_content_hash(&r->cur);
+    item.stamp = r->cur.stamp;
+    item.node = (uint16_t)pn_store_name(r, r->cur.node, err);
+    return pn_digest_add(class->digest, &item) == 0 ? 0 : pn_error_set(err, "no memory for the rules");
+}
+
+static int load_count(struct pn_rules *r, sqlite3_stmt *s, struct pn_error *err)
+{
+    (void)err;
+    r->n_held = (uint64_t)sqlite3_column_int64(s, 0);
+    r->n_review = (uint64_t)sqlite3_column_int64(s, 1);
+    return 0;
+}
+
+int pn_store_load(struct pn_rules *r, struct pn_error *err)
+{
+    for (unsigned k = 0; k < PN_KIND_LIMIT; k++) {
+        pn_digest_free(r->classes[k].digest);
+        r->classes[k].digest = NULL;
+        r->classes[k].present = 0;
+        if (pn_kind_by_number(k) && (r->classes[k].digest = pn_digest_new(node_hash, r)) == NULL)
+            return pn_error_set(err, "no memory for the rules");
+    }
+    r->digest_broken = false;
+    return each_row(r, "SELECT kind, owner, value, field, " RULE ", held, seq FROM entry", load_entry, err) ||
+                   each_row(r, "SELECT (SELECT count(*) FROM held), (SELECT count(*) FROM review)", load_count, err)
+               ? -1
+               : 0;
+}
+
+static int open_db(struct pn_rules *r, struct pn_error *err)
+{
+    char text[96];
+
+    if (sqlite3_open_v2(r->options.path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK)
+        return pn_store_fail(r, err, "opening it");
+    sqlite3_extended_result_codes(r->db, 1);
+    sqlite3_busy_timeout(r->db, 5000);
+    snprintf(text, sizeof(text), "PRAGMA cache_size = -%d", CACHE_KIB);
+    if (pn_store_exec(r, "PRAGMA journal_mode = WAL", err) != 0 ||
+        pn_store_exec(r, "PRAGMA synchronous = FULL", err) != 0 ||
+        pn_store_exec(r, "PRAGMA wal_autocheckpoint = 0", err) != 0 || pn_store_exec(r, text, err) != 0)
+        return -1;
+    r->full_tx = true;
+    if (migrate(r, err) != 0)
+        return -1;
+    for (unsigned i = 0; i < PN_SQL_COUNT; i++)
+        if (sqlite3_prepare_v3(r->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &r->sql[i], NULL) != SQLITE_OK)
+            return pn_store_fail(r, err, "opening it");
+    return 0;
+}
+
+struct pn_rules *pn_rules_open(const struct pn_rules_options *options, struct pn_error *err)
+{
+    struct pn_rules *r = calloc(1, sizeof(*r));
+
+    if (r == NULL) {
+        pn_error_set(err, "no memory");
+        return NULL;
+    }
+    r->options = *options;
+    r->options.path = strdup(options->path);
+    if (r->options.wall_ms == NULL)
+        r->options.wall_ms = wall_clock;
+    if (r->options.horizon_ms == 0)
+        r->options.horizon_ms = PN_RULES_HORIZON_MS;
+    if (r->options.tombstone_age_ms == 0)
+        r->options.tombstone_age_ms = PN_RULES_TOMBSTONE_AGE_MS;
+    snprintf(r->node, sizeof(r->node), "%s", options->node);
+    r->clock.skew_ms = options->skew_ms ? options->skew_ms : PN_HLC_SKEW_MS;
+    r->classes_on = UINT64_MAX;
+    r->hits = calloc(PN_STORE_HITS_MAX, sizeof(*r->hits));
+    if (r->options.path == NULL || r->hits == NULL) {
+        pn_error_set(err, "no memory");
+    } else if (open_db(r, err) == 0 &&
+               each_row(r, "SELECT number, name FROM node ORDER BY number", load_name, err) == 0 &&
+               each_row(r, "SELECT key, value FROM meta", load_meta, err) == 0 &&
+               each_row(r, "SELECT kind, complete, floor FROM class", load_class, err) == 0) {
+        r->n_names_committed = r->n_names;
+        if (pn_store_load(r, err) == 0 && (r->wal = pn_wal_start(r->db, r->options.path, err)) != NULL)
+            return r;
+    }
+    pn_rules_close(r);
+    return NULL;
+}
+
+void pn_rules_close(struct pn_rules *r)
+{
+    struct pn_error err;
+
+    if (r == NULL)
+        return;
+    if (r->n_hits && pn_store_hits_flush(r, &err) != 0)
+        pn_log_warning("rules: the last hits are not counted: %s", err.text);
+    pn_wal_stop(r->wal);
+    for (unsigned i = 0; i < PN_SQL_COUNT; i++)
+        sqlite3_finalize(r->sql[i]);
+    sqlite3_close(r->db);
+    for (unsigned k = 0; k < PN_KIND_LIMIT; k++)
+        pn_digest_free(r->classes[k].digest);
+    pn_rule_clear(&r->cur);
+    pn_rule_clear(&r->full);
+    pn_rule_clear(&r->work);
+    free(r->names);
+    free(r->name_hashes);
+    free(r->ops);
+    free(r->notes);
+    free(r->hits);
+    free((void *)r->options.path);
+    free(r);
+}

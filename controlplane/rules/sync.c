@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/rules/sync.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/error.h"
+#include "common/log.h"
+#include "controlplane/rules/sync_internal.h"
+
+struct pn_sync *pn_sync_new(struct pn_rules *rules, const char *peer, pn_sync_out_fn *out, void *arg)
+{
+    struct pn_sync *s = calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    s->rules = rules;
+    snprintf(s->peer, sizeof(s->peer), "%s", peer);
+    s->out = out;
+    s->arg = arg;
+    s->items = malloc((SYNC_DEEP_MAX + 1) * sizeof(*s->items));
+    s->theirs = malloc((SYNC_DEEP_MAX + 1) * sizeof(*s->theirs));
+    if (s->items == NULL || s->theirs == NULL) {
+        pn_sync_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void pn_sync_free(struct pn_sync *s)
+{
+    if (s == NULL)
+        return;
+    pn_wire_free(&s->wire);
+    free(s->queue);
+    free(s->items);
+    free(s->theirs);
+    free(s);
+}
+
+/* ---- Frames out ---- */
+
+void sync_begin(struct pn_sync *s, uint32_t request, uint32_t done)
+{
+    pn_wire_begin(&s->wire, s->rules->clock.last, pn_rules_wall_ms(s->rules), request, done);
+}
+
+void sync_send(struct pn_sync *s)
+{
+    if (s->wire.failed || s->wire.len > PN_WIRE_FRAME_MAX) {
+        pn_log_limited(10000, PN_LOG_ERROR, "rules: a frame for %s could not be made (%zu bytes)", s->peer,
+                       s->wire.len);
+        return;
+    }
+    s->st.frames_out++;
+    s->st.bytes_out += s->wire.len;
+    s->answered += s->wire.len;
+    s->out(s->arg, s->wire.data, s->wire.len);
+}
+
+static uint32_t request_new(struct pn_sync *s)
+{
+    if (s->n_waiting == sizeof(s->waiting) / sizeof(s->waiting[0]))
+        return 0; /* sent without waiting for an answer */
+    if (++s->last_request == 0)
+        s->last_request = 1;
+    s->waiting[s->n_waiting++] = s->last_request;
+    return s->last_request;
+}
+
+void sync_send_part(struct pn_sync *s)
+{
+    if (s->wire.len < PN_WIRE_FRAME_GOAL)
+        return;
+    sync_send(s);
+    sync_begin(s, s->asked ? 0 : request_new(s), 0);
+}
+
+static void hello_send(struct pn_sync *s, bool answer)
+{
+    struct pn_wire_class classes[PN_KIND_LIMIT];
+    struct pn_rules *r = s->rules;
+    struct pn_error err;
+    uint64_t wall = pn_hlc_make(pn_rules_wall_ms(r), 0);
+    size_t n = 0;
+
+    /* What we say we have, we keep. */
+    if (pn_store_durable(r, &err) != 0) {
+        pn_log_limited(10000, PN_LOG_ERROR, "rules: %s", err.text);
+        return;
+    }
+    if (wall > r->clock.last) /* what is stamped from here on is later than this Hello */
+        r->clock.last = wall;
+    for (unsigned i = 0; i < pn_kinds_count; i++) {
+        uint8_t k = pn_kinds[i].number;
+        if (sync_class_on(s, k))
+            classes[n++] = (struct pn_wire_class){.kind = k,
+                                                  .sum = pn_rules_digest(r, k),
+                                                  .complete = r->classes[k].complete,
+                                                  .floor = r->classes[k].floor};
+    }
+    sync_begin(s, 0, 0);
+    pn_wire_hello(&s->wire, r->node, classes, n, answer);
+    sync_send(s);
+    s->hello_due_ms = pn_rules_wall_ms(r) + PN_SYNC_HELLO_MS;
+}
+
+int sync_queue(struct pn_sync *s, uint8_t kind, struct pn_digest_place at)
+{
+    if (++s->run_places > SYNC_RUN_PLACES_MAX)
+        return 0;
+    if (s->n_queue == s->queue_size) {
+        size_t size = s->queue_size ? 2 * s->queue_size : 256;
+        void *queue = realloc(s->queue, size * sizeof(*s->queue));
+        if (queue == NULL)
+            return -1;
+        s->queue = queue;
+        s->queue_size = size;
+    }
+    s->queue[s->n_queue++] = (struct sync_place){kind, at};
+    return 0;
+}
+
+/* One frame of questions, of one kind. */
+static void ask(struct pn_sync *s)
+{
+    uint8_t kind = s->queue[s->n_queue - 1].kind;
+    struct pn_digest *d = s->rules->classes[kind].digest;
+    struct pn_digest_place places[SYNC_PLACES_ASKED];
+    struct pn_digest_sum sums[SYNC_PLACES_ASKED];
+    size_t n = 0;
+
+    sync_begin(s, request_new(s), 0);
+    for (unsigned i = 0; i < SYNC_PLACES_ASKED && s->n_queue && s->queue[s->n_queue - 1].kind == kind; i++) {
+        struct pn_digest_place at = s->queue[--s->n_queue].at;
+        struct pn_digest_sum sum = pn_digest_sum(d, at);
+        if (sum.count <= SYNC_LEAF || at.depth == PN_DIGEST_DEPTH_MAX) {
+            size_t count = pn_digest_items(d, at, s->items, SYNC_DEEP_MAX);
+            if (count <= SYNC_DEEP_MAX)
+                pn_wire_items(&s->wire, kind, at, s->items, count, s->rules->names);
+            if (s->wire.len > PN_WIRE_FRAME_GOAL)
+                break;
+        } else {
+            places[n] = at;
+            sums[n++] = sum;
+        }
+    }
+    if (n)
+        pn_wire_sums(&s->wire, kind, places, sums, n);
+    sync_send(s);
+}
+
+static void pump(struct pn_sync *s)
+{
+    while (s->st.running && !s->paused && s->n_queue && s->n_waiting < SYNC_WINDOW)
+        ask(s);
+    if (s->st.running && s->n_queue == 0 && s->n_waiting == 0) {
+        s->st.running = false;
+        hello_send(s, true); /* equal now? */
+    }
+}
+
+static void run_start(struct pn_sync *s)
+{
+    const struct pn_digest_place root = {0, 0};
+
+    s->n_queue = s->n_waiting = 0;
+    s->run_places = 0;
+    s->st.running = true;
+    s->heard_ms = pn_rules_wall_ms(s->rules);
+    for (unsigned k = 0; k < PN_KIND_LIMIT; k++)
+        if (s->st.classes[k].both && !s->st.classes[k].equal)
+            sync_queue(s, (uint8_t)k, root);
+}
+
+/* ---- Frames in ---- */
+
+static bool hello_take(struct pn_sync *s, const Pn__Frame *f)
+{
+    const Pn__Hello *h = f->hello;
+    struct pn_rules *r = s->rules;
+    uint64_t stamp;
+    bool differ = false;
+
+    if (!pn_hlc_hear(&r->clock, pn_rules_wall_ms(r), f->clock))
+        pn_log_limited(60000, PN_LOG_WARNING, "rules: the clock of %s runs ahead by %lld ms", s->peer,
+                       (long long)(pn_hlc_ms(f->clock) - pn_rules_wall_ms(r)));
+    stamp = f->clock < r->clock.last ? f->clock : r->clock.last;
+    s->st.greeted = true;
+    for (unsigned k = 0; k < PN_KIND_LIMIT; k++)
+        s->st.classes[k].both = false;
+    for (size_t i = 0; i < h->n_classes; i++) {
+        const Pn__Class *c = h->classes[i];
+        struct pn_digest_sum theirs = {c->count, c->sum_lo, c->sum_hi}, mine;
+        if (!sync_class_on(s, c->kind))
+            continue;
+        mine = pn_rules_digest(r, (uint8_t)c->kind);
+        s->st.classes[c->kind].both = true;
+        s->st.classes[c->kind].peer_count = c->count;
+        s->st.classes[c->kind].equal = pn_digest_sum_equal(&mine, &theirs);
+        differ |= !s->st.classes[c->kind].equal;
+        pn_store_floor_raise(r, (uint8_t)c->kind, c->floor);
+        if (s->st.classes[c->kind].equal)
+            pn_store_ack(r, s->peer, (uint8_t)c->kind, stamp, c->complete);
+    }
+    s->equal_at_change = differ ? UINT64_MAX : r->changes;
+    if (!differ)
+        s->st.equal_ms = pn_rules_wall_ms(r);
+    return differ;
+}
+
+static void waiting_done(struct pn_sync *s, uint32_t request)
+{
+    for (unsigned i = 0; i < s->n_waiting; i++)
+        if (s->waiting[i] == request) {
+            s->waiting[i] = s->waiting[--s->n_waiting];
+            return;
+        }
+}
+
+static int take_parts(struct pn_sync *s, const Pn__Frame *f, struct pn_error *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < f->n_want; i++) /* before the entries replace what is wanted */
+        rc = sync_take_want(s, f->want[i], err);
+    if (rc == 0)
+        rc = sync_take_entries(s, f, err);
+    for (size_t i = 0; rc == 0 && i < f->n_sums; i++)
+        rc = sync_take_sums(s, f->sums[i]);
+    for (size_t i = 0; rc == 0 && i < f->n_items; i++)
+        rc = sync_take_items(s, f, f->items[i], err);
+    for (size_t i = 0; rc == 0 && i < f->n_versions; i++)
+        rc = sync_take_versions(s, f, f->versions[i], err);
+    for (size_t i = 0; rc == 0 && i < f->n_refused; i++)
+        rc = sync_take_refused(s, f->refused[i], err);
+    return rc;
+}
+
+/* Writes what the frame brings in one transaction and says what there is to say to it. */
+static int take(struct pn_sync *s, const Pn__Frame *f, struct pn_error *err)
+{
+    bool writes = f->n_entries || f->n_items || f->n_versions || f->n_refused;
+    int rc;
+
+    s->asked = f->request != 0;
+    s->answered = 0;
+    /* Our own questions and entries that follow from an answer are counted until the peer has dealt with them. */
+    uint32_t own_request = s->asked ? 0 : request_new(s);
+    sync_begin(s, own_request, 0);
+    if (writes && pn_store_begin(s->rules, false, err) != 0)
+        return -1;
+    rc = take_parts(s, f, err);
+    if (writes && rc == 0)
+        rc = pn_store_commit(s->rules, err);
+    else if (writes)
+        pn_store_rollback(s->rules);
+    if (s->asked && rc == 0) {
+        if (!pn_wire_empty(&s->wire))
+            sync_send(s);
+        sync_begin(s, 0, f->request);
+        sync_send(s);
+    } else if (!s->asked && !pn_wire_empty(&s->wire) && rc == 0) {
+        sync_send(s);
+    } else if (!s->asked) {
+        waiting_done(s, own_request); /* nothing to say: it was not sent */
+    }
+    return rc;
+}
+
+int pn_sync_input(struct pn_sync *s, const uint8_t *data, size_t len, struct pn_error *err)
+{
+    Pn__Frame *f = pn_wire_read(data, len, err);
+    struct pn_error why = {""};
+    bool differ = false;
+
+    if (f == NULL)
+        return -1;
+    if (f->hello && strcmp(f->hello->node, s->peer) != 0) {
+        pn_error_set(err, "it says that it is \"%.32s\", not \"%s\"", f->hello->node, s->peer);
+        pn_wire_done(f);
+        return -1;
+    }
+    s->st.frames_in++;
+    s->st.bytes_in += len;
+    s->st.peer_version = f->version;
+    s->st.skew_ms = (int64_t)(f->wall_ms - pn_rules_wall_ms(s->rules));
+    s->st.skew_alarm =
+        s->st.skew_ms > (int64_t)s->rules->clock.skew_ms || s->st.skew_ms < -(int64_t)s->rules->clock.skew_ms;
+    if (f->n_entries || f->n_sums || f->n_items || f->n_versions || f->n_want || f->n_refused || f->request) {
+        if (take(s, f, &why) != 0)
+            pn_log_limited(10000, PN_LOG_ERROR, "rules: what %s sent was not taken: %s", s->peer, why.text);
+    }
+    if (f->done) {
+        waiting_done(s, f->done);
+        s->heard_ms = pn_rules_wall_ms(s->rules);
+    }
+    if (f->hello) {
+        differ = hello_take(s, f);
+        if (f->hello->answer)
+            hello_send(s, false);
+        if (differ && !s->st.running && strcmp(s->rules->node, s->peer) < 0)
+            s->want_run = true;
+    }
+    if (s->want_run && !s->st.running) {
+        s->want_run = false;
+        run_start(s);
+    }
+    pump(s);
+    pn_wire_done(f);
+    return 0;
+}
+
+/* ---- The owner's calls ---- */
+
+void pn_sync_start(struct pn_sync *s)
+{
+    hello_send(s, true);
+}
+
+void pn_sync_check(struct pn_sync *s)
+{
+    hello_send(s, true);
+}
+
+void pn_sync_push(struct pn_sync *s, uint8_t kind, const uint8_t *frame, size_t len)
+{
+    if (s->st.greeted && !s->st.classes[kind].both)
+        return;
+    if (s->paused) {
+        s->st.missed_pushes++;
+        s->missed = true;
+        return;
+    }
+    s->st.frames_out++;
+    s->st.bytes_out += len;
+    s->out(s->arg, frame, len);
+}
+
+void pn_sync_pause(struct pn_sync *s, bool paused)
+{
+    s->paused = paused;
+    if (paused)
+        return;
+    if (s->missed) {
+        s->missed = false;
+        hello_send(s, true);
+    }
+    pump(s);
+}
+
+void pn_sync_tick(struct pn_sync *s)
+{
+    uint64_t now_ms = pn_rules_wall_ms(s->rules);
+
+    if (s->st.running && (now_ms > s->heard_ms + SYNC_STALL_MS || s->heard_ms > now_ms + SYNC_STALL_MS)) {
+        s->st.running = false;
+        s->n_queue = s->n_waiting = 0;
+        s->hello_due_ms = 0;
+    }
+    if (!s->paused && (now_ms >= s->hello_due_ms || s->hello_due_ms > now_ms + PN_SYNC_HELLO_MS))
+        hello_send(s, false);
+}
+
+void pn_sync_status(const struct pn_sync *s, struct pn_sync_status *status)
+{
+    *status = s->st;
+    status->equal = s->st.greeted && s->equal_at_change == s->rules->changes;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef POSTERN_RULES_SYNC_INTERNAL_H
+#define POSTERN_RULES_SYNC_INTERNAL_H
+
+#include "controlplane/rules/store.h"
+#include "controlplane/rules/sync.h"
+#include "controlplane/rules/wire.h"
+
+#define SYNC_LEAF 64 /* items: a place with no more is listed, not divided */
+#define SYNC_LIST_MAX 1024 /* items of one place that are compared at once, below the greatest depth */
+#define SYNC_DEEP_MAX 8192 /* the same at the greatest depth: more have been made to collide, and are left alone */
+#define SYNC_WINDOW 4 /* frames of ours on their way that wait for an answer */
+#define SYNC_PLACES_ASKED 64 /* in one frame */
+#define SYNC_ANSWER_MAX (1u << 20) /* bytes after which the rest of an answer has to be asked for again */
+#define SYNC_STALL_MS 15000 /* no answer for so long: start over */
+#define SYNC_RUN_PLACES_MAX 4000000
+
+struct sync_place {
+    uint8_t kind;
+    struct pn_digest_place at;
+};
+
+struct pn_sync {
+    struct pn_rules *rules;
+    char peer[PN_NAME_BYTES];
+    pn_sync_out_fn *out;
+    void *arg;
+    struct pn_wire_out wire;
+    struct pn_sync_status st;
+    bool paused, missed, want_run;
+    bool asked; /* the frame being handled wants an answer from us */
+    size_t answered; /* bytes of that answer so far */
+    uint64_t hello_due_ms;
+    uint64_t equal_at_change; /* rules->changes then */
+
+    struct sync_place *queue; /* a stack: deep first, so it stays short */
+    size_t n_queue, queue_size;
+    uint32_t waiting[4 * SYNC_WINDOW]; /* requests of ours without an answer, 0: free */
+    unsigned n_waiting;
+    uint32_t last_request;
+    uint64_t heard_ms; /* last answer */
+    uint64_t run_places;
+
+    struct pn_digest_item *items; /* [SYNC_DEEP_MAX + 1] ours */
+    struct pn_digest_item *theirs; /* [SYNC_DEEP_MAX + 1] */
+};
+
+/* sync.c */
+void sync_begin(struct pn_sync *s, uint32_t request, uint32_t done);
+void sync_send(struct pn_sync *s);
+void sync_send_part(struct pn_sync *s); /* the frame has grown: on with the next */
+int sync_queue(struct pn_sync *s, uint8_t kind, struct pn_digest_place at);
+static inline bool sync_class_on(const struct pn_sync *s, unsigned kind)
+{
+    return kind < PN_KIND_LIMIT && s->rules->classes[kind].digest && (s->rules->classes_on & PN_KIND_BIT(kind));
+}
+
+/* sync_answer.c: the parts of a frame; what we have to say goes into s->wire. 0, -1: our store failed, err says how. */
+int sync_take_sums(struct pn_sync *s, const Pn__Sums *m);
+int sync_take_items(struct pn_sync *s, const Pn__Frame *f, const Pn__Items *m, struct pn_error *err);
+int sync_take_versions(struct pn_sync *s, const Pn__Frame *f, const Pn__Versions *m, struct pn_error *err);
+int sync_take_want(struct pn_sync *s, const Pn__Want *m, struct pn_error *err);
+int sync_take_refused(struct pn_sync *s, const Pn__Refused *m, struct pn_error *err);
+int sync_take_entries(struct pn_sync *s, const Pn__Frame *f, struct pn_error *err);
+
+#endif
