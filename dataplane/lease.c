@@ -21,6 +21,11 @@ static void publish(struct pn_lease_table *t, unsigned vip, uint64_t tsc)
     atomic_store_explicit(&t->published[vip], tsc, memory_order_release);
 }
 
+static void forward_until(struct pn_lease_table *t, unsigned vip, uint64_t tsc)
+{
+    atomic_store_explicit(&t->forward[vip], tsc, memory_order_release);
+}
+
 static void end(struct pn_lease_table *t, unsigned vip, const struct pn_lease_clock *now)
 {
     t->deadline_boottime_ns[vip] = 0;
@@ -62,6 +67,9 @@ int pn_lease_take(struct pn_lease_table *t, const struct pn_dp_lease *leases, un
         const struct pn_dp_lease *l = &leases[i];
         uint64_t held = t->deadline_boottime_ns[l->vip];
         if (l->deadline_boottime_ns == 0) {
+            /* First: between the two stores both hold, never neither. */
+            uint64_t until = now->boottime_ns + l->forward_ms * 1000000ull;
+            forward_until(t, l->vip, l->forward_ms ? pn_lease_tsc(until, now) : 0);
             end(t, l->vip, now);
         } else if (l->deadline_boottime_ns <= now->boottime_ns) {
             /* In the past: none, but only SHORTEN may take away what is held. */
@@ -72,6 +80,7 @@ int pn_lease_take(struct pn_lease_table *t, const struct pn_dp_lease *leases, un
                 *started |= 1ull << l->vip;
             t->deadline_boottime_ns[l->vip] = l->deadline_boottime_ns;
             publish(t, l->vip, pn_lease_tsc(l->deadline_boottime_ns, now));
+            forward_until(t, l->vip, 0);
         }
     }
     /* Given and taken within one message is not a start. */
@@ -103,7 +112,9 @@ uint64_t pn_lease_tick(struct pn_lease_table *t, const struct pn_lease_clock *no
 void pn_lease_drop(struct pn_lease_table *t, uint64_t bits, const struct pn_lease_clock *now)
 {
     for (unsigned v = 0; v < PN_MAX_VIPS; v++) {
-        if (bits >> v & 1)
-            end(t, v, now);
+        if (!(bits >> v & 1))
+            continue;
+        end(t, v, now);
+        forward_until(t, v, 0);
     }
 }

@@ -24,6 +24,7 @@ struct pn_lease_table {
     uint64_t deadline_boottime_ns[PN_MAX_VIPS]; /* 0: none */
     uint64_t deadline_tsc[PN_MAX_VIPS]; /* as last published to the workers */
     _Atomic uint64_t *published; /* pn_shared.lease_tsc */
+    _Atomic uint64_t *forward; /* pn_shared.forward_tsc */
 };
 
 /* TSC at boottime_ns; now's own TSC when that has passed. Differences beyond PN_LEASE_MAX_NS are cut to it. */
@@ -31,7 +32,8 @@ uint64_t pn_lease_tsc(uint64_t deadline_boottime_ns, const struct pn_lease_clock
 
 /*
  * Takes n leases, all or none: every element is checked first. known: bit v set, vip.id v is in the snapshot.
- * *started: bits of VIPs whose lease was not valid before and is now. 0, or -1 and err.
+ * *started: bits of VIPs whose lease was not valid before and is now. 0, or -1 and err. A planned release (deadline 0
+ * with forward_ms) lets new flows be forwarded for that long; any other end, and a new lease, ends that at once.
  */
 int pn_lease_take(struct pn_lease_table *t, const struct pn_dp_lease *leases, unsigned n, uint64_t known,
                   const struct pn_lease_clock *now, uint64_t *started, struct pn_error *err);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_errno.h>
@@ -18,6 +19,7 @@
 #include "dataplane/stages/account.h"
 #include "dataplane/stages/stages.h"
 #include "dataplane/stages/straight.h"
+#include "dataplane/stages/sync.h"
 #include "dataplane/worker_request.h"
 
 #define PN_AGE_PASS_S 4 /* the whole flow table is looked at once in this time */
@@ -62,9 +64,18 @@ static int make_rings(struct pn_worker *w, int socket)
     snprintf(name, sizeof(name), "pn_trace_%u", c->id);
     c->traced = rte_ring_create_elem(name, sizeof(struct pn_dp_trace_record), PN_DP_TRACE_MAX * 2, socket,
                                      RING_F_SP_ENQ | RING_F_SC_DEQ);
-    return w->inject == NULL || w->handoff == NULL || c->neigh_wait == NULL || c->learn == NULL || c->traced == NULL
-               ? -1
-               : 0;
+    snprintf(name, sizeof(name), "pn_control_%u", c->id);
+    c->control = rte_ring_create_elem(name, sizeof(struct pn_control_msg), PN_WORKER_CONTROL, socket,
+                                      RING_F_SP_ENQ | RING_F_SC_DEQ);
+    snprintf(name, sizeof(name), "pn_sync_out_%u", c->id);
+    c->sync_out = rte_ring_create_elem(name, sizeof(struct pn_sync_msg), PN_WORKER_SYNC, socket,
+                                       RING_F_SP_ENQ | RING_F_SC_DEQ);
+    snprintf(name, sizeof(name), "pn_sync_in_%u", c->id);
+    c->sync_in = rte_ring_create_elem(name, sizeof(struct pn_sync_msg), PN_WORKER_SYNC, socket,
+                                      RING_F_SP_ENQ | RING_F_SC_DEQ);
+    bool whole = w->inject && w->handoff && c->neigh_wait && c->learn && c->traced && c->control && c->sync_out &&
+                 c->sync_in;
+    return whole ? 0 : -1;
 }
 
 struct pn_worker *pn_worker_new(const struct pn_worker_config *config, struct pn_error *err)
@@ -151,6 +162,15 @@ static void drain(struct rte_ring *ring)
     rte_ring_free(ring);
 }
 
+static void drain_control(struct rte_ring *ring)
+{
+    struct pn_control_msg msg;
+
+    while (ring != NULL && rte_ring_sc_dequeue_elem(ring, &msg, sizeof(msg)) == 0)
+        rte_pktmbuf_free(msg.m);
+    rte_ring_free(ring);
+}
+
 void pn_worker_free(struct pn_worker *w)
 {
     if (w == NULL)
@@ -163,6 +183,9 @@ void pn_worker_free(struct pn_worker *w)
     drain(w->handoff);
     c->shared->handoff[c->id] = NULL;
     drain(c->neigh_wait);
+    drain_control(c->control);
+    rte_ring_free(c->sync_out);
+    rte_ring_free(c->sync_in);
     rte_ring_free(c->learn);
     rte_ring_free(c->traced);
     pn_flow_table_free(c->flows);
@@ -238,13 +261,35 @@ static void coarse(struct pn_worker *w)
     pn_frag_expire(c->frags, c->now.ms);
 }
 
+/* About once a millisecond. */
+static void fine(struct pn_worker *w)
+{
+    w->fine_tsc = w->ctx.tsc + w->coarse_step_tsc / PN_COARSE_MS;
+    pn_sync_work(&w->ctx);
+    if (w->ctx.tsc >= w->coarse_tsc)
+        coarse(w);
+}
+
+/* Heartbeats can't wait for main's next tick. The one system call that packets cause, once a round at most. */
+static void wake_main(struct pn_ctx *c)
+{
+    const uint64_t one = 1;
+
+    c->wake = false;
+    if (c->shared->wake_fd > 0 && write(c->shared->wake_fd, &one, sizeof(one)) < 0) {
+        /* Its counter is full: main has not looked for long, and will. */
+    }
+}
+
 unsigned pn_worker_side_work(struct pn_worker *w)
 {
     unsigned n = reenter(w, w->inject, false) + reenter(w, w->handoff, true);
 
     age(w);
-    if (unlikely(w->ctx.tsc >= w->coarse_tsc))
-        coarse(w);
+    if (unlikely(w->ctx.tsc >= w->fine_tsc))
+        fine(w);
+    if (unlikely(w->ctx.wake))
+        wake_main(&w->ctx);
     if (unlikely(atomic_load_explicit(&w->mailbox.state, memory_order_relaxed) == PN_MAILBOX_POSTED))
         pn_worker_answer(w);
     return n;
@@ -282,9 +327,13 @@ static void idle(struct pn_worker *w)
         return;
     }
     w->sleep_us = w->sleep_us == 0 ? 1 : RTE_MIN(w->sleep_us * 2, w->idle_sleep_us);
+    if (w->ctx.shared->qsbr != NULL) /* asleep it reads nothing of what main may want to change */
+        rte_rcu_qsbr_thread_offline(w->ctx.shared->qsbr, w->ctx.id);
     const struct timespec t = {.tv_sec = w->sleep_us / 1000000, .tv_nsec = (long)(w->sleep_us % 1000000) * 1000};
     w->ctx.stats->sleeps++;
     clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
+    if (w->ctx.shared->qsbr != NULL)
+        rte_rcu_qsbr_thread_online(w->ctx.shared->qsbr, w->ctx.id);
 }
 
 int pn_worker_loop(void *arg)

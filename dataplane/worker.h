@@ -19,6 +19,8 @@
 #define PN_WORKER_HANDOFF 512
 #define PN_WORKER_NEIGH_WAIT 512
 #define PN_WORKER_LEARN 512
+#define PN_WORKER_CONTROL 1024
+#define PN_WORKER_SYNC 8192 /* either way */
 #define PN_WORKER_WALK 256 /* flows one walk request returns at most */
 
 struct pn_worker_queue {
@@ -87,6 +89,7 @@ struct pn_worker {
     uint32_t sleep_us; /* of the next sleep */
     uint64_t age_tsc; /* up to where ageing has been done */
     uint64_t age_tsc_per_line;
+    uint64_t fine_tsc; /* next time for flows from and to the peers */
     uint64_t coarse_step_tsc;
     uint64_t coarse_tsc; /* next time for gauges and heartbeat */
     const struct pn_dpsnap *timers_of; /* snapshot whose timers the flow table holds, and its generation, since an */

@@ -200,6 +200,27 @@ static void set_tiers(struct pn_dpsnap *s, const struct pn_dpsnap *previous, str
     }
 }
 
+static void set_local_gateways(struct pn_dpsnap *s)
+{
+    bool is_local[PN_MAX_GATEWAYS] = {false};
+
+    for (unsigned i = 0; i < s->view.header->n_gateways; i++) {
+        const struct pn_snap_gateway *g = &s->view.gateways[i];
+        is_local[g->id] = g->mode == PN_FWD_LOCAL && !(g->flags & PN_SNAP_GW_DISABLED);
+    }
+    for (unsigned i = 0; i < PN_MAX_SERVICES; i++) {
+        struct pn_dp_service *svc = &s->services[i];
+        svc->local_gateway = PN_ID_NONE;
+        for (unsigned t = 0; t < svc->tier_count && svc->local_gateway == PN_ID_NONE; t++) {
+            const struct pn_dp_tier *tier = &s->tiers[svc->tier_first + t];
+            for (unsigned j = 0; j < tier->n_gateways && svc->local_gateway == PN_ID_NONE; j++) {
+                if (is_local[tier->gateways[j]])
+                    svc->local_gateway = tier->gateways[j];
+            }
+        }
+    }
+}
+
 /* Enters everything under seed; returns the longest probe. */
 static unsigned fill_slots(struct pn_dpsnap *s, uint64_t seed)
 {
@@ -300,6 +321,7 @@ struct pn_dpsnap *pn_dpsnap_rebuild(const void *message, size_t len, uint32_t ha
     set_services(s, half_open_default);
     set_gateways(s);
     set_tiers(s, previous, nodes, ids, tables);
+    set_local_gateways(s);
     set_slots(s);
     return s;
 }

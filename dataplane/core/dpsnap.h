@@ -34,6 +34,7 @@ struct pn_dp_service {
     uint8_t tier_count; /* 0: slot unused */
     uint8_t reserved;
     uint16_t tier_first;
+    uint16_t local_gateway; /* the first in order of rank that is this node itself (mode local); PN_ID_NONE: none */
 };
 
 struct pn_dp_gateway {

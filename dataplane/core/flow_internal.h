@@ -128,6 +128,8 @@ static inline struct pn_flow *pn_flow_free_slot(struct pn_flow_line *line)
 
 /* flow_place.c: an empty slot for the hash outside its full home line, entered in the home line's count, and its place; NULL: there is none. */
 struct pn_flow *pn_flow_place_away(struct pn_flow_table *t, uint64_t hash, unsigned *place);
+/* The same, but nothing is moved or pushed out for it. */
+struct pn_flow *pn_flow_place_free(struct pn_flow_table *t, uint64_t hash, unsigned *place);
 /* Takes the entry out of its home line's count. */
 void pn_flow_unplace(struct pn_flow_table *t, const struct pn_flow *f);
 

@@ -123,7 +123,7 @@ static struct pn_flow *oldest_here(struct pn_flow_table *t, uint64_t hash)
     return oldest;
 }
 
-struct pn_flow *pn_flow_place_away(struct pn_flow_table *t, uint64_t hash, unsigned *place)
+struct pn_flow *pn_flow_place_free(struct pn_flow_table *t, uint64_t hash, unsigned *place)
 {
     unsigned places = places_of(t, hash);
 
@@ -132,7 +132,16 @@ struct pn_flow *pn_flow_place_away(struct pn_flow_table *t, uint64_t hash, unsig
         if (f != NULL)
             return take(t, f, hash, *place);
     }
-    struct pn_flow *f = displace(t, hash, place);
+    return NULL;
+}
+
+struct pn_flow *pn_flow_place_away(struct pn_flow_table *t, uint64_t hash, unsigned *place)
+{
+    struct pn_flow *f = pn_flow_place_free(t, hash, place);
+
+    if (f != NULL)
+        return f;
+    f = displace(t, hash, place);
     if (f != NULL)
         return take(t, f, hash, *place);
     f = oldest_here(t, hash);

@@ -89,6 +89,10 @@ static enum pn_flow_event when_closing(struct pn_flow_table *t, struct pn_flow *
 enum pn_flow_event pn_flow_segment_slow(struct pn_flow_table *t, struct pn_flow *flow, uint8_t tcp_flags,
                                         struct pn_now now, uint32_t *handshake_us)
 {
+    if (flow->flags & PN_FLOW_F_SYNCED) {
+        flow->flags &= (uint8_t)~PN_FLOW_F_SYNCED;
+        return PN_FLOW_EV_TAKEN_OVER;
+    }
     switch (flow->state) {
     case PN_FLOW_HALF_OPEN:
         return when_half_open(t, flow, tcp_flags, now, handshake_us);

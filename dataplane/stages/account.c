@@ -54,6 +54,7 @@ void pn_account_segment(struct pn_ctx *c, const struct pn_flow *flow, enum pn_fl
         break;
     case PN_FLOW_EV_NONE:
     case PN_FLOW_EV_RESUMED:
+    case PN_FLOW_EV_TAKEN_OVER:
         break;
     }
 }
@@ -80,11 +81,19 @@ void pn_account_move(struct pn_ctx *c, const struct pn_flow *flow, uint16_t to)
     gauge(c, to, flow->state, 1);
 }
 
+void pn_account_taken_over(struct pn_ctx *c, const struct pn_flow *flow)
+{
+    pn_count(c, PN_C_FLOW_TAKEN_OVER, 1);
+    gauge(c, flow->gateway, flow->state, 1);
+}
+
 void pn_account_gone(void *arg, const struct pn_flow *flow, bool evicted)
 {
     struct pn_ctx *c = arg;
     struct pn_stats_gateway *g = &c->stats->gateways[flow->gateway];
 
+    if (flow->flags & PN_FLOW_F_SYNCED)
+        return; /* its own node counts it */
     if (evicted)
         pn_count(c, PN_C_FLOW_EVICTED, 1);
     else if (flow->state == PN_FLOW_HALF_OPEN) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Keeps the gauges (active, half-open, load) and flow counters true through every change of a flow entry. Each
- * entry is in exactly one gauge of exactly one gateway: half_open while PN_FLOW_HALF_OPEN, active while
+ * entry of this node's is in exactly one gauge of exactly one gateway: half_open while PN_FLOW_HALF_OPEN, active while
  * PN_FLOW_ESTABLISHED, none while PN_FLOW_CLOSING.
  */
 #ifndef POSTERN_STAGES_ACCOUNT_H
@@ -23,6 +23,9 @@ void pn_account_forget(struct pn_ctx *c, const struct pn_flow *flow);
 
 /* The half-open entry moves to another gateway; the caller sets flow->gateway afterwards. */
 void pn_account_move(struct pn_ctx *c, const struct pn_flow *flow, uint16_t to);
+
+/* A peer's flow (PN_FLOW_F_SYNCED, in no gauge) is this node's from now on. */
+void pn_account_taken_over(struct pn_ctx *c, const struct pn_flow *flow);
 
 /* pn_flow_gone_fn: arg is the pn_ctx. */
 void pn_account_gone(void *arg, const struct pn_flow *flow, bool evicted);

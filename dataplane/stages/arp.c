@@ -3,6 +3,7 @@
 #include "dataplane/core/arp.h"
 
 #include "dataplane/core/classify.h"
+#include "dataplane/stages/control.h"
 #include "dataplane/stages/lease.h"
 #include "dataplane/stages/learn.h"
 #include "dataplane/stages/stages.h"
@@ -28,7 +29,9 @@ static void one(struct pn_ctx *c, struct pn_batch *b, unsigned i)
     k->client[1] = pn_addr_from_v4(arp.sender_be).q[1];
     if (arp.op == PN_ARP_REPLY || arp.announcement) {
         /* Someone who says that a VIP is his is the other node, or wrong: no neighbour of ours. */
-        if (vip_of(c, k, arp.sender_be) != PN_ID_NONE) {
+        k->vip = vip_of(c, k, arp.sender_be);
+        if (k->vip != PN_ID_NONE) {
+            pn_control_claimed(c, k, &arp.sender_mac);
             pn_batch_drop(b, i, PN_EDGE_ARP, PN_C_ARP_NOT_OURS);
             return;
         }
@@ -45,12 +48,14 @@ static void one(struct pn_ctx *c, struct pn_batch *b, unsigned i)
         return;
     }
     if (!pn_lease_valid(c, k->vip)) {
+        if (arp.sender_be == 0)
+            pn_control_seen(c, k, PN_PROBE_RIVAL, &arp.sender_mac);
         pn_batch_drop(b, i, PN_EDGE_ARP, PN_C_ARP_NO_LEASE);
         return;
     }
     pn_arp_reply(frame, k, &arp, pn_vip_mac(c, k));
     k->tx_counter = PN_C_ARP_REPLIED;
-    pn_batch_send(b, i, PN_EDGE_ARP, k->in_port);
+    pn_batch_answer(b, i, PN_EDGE_ARP, k->in_port);
 }
 
 void pn_stage_arp(struct pn_ctx *c, struct pn_batch *b)

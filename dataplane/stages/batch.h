@@ -21,6 +21,7 @@ struct pn_batch {
     uint64_t out[PN_MAX_PORTS]; /* leaves through this port, counted as its tx_counter if the port takes it */
     uint64_t refused; /* by their port, after tx */
     uint64_t rx_bytes; /* of all packets, as received */
+    uint64_t answers; /* leave only while their VIP's lease holds */
     uint8_t in_port[PN_BATCH_MAX]; /* index of the port it came in through */
     struct rte_mbuf *m[PN_BATCH_MAX];
     struct pn_flow_key key[PN_BATCH_MAX]; /* of the packets at PN_EDGE_FLOW; pkt.client is not filled in there */
@@ -49,6 +50,13 @@ static inline void pn_batch_send(struct pn_batch *b, unsigned i, enum pn_edge fr
 {
     b->at[from] &= ~(1ull << i);
     b->out[port] |= 1ull << i;
+}
+
+/* An answer in a VIP's name leaves through port. */
+static inline void pn_batch_answer(struct pn_batch *b, unsigned i, enum pn_edge from, uint8_t port)
+{
+    pn_batch_send(b, i, from, port);
+    b->answers |= 1ull << i;
 }
 
 /* The packet ends here and its mbuf is freed by tx: kinds D and P. */

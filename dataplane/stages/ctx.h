@@ -61,14 +61,48 @@ struct pn_learn_msg {
 #define PN_LEARN_OVERRIDE 0x02u /* NDP: RFC 4861 7.2.5; set for ARP */
 _Static_assert(sizeof(struct pn_learn_msg) == PN_LEARN_BYTES, "one ring element");
 
+/* For posternd, on its control ring (rte_ring of elements): a packet, or a word about another node's ARP or NDP. */
+struct pn_control_msg {
+    struct rte_mbuf *m; /* NULL: kind and mac say what was seen */
+    uint64_t boottime_ns; /* of receipt */
+    struct pn_mac mac;
+    uint16_t vip; /* vip.id */
+    uint16_t vlan;
+    uint8_t port; /* index */
+    uint8_t kind; /* enum pn_dp_probe_kind */
+    uint8_t l3_off; /* of the packet in its frame */
+    uint8_t reserved[3];
+};
+_Static_assert(sizeof(struct pn_control_msg) == 32, "one ring element");
+
+/* A flow on its way to the peers or from them (rte_ring of elements). */
+struct pn_sync_msg {
+    uint64_t client[2];
+    uint32_t port_svc;
+    uint16_t gateway; /* id */
+    uint8_t state; /* enum pn_flow_state */
+    uint8_t flags; /* PN_FLOW_F_SPILLED; PN_SYNC_END: no flow, the worker has sent all it has */
+    uint32_t expires_ms;
+    uint32_t reserved;
+};
+#define PN_SYNC_END 0x80u
+_Static_assert(sizeof(struct pn_sync_msg) == 32, "one ring element");
+
 struct pn_shared {
     _Atomic(const struct pn_dpsnap *) snap; /* NULL: none yet. Freed by main after a grace period of qsbr */
     _Atomic(const struct pn_load_pub *) load; /* NULL: not published yet */
+    _Atomic(const struct pn_dp_control *) control; /* NULL: no packet is posternd's. As snap */
     _Atomic bool stop; /* workers leave their loop */
+    _Atomic bool sync; /* flows are noted for the peers */
+    _Atomic uint32_t resync; /* each time it changes every worker sends all its flows once */
+    int wake_fd; /* eventfd: something waits in a control ring; 0: nobody to wake */
+    uint64_t (*clock)(void); /* the TSC; another clock where time is simulated. NULL: the TSC */
     struct rte_rcu_qsbr *qsbr; /* thread ids are worker ids; NULL in tests */
 
     /* TSC at which leave to answer ends or ended, by vip.id; 0: never held. Given up means: set to now. */
     _Atomic uint64_t lease_tsc[PN_MAX_VIPS] __attribute__((aligned(64)));
+    /* TSC until which a VIP given up is forwarded as if it were leased, by vip.id; 0: not. */
+    _Atomic uint64_t forward_tsc[PN_MAX_VIPS];
     /* Gateways' MACs, written by the main lcore's neighbour table; unknown: packets go to the worker's neigh_wait ring */
     struct pn_neigh_published neigh;
 
@@ -89,6 +123,7 @@ enum pn_meta_kind {
     PN_META_TX = 0, /* a finished frame: send through port, count tx_counter when the port took it */
     PN_META_REWRITE, /* waited for gateway's MAC: rewrite and send, held falls by one */
     PN_META_ENTER, /* handoff: enters the pipeline as received on port, with hops looked by others */
+    PN_META_ANSWER, /* as TX, only while the lease of the VIP in gateway holds */
     PN_META_FRAG_CHOSEN, /* handoff: first fragment coming back to where it landed, gateway chosen */
 };
 
@@ -97,7 +132,7 @@ struct pn_mbuf_meta {
     uint8_t port; /* index: out for TX, in for the others */
     uint8_t tx_counter; /* enum pn_counter (T, P or E) */
     uint8_t hops; /* workers that have looked already */
-    uint16_t gateway; /* gateway.id or PN_ID_NONE */
+    uint16_t gateway; /* gateway.id or PN_ID_NONE; ANSWER: vip.id */
     uint16_t origin; /* worker id where the packet landed */
 };
 _Static_assert(sizeof(struct pn_mbuf_meta) == 8, "dynamic field");
@@ -134,10 +169,18 @@ struct pn_ctx {
     struct rte_ring *neigh_wait; /* mbufs with PN_META_REWRITE, to the main lcore */
     struct rte_ring *learn; /* struct pn_learn_msg elements, to the main lcore */
     struct rte_ring *traced; /* struct pn_dp_trace_record elements, to the main lcore */
+    struct rte_ring *control; /* struct pn_control_msg elements, to the main lcore */
+    struct rte_ring *sync_out, *sync_in; /* struct pn_sync_msg elements, to and from the main lcore */
+    bool wake; /* the main lcore is to be woken after this round */
+    uint32_t resync; /* the one done, or being done */
+    bool resyncing;
+    uint64_t sync_cursor; /* of the walk through the table */
+    uint64_t sync_walk_tsc; /* when it began */
     uint64_t ms_mult, us_mult; /* tsc to ms/us, 64.64 fixed point */
     uint64_t tsc_origin;
     const struct pn_load_pub *load_pub; /* of this round */
     struct pn_trace trace;
+    uint64_t seen_tsc[PN_MAX_VIPS][PN_PROBE_KIND_COUNT]; /* when such a thing was last told */
     int64_t load[PN_MAX_GATEWAYS]; /* this worker's established + half-open flows by gateway.id; main reads it */
 } __attribute__((aligned(64)));
 

@@ -3,6 +3,7 @@
 #include "dataplane/stages/account.h"
 #include "dataplane/stages/lease.h"
 #include "dataplane/stages/stages.h"
+#include "dataplane/stages/sync.h"
 
 /*
  * All that seldom happens to a known flow: its state changed, or its gateway went away. true: on to its gateway.
@@ -15,7 +16,13 @@ static __rte_noinline bool known_changed(struct pn_ctx *c, struct pn_pkt *k, str
     const struct pn_dp_gateway *g = &c->snap->gateways[f->gateway];
     bool syn = (k->tcp_flags & (PN_TCP_SYN | PN_TCP_ACK)) == PN_TCP_SYN;
 
+    if (event == PN_FLOW_EV_TAKEN_OVER) {
+        pn_account_taken_over(c, f);
+        event = pn_flow_segment(c->flows, f, k->tcp_flags, c->now, &handshake_us);
+    }
     pn_account_segment(c, f, event, before, handshake_us);
+    if (event == PN_FLOW_EV_ESTABLISHED || event == PN_FLOW_EV_RESUMED || event == PN_FLOW_EV_CLOSING)
+        pn_sync_note(c, k->vip, f, f->state);
     if (event == PN_FLOW_EV_REOPENED) {
         pn_account_forget(c, f);
     } else if (syn && !g->alive) {
@@ -29,6 +36,7 @@ static __rte_noinline bool known_changed(struct pn_ctx *c, struct pn_pkt *k, str
         return true;
     }
     pn_pkt_note(k, 0, 0, 0, 0);
+    pn_sync_note(c, k->vip, f, PN_FLOW_FREE);
     pn_flow_remove(c->flows, f);
     return false;
 }
@@ -62,7 +70,7 @@ static void known_or_not(struct pn_ctx *c, struct pn_batch *b, unsigned i, struc
         to_steer(b, i);
         return;
     }
-    if (!pn_lease_valid(c, k->vip) && !pn_lease_grace(c, k->vip)) {
+    if (!pn_lease_serves(c, k->vip, f->gateway)) {
         pn_batch_drop(b, i, PN_EDGE_FLOW, PN_C_STEER_NO_LEASE);
         return;
     }

@@ -73,17 +73,21 @@ static void first(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struct
         first_dropped(c, b, i, info, PN_C_CLASSIFY_NO_SERVICE);
         return;
     }
-    if (!pn_lease_valid(c, k->vip) && !pn_lease_grace(c, k->vip)) {
+    k->port_svc |= service;
+    struct pn_flow *f = pn_quoted_flow(c, k);
+    if (f != NULL && !pn_lease_serves(c, k->vip, f->gateway)) {
         first_dropped(c, b, i, info, PN_C_STEER_NO_LEASE);
         return;
     }
-    k->port_svc |= service;
-    struct pn_flow *f = pn_quoted_flow(c, k);
     if (f != NULL) {
         uint8_t before = f->state;
         uint32_t handshake_us = 0;
         enum pn_flow_event event = pn_flow_segment(c->flows, f, k->tcp_flags, c->now, &handshake_us);
 
+        if (event == PN_FLOW_EV_TAKEN_OVER) {
+            pn_account_taken_over(c, f);
+            event = pn_flow_segment(c->flows, f, k->tcp_flags, c->now, &handshake_us);
+        }
         pn_account_segment(c, f, event, before, handshake_us);
         k->trace |= PN_TRACE_FLOW_HIT;
         k->flow_state = f->state;
@@ -118,7 +122,7 @@ static void later(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struct
 
     switch (pn_frag_later(c->frags, info, (uint64_t)(uintptr_t)b->m[i], c->now.ms, &gateway, &why)) {
     case PN_FRAG_FORWARD:
-        if (!pn_lease_valid(c, b->pkt[i].vip) && !pn_lease_grace(c, b->pkt[i].vip))
+        if (!pn_lease_serves(c, b->pkt[i].vip, gateway))
             pn_batch_drop(b, i, PN_EDGE_FRAGMENT, PN_C_STEER_NO_LEASE);
         else
             to_gateway(b, i, gateway);

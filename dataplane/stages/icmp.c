@@ -15,12 +15,12 @@ static void echo(struct pn_ctx *c, struct pn_batch *b, unsigned i)
 
     if (!(c->snap->vips[k->vip].flags & PN_SNAP_VIP_ECHO)) {
         pn_batch_drop(b, i, PN_EDGE_ICMP, PN_C_ICMP_IGNORED);
-    } else if (!pn_lease_valid(c, k->vip)) {
+    } else if (!pn_lease_steer(c, k->vip)) {
         pn_batch_drop(b, i, PN_EDGE_ICMP, PN_C_ICMP_NO_LEASE);
     } else {
         pn_icmp_reply(pn_batch_frame(b, i), k, pn_vip_mac(c, k));
         k->tx_counter = PN_C_ICMP_ECHOED;
-        pn_batch_send(b, i, PN_EDGE_ICMP, k->in_port);
+        pn_batch_answer(b, i, PN_EDGE_ICMP, k->in_port);
     }
 }
 
@@ -32,10 +32,6 @@ static void error(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struct
 
     if (service == PN_ID_NONE) {
         pn_batch_drop(b, i, PN_EDGE_ICMP, PN_C_ICMP_NO_FLOW);
-        return;
-    }
-    if (!pn_lease_valid(c, k->vip) && !pn_lease_grace(c, k->vip)) {
-        pn_batch_drop(b, i, PN_EDGE_ICMP, PN_C_ICMP_NO_LEASE);
         return;
     }
     k->client[0] = quote->client.q[0];
@@ -54,6 +50,10 @@ static void error(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struct
     }
     if (k->gateway == PN_ID_NONE) {
         pn_batch_drop(b, i, PN_EDGE_ICMP, (enum pn_counter)why);
+        return;
+    }
+    if (!pn_lease_serves(c, k->vip, k->gateway)) {
+        pn_batch_drop(b, i, PN_EDGE_ICMP, PN_C_ICMP_NO_LEASE);
         return;
     }
     k->tx_counter = PN_C_TX_ICMP_ERROR;

@@ -3,9 +3,18 @@
 #include "dataplane/core/ndp.h"
 
 #include "dataplane/core/classify.h"
+#include "dataplane/stages/control.h"
 #include "dataplane/stages/lease.h"
 #include "dataplane/stages/learn.h"
 #include "dataplane/stages/stages.h"
+
+static struct pn_mac frame_source(const struct pn_batch *b, unsigned i)
+{
+    struct pn_mac mac;
+
+    memcpy(mac.b, pn_batch_frame(b, i) + 6, sizeof(mac.b));
+    return mac;
+}
 
 static void answer(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struct pn_ndp *ndp)
 {
@@ -13,6 +22,10 @@ static void answer(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struc
     struct rte_mbuf *m = b->m[i];
 
     if (!pn_lease_valid(c, k->vip)) {
+        if (ndp->dad) {
+            const struct pn_mac rival = frame_source(b, i);
+            pn_control_seen(c, k, PN_PROBE_RIVAL, &rival);
+        }
         pn_batch_drop(b, i, PN_EDGE_NDP, PN_C_NDP_NO_LEASE);
         return;
     }
@@ -28,7 +41,7 @@ static void answer(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struc
     m->pkt_len = bytes;
     k->frame_bytes = (uint16_t)bytes;
     k->tx_counter = PN_C_NDP_REPLIED;
-    pn_batch_send(b, i, PN_EDGE_NDP, k->in_port);
+    pn_batch_answer(b, i, PN_EDGE_NDP, k->in_port);
 }
 
 static void one(struct pn_ctx *c, struct pn_batch *b, unsigned i)
@@ -48,6 +61,8 @@ static void one(struct pn_ctx *c, struct pn_batch *b, unsigned i)
     }
     if (k->vip != PN_ID_NONE) {
         /* An advertisement that a VIP is elsewhere: the other node's. */
+        const struct pn_mac sender = frame_source(b, i);
+        pn_control_claimed(c, k, ndp.has_mac ? &ndp.mac : &sender);
         pn_batch_drop(b, i, PN_EDGE_NDP, PN_C_NDP_NOT_OURS);
         return;
     }

@@ -14,6 +14,7 @@ void pn_pipeline(struct pn_ctx *c, struct pn_batch *b)
         uint64_t straight = b->at[PN_EDGE_FLOW];
 
         pn_stage_parse(c, b);
+        pn_stage_control(c, b, straight);
         pn_stage_classify(c, b, straight);
         pn_stage_arp(c, b);
         pn_stage_ndp(c, b);
@@ -24,6 +25,8 @@ void pn_pipeline(struct pn_ctx *c, struct pn_batch *b)
     pn_stage_flow(c, b);
     pn_stage_steer(c, b);
     pn_stage_rewrite(c, b);
+    if (unlikely(b->answers != 0))
+        pn_stage_answers(c, b);
     pn_stage_tx(c, b);
     if (traced)
         pn_trace_end(c, b);

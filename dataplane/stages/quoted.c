@@ -15,9 +15,9 @@ uint16_t pn_quoted_default(struct pn_ctx *c, const struct pn_pkt *k, enum pn_cou
 {
     struct pn_steer_choice choice;
 
-    if (!pn_lease_valid(c, k->vip)) {
+    if (!pn_lease_steer(c, k->vip)) {
         *why = (uint16_t)why_no_lease;
-        return PN_ID_NONE;
+        return c->snap->services[(uint16_t)k->port_svc].local_gateway;
     }
     pn_steer(c->snap, (uint16_t)k->port_svc, k->client, (uint16_t)(k->port_svc >> 16), NULL, &choice);
     if (choice.verdict != PN_STEER_OK)

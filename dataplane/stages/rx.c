@@ -10,6 +10,7 @@ static void batch_clear(struct pn_batch *b, unsigned n, bool reentered)
     b->n = n;
     b->reentered = reentered;
     b->refused = 0;
+    b->answers = 0;
     memset(b->at, 0, sizeof(b->at));
     memset(b->out, 0, sizeof(b->out));
 }
@@ -97,6 +98,14 @@ void pn_stage_reenter(struct pn_ctx *c, struct pn_batch *b, struct rte_mbuf **mb
             k->gateway = handed ? meta->gateway : PN_ID_NONE;
             c->stats->held -= handed;
             b->out[meta->port % PN_MAX_PORTS] |= 1ull << i;
+            break;
+        case PN_META_ANSWER:
+            pn_pkt_clear(k, mbufs[i], PN_PORT_NONE);
+            k->tx_counter = meta->tx_counter;
+            k->vip = meta->gateway % PN_MAX_VIPS;
+            c->stats->held -= handed;
+            b->out[meta->port % PN_MAX_PORTS] |= 1ull << i;
+            b->answers |= 1ull << i;
             break;
         case PN_META_REWRITE:
             waited(c, b, i, meta);

@@ -20,6 +20,7 @@ void pn_stage_reenter(struct pn_ctx *c, struct pn_batch *b, struct rte_mbuf **mb
 void pn_stage_straight(struct pn_ctx *c, struct pn_batch *b); /* PARSE -> TX (most packets) FLOW */
 void pn_stage_parse(struct pn_ctx *c, struct pn_batch *b); /* PARSE -> FLOW ARP NDP ICMP FRAGMENT HOST DROP */
 /* straight: those at FLOW that are classified already. */
+void pn_stage_control(struct pn_ctx *c, struct pn_batch *b, uint64_t straight); /* FLOW -> the same, or HELD DROP */
 void pn_stage_classify(struct pn_ctx *c, struct pn_batch *b,
                        uint64_t straight); /* FLOW ICMP FRAGMENT -> the same, or HOST DROP */
 void pn_stage_arp(struct pn_ctx *c, struct pn_batch *b); /* ARP -> TX HOST DROP */
@@ -30,6 +31,8 @@ void pn_stage_host(struct pn_ctx *c, struct pn_batch *b); /* HOST -> TX DROP */
 void pn_stage_flow(struct pn_ctx *c, struct pn_batch *b); /* FLOW -> REWRITE STEER DROP */
 void pn_stage_steer(struct pn_ctx *c, struct pn_batch *b); /* STEER -> REWRITE DROP */
 void pn_stage_rewrite(struct pn_ctx *c, struct pn_batch *b); /* REWRITE -> TX HELD DROP */
+/* Answers in a VIP's name, of which there are some, that its lease has left behind: TX -> DROP. */
+void pn_stage_answers(struct pn_ctx *c, struct pn_batch *b);
 void pn_stage_tx(struct pn_ctx *c, struct pn_batch *b); /* TX DROP: every packet left ends here */
 
 /* All of them, on a batch that rx or reenter has filled. */

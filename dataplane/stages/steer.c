@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Unknown flows, and known ones that need another gateway: the steering's choice is entered in the flow table. */
+#include "dataplane/core/rewrite.h"
 #include "dataplane/stages/account.h"
 #include "dataplane/stages/lease.h"
 #include "dataplane/stages/stages.h"
@@ -42,8 +43,44 @@ static void to_gateway(struct pn_pkt *k, uint16_t gateway, const struct pn_flow 
     }
 }
 
+static bool is_at(const struct pn_ctx *c, uint16_t gateway, uint64_t mac_u48)
+{
+    uint64_t known = pn_neigh_read(&c->shared->neigh, gateway);
+
+    return (known & PN_NEIGH_VALID) && PN_NEIGH_MAC(known) == mac_u48;
+}
+
+/* Does the frame come from the gateway with this id, or (PN_ID_NONE) from any? */
+static bool from_gateway(const struct pn_ctx *c, const uint8_t *frame, uint16_t gateway)
+{
+    struct pn_mac mac;
+
+    memcpy(mac.b, frame + 6, sizeof(mac.b));
+    uint64_t source = pn_mac_u48(&mac);
+    if (gateway != PN_ID_NONE)
+        return is_at(c, gateway, source);
+    for (uint16_t g = 0; g < PN_MAX_GATEWAYS; g++) {
+        if (is_at(c, g, source))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * A new flow that ends here, at the node's own gateway: this node may not steer, so the owner has handed the flow over; or
+ * the packet would go back to where it came from. Two nodes that are each other's secondary can't pass it to and fro.
+ */
+static bool handed_over(const struct pn_ctx *c, const struct pn_pkt *k, const uint8_t *frame, uint16_t choice)
+{
+    if (likely(c->snap->services[(uint16_t)k->port_svc].local_gateway == PN_ID_NONE))
+        return false;
+    if (pn_lease_valid(c, k->vip))
+        return choice != PN_ID_NONE && from_gateway(c, frame, choice);
+    return !pn_lease_released(c, k->vip) || from_gateway(c, frame, PN_ID_NONE);
+}
+
 /* The first packet of a flow. */
-static enum pn_edge enter(struct pn_ctx *c, struct pn_pkt *k)
+static enum pn_edge enter(struct pn_ctx *c, struct pn_pkt *k, const uint8_t *frame)
 {
     bool syn = (k->tcp_flags & (PN_TCP_SYN | PN_TCP_ACK)) == PN_TCP_SYN;
     struct pn_steer_choice choice;
@@ -53,14 +90,19 @@ static enum pn_edge enter(struct pn_ctx *c, struct pn_pkt *k)
         k->counter = PN_C_STEER_NOT_SYN;
         return PN_EDGE_DROP;
     }
-    if (!pn_lease_valid(c, k->vip)) {
-        k->counter = PN_C_STEER_NO_LEASE;
-        return PN_EDGE_DROP;
-    }
-    if (!choose(c, k, &choice)) {
+    bool steer = pn_lease_steer(c, k->vip);
+    choice.gateway = PN_ID_NONE;
+    if (likely(steer) && !choose(c, k, &choice)) {
         k->counter = PN_C_STEER_NO_GATEWAY;
         return PN_EDGE_DROP;
     }
+    bool handed = handed_over(c, k, frame, choice.gateway);
+    if (unlikely(!steer && !handed)) {
+        k->counter = PN_C_STEER_NO_LEASE;
+        return PN_EDGE_DROP;
+    }
+    if (unlikely(handed))
+        choice.gateway = choice.default_gateway = c->snap->services[(uint16_t)k->port_svc].local_gateway;
     k->trace |= PN_TRACE_STEERED;
     if (likely(syn))
         f = pn_flow_insert(c->flows, k->client, k->port_svc, k->hash, PN_FLOW_HALF_OPEN, c->now);
@@ -75,7 +117,11 @@ static enum pn_edge enter(struct pn_ctx *c, struct pn_pkt *k)
         to_gateway(k, choice.default_gateway, NULL);
         return PN_EDGE_REWRITE;
     }
-    if (likely(syn)) {
+    if (unlikely(handed)) {
+        f->gateway = choice.gateway;
+        f->flags |= PN_FLOW_F_SPILLED;
+        pn_count(c, PN_C_STEER_HANDED_OVER, 1);
+    } else if (likely(syn)) {
         f->gateway = choice.gateway;
         f->flags = choice.spilled ? PN_FLOW_F_SPILLED : 0;
         count_tiers(c, &choice);
@@ -104,8 +150,11 @@ static __rte_noinline enum pn_edge known(struct pn_ctx *c, struct pn_pkt *k, str
 {
     struct pn_steer_choice choice;
 
-    if (retry && !c->snap->gateways[f->gateway].alive) {
-        if (!pn_lease_valid(c, k->vip)) {
+    if (retry && !c->snap->gateways[f->gateway].alive && !pn_lease_steer(c, k->vip) &&
+        pn_lease_serves(c, k->vip, f->gateway)) {
+        /* Handed over: the owner knows what it does, and tries another when its own checks say so. */
+    } else if (retry && !c->snap->gateways[f->gateway].alive) {
+        if (!pn_lease_steer(c, k->vip)) {
             k->counter = PN_C_STEER_NO_LEASE;
             return PN_EDGE_DROP;
         }
@@ -141,6 +190,7 @@ void pn_stage_steer(struct pn_ctx *c, struct pn_batch *b)
         struct pn_flow *f = pn_flow_lookup(c->flows, k->client, k->port_svc, k->hash, c->now);
 
         pn_batch_move(b, i, PN_EDGE_STEER,
-                      likely(f == NULL) ? enter(c, k) : known(c, k, f, k->trace & PN_TRACE_FLOW_HIT));
+                      likely(f == NULL) ? enter(c, k, pn_batch_frame(b, i))
+                                        : known(c, k, f, k->trace & PN_TRACE_FLOW_HIT));
     }
 }

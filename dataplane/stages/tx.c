@@ -67,13 +67,15 @@ static __rte_noinline unsigned send_via(struct pn_ctx *c, struct pn_batch *b, ui
     struct rte_ring *ring = c->shared->handoff[c->shared->ports[port].tx_via];
 
     for (unsigned j = 0; j < n; j++) {
-        const struct pn_pkt *k = &b->pkt[index != NULL ? index[j] : j];
+        unsigned i = index != NULL ? index[j] : j;
+        const struct pn_pkt *k = &b->pkt[i];
+        bool answer = b->answers >> i & 1;
 
         *pn_mbuf_meta(m[j]) = (struct pn_mbuf_meta){
-            .kind = PN_META_TX,
+            .kind = answer ? PN_META_ANSWER : PN_META_TX,
             .port = port,
             .tx_counter = k->tx_counter,
-            .gateway = k->gateway,
+            .gateway = answer ? k->vip : k->gateway,
             .origin = c->id,
         };
     }

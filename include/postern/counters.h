@@ -21,6 +21,7 @@
     X(ICMP_ECHOED,           T, "icmp_echoed",           "ICMP and ICMPv6 echo requests to an owned VIP answered") \
     X(PUNT_HOST,             P, "punt_host",             "packets given to the host through the exception port") \
     X(PUNT_NEIGHBOUR,        P, "punt_neighbour",        "ARP and NDP answers taken up by the neighbour table") \
+    X(PUNT_CONTROL,          P, "punt_control",          "heartbeats, flow sync and VRRP taken for posternd") \
     X(PARSE_TRUNCATED,       D, "parse_truncated",       "frame shorter than the headers or lengths it announces") \
     X(PARSE_ETHERTYPE,       D, "parse_ethertype",       "EtherType that nobody here takes") \
     X(PARSE_VLAN,            D, "parse_vlan",            "more VLAN tags than one, or a tag cut short") \
@@ -36,6 +37,9 @@
     X(CLASSIFY_NO_SERVICE,   D, "classify_no_service",   "to a VIP, but no service on that protocol and port") \
     X(CLASSIFY_OTHER_MAC,    D, "classify_other_mac",    "to a VIP, but the frame is addressed to another station (flooded by a switch)") \
     X(CLASSIFY_NO_SNAPSHOT,  D, "classify_no_snapshot",  "no configuration received yet") \
+    X(CONTROL_MALFORMED,     D, "control_malformed",     "control packet that is malformed, too long, or has not TTL or hop limit 255") \
+    X(CONTROL_QUEUE_FULL,    D, "control_queue_full",    "control packet beyond what waits for the main lcore") \
+    X(ANSWER_EXPIRED,        D, "answer_expired",        "answer for a VIP whose lease ended before it could be sent") \
     X(ARP_MALFORMED,         D, "arp_malformed",         "ARP packet with wrong sizes or impossible addresses") \
     X(ARP_NOT_OURS,          D, "arp_not_ours",          "ARP for an address that is no VIP here") \
     X(ARP_NO_LEASE,          D, "arp_no_lease",          "ARP request for a VIP without a valid lease") \
@@ -71,6 +75,21 @@
     X(NEIGHBOUR_QUEUED,      E, "neighbour_queued",      "packets that waited for a gateway's MAC address") \
     X(FRAG_HELD,             E, "frag_held",             "fragments that waited for their first one") \
     X(HANDOFF_SENT,          E, "handoff_sent",          "fragments and ICMP errors passed to another worker") \
+    X(STEER_HANDED_OVER,     E, "steer_handed_over",     "flows that the owner handed over to this node's own gateway") \
+    X(LEASE_STARTED,         E, "lease_started",         "leases that began") \
+    X(LEASE_RELEASED,        E, "lease_released",        "leases given up") \
+    X(LEASE_EXPIRED,         E, "lease_expired",         "leases that ended because nobody renewed them") \
+    X(CONTROL_SENT,          E, "control_sent",          "control packets of posternd sent") \
+    X(CONTROL_UNREAD,        E, "control_unread",        "control packets and sightings that posternd did not take in time") \
+    X(PROBE_SENT,            E, "probe_sent",            "probes for VIPs sent") \
+    X(PROBE_ANSWER,          E, "probe_answer",          "packets of somebody else who answers for a VIP that is not leased here") \
+    X(PROBE_RIVAL,           E, "probe_rival",           "probes of somebody else for a VIP that is not leased here") \
+    X(PROBE_CONFLICT,        E, "probe_conflict",        "packets of somebody else who answers for a VIP that is leased here") \
+    X(SYNC_SENT,             E, "sync_sent",             "flows sent to the peers") \
+    X(SYNC_DROPPED,          E, "sync_dropped",          "flows that could not be sent to the peers at once; the next refresh brings them") \
+    X(SYNC_TAKEN,            E, "sync_taken",            "flows of peers entered, changed or ended in this node's tables, each worker's") \
+    X(SYNC_REFUSED,          E, "sync_refused",          "flows of peers not entered: known here, no room, or unknown gateway") \
+    X(FLOW_TAKEN_OVER,       E, "flow_taken_over",       "flows of peers whose packets now come here") \
     X(GEN_ARP_REQUEST,       E, "gen_arp_request",       "ARP requests sent to find gateways") \
     X(GEN_NDP_SOLICIT,       E, "gen_ndp_solicit",       "neighbour solicitations sent to find gateways") \
     X(GEN_GARP,              E, "gen_garp",              "gratuitous ARP announcements sent") \

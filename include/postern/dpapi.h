@@ -3,8 +3,8 @@
  * Messages between posternd and postern-dp: a UNIX stream socket (default /run/postern/dp.sock, 0600).
  * posternd asks, postern-dp answers each request with one reply of the same type and seq, in order.
  * Unasked messages (seq 0, which requests on that connection should not use) go to the connection that sent the newest
- * PN_DP_CONTROL, between replies, never inside one. They wait in a bounded queue; when it is full the oldest
- * packet goes, with a counter (control_queue_full); flows are counted as sync_dropped.
+ * PN_DP_CONTROL, between replies, never inside one. They wait in a bounded queue; when it is full the oldest goes and is
+ * counted as control_unread. Flows wait until there is room.
  * Host byte order. A message with a bad length or type is answered with PN_DP_STATUS_*, or the
  * connection is closed with a log line and a counter; postern-dp never exits for it.
  */
@@ -21,7 +21,7 @@ enum pn_dp_type {
     PN_DP_HELLO = 1, /* -> empty;                 <- struct pn_dp_hello */
     PN_DP_SNAPSHOT_PUT = 2, /* -> snapshot message;      <- empty, or error text */
     PN_DP_SNAPSHOT_GET = 3, /* -> empty;                 <- the running snapshot, empty if there is none */
-    PN_DP_LEASE = 4, /* -> pn_dp_lease[n], n<=64; <- empty */
+    PN_DP_LEASE = 4, /* -> pn_dp_lease[n], n<=64; <- empty. BUSY: taken, but a worker has not come round since */
     PN_DP_FLOWS = 5, /* -> pn_dp_flows_query;     <- pn_dp_flows_head, pn_dp_flow[n] */
     PN_DP_EXPLAIN = 6, /* -> pn_dp_explain_query;   <- pn_dp_explain */
     PN_DP_TRACE_START = 7, /* -> pn_dp_trace_query;     <- empty (replaces a running trace) */
@@ -29,12 +29,13 @@ enum pn_dp_type {
     PN_DP_NEIGHBOURS = 9, /* -> empty;                 <- pn_dp_neighbour[n] */
     PN_DP_PORTS = 10, /* -> empty;                 <- pn_dp_port[n] */
     PN_DP_CONTROL = 11, /* -> pn_dp_control;          <- empty. Replaces the one before; unasked messages come here */
-    PN_DP_PACKET_TX = 12, /* -> pn_dp_packet, L3 packet; <- empty, or error text. Sent at once */
+    PN_DP_PACKET_TX = 12, /* -> pn_dp_packet, L3 packet; <- empty. Sent at once, see below */
     PN_DP_PACKET_RX = 13, /* unasked: <- pn_dp_packet, L3 packet */
     PN_DP_PROBE = 14, /* -> pn_dp_vip_ref;          <- empty. One ARP probe (RFC 5227) or DAD NS (RFC 4862) leaves */
     PN_DP_PROBE_SEEN = 15, /* unasked: <- pn_dp_probe_seen */
     PN_DP_ANNOUNCE = 16, /* -> pn_dp_vip_ref;          <- empty. Announcements start anew; refused without a lease */
-    PN_DP_FLOWS_OUT = 17, /* unasked: <- pn_dp_flow[n], n <= PN_DP_FLOWS_OUT_MAX; n = 0 ends a resync */
+    PN_DP_FLOWS_OUT =
+        17, /* unasked, if heartbeat_udp_port: <- pn_dp_flow[n], n <= PN_DP_FLOWS_OUT_MAX; 0 ends a resync */
     PN_DP_FLOWS_IN = 18, /* -> pn_dp_flow[n], 1 <= n <= PN_DP_FLOWS_IN_MAX; <- empty; BUSY: none taken, come again */
     PN_DP_FLOWS_RESYNC = 19, /* -> empty;                  <- empty. All own flows come as FLOWS_OUT again */
     PN_DP_TYPE_COUNT
@@ -229,7 +230,11 @@ struct pn_dp_control {
     struct pn_addr addrs[PN_DP_CONTROL_ADDRS]; /* destinations: this node's, multicast groups; the rest zero */
 };
 
-/* Followed by bytes bytes of an IPv4 or IPv6 packet, whole and unfragmented. */
+/*
+ * Followed by bytes bytes of an IPv4 or IPv6 packet, whole and unfragmented. PACKET_TX is answered with BUSY while the
+ * MAC of its destination is not known: it is asked for, the packet is lost. REJECTED: the port cannot send now, or it is
+ * later than boottime_ns: what a dataplane that was stopped finds in its socket is no news any more.
+ */
 #define PN_DP_PACKET_MAX_BYTES 2048u
 struct pn_dp_packet {
     uint16_t port; /* index */
@@ -238,7 +243,7 @@ struct pn_dp_packet {
     struct pn_mac src_mac; /* TX: zero: the port's own */
     uint32_t bytes;
     uint32_t reserved;
-    uint64_t boottime_ns; /* RX: when it was received; TX: 0 */
+    uint64_t boottime_ns; /* RX: when it was received; TX: not to be sent later than this, 0: no limit */
 };
 
 struct pn_dp_vip_ref {
@@ -250,6 +255,7 @@ enum pn_dp_probe_kind {
     PN_PROBE_ANSWER = 1, /* no lease here: somebody else answers for the VIP or announces it */
     PN_PROBE_RIVAL = 2, /* no lease here: somebody else probes for it */
     PN_PROBE_CONFLICT = 3, /* lease here, and somebody else answers for it or announces it */
+    PN_PROBE_KIND_COUNT
 };
 
 /* At most one per VIP and kind in 5 ms. */

@@ -54,7 +54,7 @@ struct scenario {
     }
 
 /* NULL-named scenario ends each. */
-extern const struct scenario pipeline_flow[], pipeline_answer[], pipeline_edge[], pipeline_fragment[];
+extern const struct scenario pipeline_flow[], pipeline_answer[], pipeline_edge[], pipeline_fragment[], pipeline_peer[];
 
 #define CLIENT4 "198.51.100.7"
 #define CLIENT6 "2001:db8:7::7"

@@ -211,6 +211,13 @@ void world_publish(struct world *w)
     pn_dpsnap_free(old);
 }
 
+static struct world *the_world;
+
+static uint64_t world_clock(void)
+{
+    return the_world->tsc + the_world->late_tsc;
+}
+
 static void fill_ports(struct pn_shared *s)
 {
     static const struct pn_mac *const macs[WORLD_PORTS] = {&pn_fb_node_mac, &world_tap_mac, &world_local_mac};
@@ -242,6 +249,8 @@ struct world *world_new(const struct world_config *config)
     w->pool = pool;
     w->tsc = SEED_TSC;
     memcpy(w->tx, tx_ring, sizeof(w->tx));
+    the_world = w;
+    w->shared.clock = world_clock;
     w->shared.n_workers = (uint16_t)config->workers;
     w->shared.tsc_hz = TSC_HZ;
     w->shared.hash_seed[0] = 1;

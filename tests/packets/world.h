@@ -83,6 +83,7 @@ struct world {
     struct rte_mempool *pool;
     struct rte_ring *tx[WORLD_PORTS]; /* what was sent, all workers' queues together */
     uint64_t tsc; /* now; 1 tick is 1 ns */
+    uint64_t late_tsc; /* how much later it is when answers are about to leave */
 };
 
 struct world_config {

@@ -11,7 +11,7 @@
 #define HZ 2450000000ull
 #define S 1000000000ull
 
-static _Atomic uint64_t published[PN_MAX_VIPS];
+static _Atomic uint64_t published[PN_MAX_VIPS], forward[PN_MAX_VIPS];
 static struct pn_lease_table table;
 static struct pn_lease_clock now;
 static struct pn_error err;
@@ -22,7 +22,9 @@ static int setup(void **state)
     (void)state;
     memset(&table, 0, sizeof(table));
     memset((void *)published, 0, sizeof(published));
+    memset((void *)forward, 0, sizeof(forward));
     table.published = published;
+    table.forward = forward;
     now = (struct pn_lease_clock){.tsc = 1000 * HZ, .tsc_hz = HZ, .boottime_ns = 500 * S};
     started = 0;
     return 0;
@@ -122,6 +124,37 @@ static void test_refused_whole(void **state)
     assert_int_equal(pn_lease_take(&table, &(struct pn_dp_lease){.vip = 40}, 1, 0, &now, &started, &err), 0);
 }
 
+/* A planned release: answering ends, forwarding does not. */
+static void test_release(void **state)
+{
+    (void)state;
+    struct pn_dp_lease l = {.vip = 4, .forward_ms = 2000};
+    take(4, now.boottime_ns + 30 * S, 0);
+    assert_int_equal(forward[4], 0);
+    assert_int_equal(pn_lease_take(&table, &l, 1, ~0ull, &now, &started, &err), 0);
+    assert_false(pn_lease_held(&table, 4));
+    assert_int_equal(published[4], now.tsc);
+    assert_int_equal(forward[4], now.tsc + 2 * HZ);
+    pass(1);
+    assert_int_equal(pn_lease_tick(&table, &now), 0); /* nothing of it changes with time */
+    assert_int_equal(forward[4], now.tsc + HZ);
+    take(4, now.boottime_ns + 30 * S, 0); /* leased again */
+    assert_int_equal(started, 1ull << 4);
+    assert_int_equal(forward[4], 0);
+    assert_int_equal(pn_lease_take(&table, &l, 1, ~0ull, &now, &started, &err), 0);
+    pn_lease_drop(&table, 1ull << 4, &now); /* the VIP leaves the configuration */
+    assert_int_equal(forward[4], 0);
+    assert_int_equal(pn_lease_take(&table, &l, 1, ~0ull, &now, &started, &err), 0);
+    take(4, 0, 0); /* given up for good */
+    assert_int_equal(forward[4], 0);
+    l.forward_ms = PN_DP_FORWARD_MAX_MS + 1;
+    assert_int_equal(pn_lease_take(&table, &l, 1, ~0ull, &now, &started, &err), -1);
+    take(4, now.boottime_ns + S, 0);
+    pass(2);
+    assert_int_equal(pn_lease_tick(&table, &now), 1ull << 4);
+    assert_int_equal(forward[4], 0); /* a lease that ran out was not released to anybody */
+}
+
 /* A suspended machine: CLOCK_BOOTTIME went on, the TSC stood still. */
 static void test_suspend(void **state)
 {
@@ -168,6 +201,7 @@ int main(void)
         cmocka_unit_test_setup(test_extend_and_shorten, setup),
         cmocka_unit_test_setup(test_past_gives_nothing, setup),
         cmocka_unit_test_setup(test_refused_whole, setup),
+        cmocka_unit_test_setup(test_release, setup),
         cmocka_unit_test_setup(test_suspend, setup),
         cmocka_unit_test_setup(test_renewal_after_end_starts_anew, setup),
         cmocka_unit_test_setup(test_drop, setup),
