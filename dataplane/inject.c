@@ -7,7 +7,7 @@
 #include "dataplane/core/ndp.h"
 #include "dataplane/runtime.h"
 
-void pn_inject_frame(struct pn_dataplane *dp, unsigned port, const uint8_t *frame, uint32_t len,
+bool pn_inject_frame(struct pn_dataplane *dp, unsigned port, uint16_t vip, const uint8_t *frame, uint32_t len,
                      enum pn_counter counter)
 {
     const struct pn_port_rt *p = &dp->shared->ports[port];
@@ -17,29 +17,31 @@ void pn_inject_frame(struct pn_dataplane *dp, unsigned port, const uint8_t *fram
     if (!data) {
         rte_pktmbuf_free(m);
         dp->main_stats->counters[PN_C_GEN_DROPPED]++;
-        return;
+        return false;
     }
     memcpy(data, frame, len);
     *pn_mbuf_meta(m) = (struct pn_mbuf_meta){
-        .kind = PN_META_TX,
+        .kind = vip == PN_ID_NONE ? PN_META_TX : PN_META_ANSWER,
         .port = (uint8_t)port,
         .tx_counter = (uint8_t)counter,
-        .gateway = PN_ID_NONE,
+        .gateway = vip,
         .origin = (uint16_t)worker,
     };
     if (rte_ring_enqueue(dp->workers[worker]->inject, m)) {
         rte_pktmbuf_free(m);
         dp->main_stats->counters[PN_C_GEN_DROPPED]++;
+        return false;
     }
+    return true;
 }
 
-static void announce_one(struct pn_dataplane *dp, const struct pn_dp_vip *vip)
+static void announce_one(struct pn_dataplane *dp, uint16_t id, const struct pn_dp_vip *vip)
 {
     uint8_t frame[PN_NDP_FRAME_MAX > PN_ARP_FRAME_MAX ? PN_NDP_FRAME_MAX : PN_ARP_FRAME_MAX];
     const struct pn_mac *mac = pn_mac_is_zero(&vip->mac) ? &dp->ports.port[vip->port].mac : &vip->mac;
     if (!pn_addr_is_v4(&vip->addr)) {
         uint32_t n = pn_ndp_build_announcement(frame, sizeof(frame), mac, vip->vlan, &vip->addr);
-        pn_inject_frame(dp, vip->port, frame, n, PN_C_GEN_UNSOLICITED_NA);
+        pn_inject_frame(dp, vip->port, id, frame, n, PN_C_GEN_UNSOLICITED_NA);
         return;
     }
     uint32_t vip_be;
@@ -47,7 +49,7 @@ static void announce_one(struct pn_dataplane *dp, const struct pn_dp_vip *vip)
     static const enum pn_arp_op forms[] = {PN_ARP_REQUEST, PN_ARP_REPLY};
     for (unsigned i = 0; i < 2; i++) {
         uint32_t n = pn_arp_build_announcement(frame, sizeof(frame), mac, vip->vlan, vip_be, forms[i]);
-        pn_inject_frame(dp, vip->port, frame, n, PN_C_GEN_GARP);
+        pn_inject_frame(dp, vip->port, id, frame, n, PN_C_GEN_GARP);
     }
 }
 
@@ -61,7 +63,7 @@ void pn_inject_announcements(struct pn_dataplane *dp)
             continue;
         }
         if (pn_announce_due(&dp->announce[v], (uint32_t)dp->now_ms, PN_ANNOUNCE_REFRESH_MS))
-            announce_one(dp, &dp->snap->vips[v]);
+            announce_one(dp, (uint16_t)v, &dp->snap->vips[v]);
     }
 }
 

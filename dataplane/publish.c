@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the main lcore hands to the workers whole: snapshots, leases, load. Old ones are freed when nobody reads them. */
+#include <sched.h>
 #include <stdatomic.h>
 
+#include <rte_cycles.h>
 #include <rte_malloc.h>
 #include <rte_rcu_qsbr.h>
 
@@ -10,6 +12,7 @@
 #include "dataplane/runtime.h"
 
 #define LOAD_EVERY_MS 4
+#define SETTLE_US 5000 /* a worker comes round in microseconds, unless the machine keeps it from running */
 
 static uint64_t snap_vip_bits(const struct pn_dpsnap *snap)
 {
@@ -111,7 +114,7 @@ static void leases_show(struct pn_dataplane *dp)
                          __ATOMIC_RELAXED);
 }
 
-static const char *vip_name(const struct pn_dataplane *dp, unsigned id)
+const char *pn_publish_vip_name(const struct pn_dataplane *dp, unsigned id)
 {
     for (unsigned v = 0; dp->snap && v < dp->snap->view.header->n_vips; v++) {
         if (dp->snap->view.vips[v].id == id)
@@ -124,22 +127,38 @@ int pn_publish_leases(struct pn_dataplane *dp, const struct pn_dp_lease *leases,
 {
     struct pn_lease_clock now = pn_dataplane_clock(dp);
     uint64_t held = 0, started;
+    bool gave_up = false;
     for (unsigned v = 0; v < PN_MAX_VIPS; v++)
         held |= (uint64_t)pn_lease_held(&dp->leases, v) << v;
     if (pn_lease_take(&dp->leases, leases, n, snap_vip_bits(dp->snap), &now, &started, err))
         return -1;
     for (unsigned v = 0; v < PN_MAX_VIPS; v++) {
         if (started >> v & 1) {
-            pn_log_notice("VIP %s: lease held, answering", vip_name(dp, v));
+            pn_log_notice("VIP %s: lease held, answering", pn_publish_vip_name(dp, v));
+            dp->main_stats->counters[PN_C_LEASE_STARTED]++;
             if (dp->snap->vips[v].flags & PN_SNAP_VIP_ANNOUNCE)
                 pn_announce_start(&dp->announce[v], (uint32_t)dp->now_ms);
         } else if ((held >> v & 1) && !pn_lease_held(&dp->leases, v)) {
-            pn_log_notice("VIP %s: lease given up", vip_name(dp, v));
+            pn_log_notice("VIP %s: lease given up", pn_publish_vip_name(dp, v));
+            dp->main_stats->counters[PN_C_LEASE_RELEASED]++;
+            gave_up = true;
             pn_announce_stop(&dp->announce[v]);
         }
     }
     leases_show(dp);
-    return 0;
+    /* Who gives a VIP up may tell another node so with the next message. */
+    return gave_up && !pn_publish_settle(dp, SETTLE_US) ? 1 : 0;
+}
+
+bool pn_publish_settle(struct pn_dataplane *dp, unsigned us)
+{
+    uint64_t token = rte_rcu_qsbr_start(dp->qsbr), until = rte_rdtsc() + dp->tsc_hz / 1000000 * us;
+    while (rte_rcu_qsbr_check(dp->qsbr, token, false) != 1) {
+        if (rte_rdtsc() > until)
+            return false;
+        sched_yield(); /* it may share this CPU */
+    }
+    return true;
 }
 
 void pn_publish_tick(struct pn_dataplane *dp)
@@ -149,7 +168,8 @@ void pn_publish_tick(struct pn_dataplane *dp)
     for (unsigned v = 0; ended && v < PN_MAX_VIPS; v++) {
         if (!(ended >> v & 1))
             continue;
-        pn_log_warning("VIP %s: lease ended, no longer answering", vip_name(dp, v));
+        pn_log_warning("VIP %s: lease ended, no longer answering", pn_publish_vip_name(dp, v));
+        dp->main_stats->counters[PN_C_LEASE_EXPIRED]++;
         pn_announce_stop(&dp->announce[v]);
     }
     if (ended)

@@ -122,11 +122,14 @@ static enum pn_dp_status flow_find(struct pn_dataplane *dp, const struct pn_dp_e
     request.lookup.client = q->client;
     request.lookup.client_port = q->client_port;
     request.lookup.service = q->service;
-    for (unsigned w = 0; w < dp->n_workers && !out->flow_known; w++) {
+    bool known = false;
+    for (unsigned w = 0; w < dp->n_workers; w++) {
         const struct pn_worker_reply *reply = worker_ask(dp->workers[w], &request);
         if (!reply)
             return busy(err);
-        if (reply->count) {
+        /* Peers' flows are in every worker's table; the worker that has its packets knows better. */
+        if (reply->count && (!known || !(reply->flows[0].flags & PN_FLOW_F_SYNCED))) {
+            known = true;
             out->flow_known = 1;
             out->flow = reply->flows[0];
         }
@@ -229,6 +232,43 @@ static unsigned query_ports(void *arg, struct pn_dp_port *out, unsigned max)
     return n;
 }
 
+static enum pn_dp_status query_control(void *arg, const struct pn_dp_control *control, struct pn_error *err)
+{
+    return pn_control_put(arg, control, err);
+}
+
+static enum pn_dp_status query_packet_tx(void *arg, const struct pn_dp_packet *packet, const uint8_t *l3,
+                                         struct pn_error *err)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    if (packet->boottime_ns && packet->boottime_ns < (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) {
+        pn_error_set(err, "packet: too late");
+        return PN_DP_STATUS_REJECTED;
+    }
+    return pn_control_send(arg, packet, l3, err);
+}
+
+static enum pn_dp_status query_probe(void *arg, uint16_t vip, struct pn_error *err)
+{
+    return pn_control_probe(arg, vip, err);
+}
+
+static enum pn_dp_status query_announce(void *arg, uint16_t vip, struct pn_error *err)
+{
+    return pn_control_announce(arg, vip, err);
+}
+
+static enum pn_dp_status query_flows_in(void *arg, const struct pn_dp_flow *flows, unsigned n, struct pn_error *err)
+{
+    return pn_flowsync_in(arg, flows, n, err);
+}
+
+static enum pn_dp_status query_flows_resync(void *arg, struct pn_error *err)
+{
+    return pn_flowsync_again(arg, err);
+}
+
 const struct pn_ipc_ops pn_query_ops = {
     .hello = query_hello,
     .snapshot_put = query_snapshot_put,
@@ -240,4 +280,10 @@ const struct pn_ipc_ops pn_query_ops = {
     .trace_read = query_trace_read,
     .neighbours = query_neighbours,
     .ports = query_ports,
+    .control = query_control,
+    .packet_tx = query_packet_tx,
+    .probe = query_probe,
+    .announce = query_announce,
+    .flows_in = query_flows_in,
+    .flows_resync = query_flows_resync,
 };

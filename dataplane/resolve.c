@@ -47,8 +47,7 @@ static void gateway_flush(struct pn_dataplane *dp, uint16_t gateway, bool send)
     }
 }
 
-/* The kernel's interface on the port's network and VLAN; 0: there is none. */
-static int kernel_interface(const struct pn_dataplane *dp, uint16_t port, uint16_t vlan)
+int pn_resolve_interface(const struct pn_dataplane *dp, uint16_t port, uint16_t vlan)
 {
     const struct pn_port *p = &dp->ports.port[port];
     return p->ifindex && vlan ? pn_neigh_link_vlan(p->ifname, vlan) : p->ifindex;
@@ -66,17 +65,17 @@ static void ask_wire(struct pn_dataplane *dp, const struct pn_neigh_action *a)
         if (!pn_addr_is_zero(&p->args.address_v4))
             memcpy(&sender_be, &p->args.address_v4.b[12], 4);
         n = pn_arp_build_request(frame, sizeof(frame), &p->mac, dst, a->vlan, sender_be, target_be);
-        pn_inject_frame(dp, a->port, frame, n, PN_C_GEN_ARP_REQUEST);
+        pn_inject_frame(dp, a->port, PN_ID_NONE, frame, n, PN_C_GEN_ARP_REQUEST);
         return;
     }
     struct pn_addr src = pn_addr_is_zero(&p->args.address_v6) ? pn_ndp_link_local(&p->mac) : p->args.address_v6;
     n = pn_ndp_build_solicit(frame, sizeof(frame), &p->mac, dst, a->vlan, &src, &a->addr);
-    pn_inject_frame(dp, a->port, frame, n, PN_C_GEN_NDP_SOLICIT);
+    pn_inject_frame(dp, a->port, PN_ID_NONE, frame, n, PN_C_GEN_NDP_SOLICIT);
 }
 
-static void ask(struct pn_dataplane *dp, const struct pn_neigh_action *a)
+void pn_resolve_ask(struct pn_dataplane *dp, const struct pn_neigh_action *a)
 {
-    int ifindex = kernel_interface(dp, a->port, a->vlan);
+    int ifindex = pn_resolve_interface(dp, a->port, a->vlan);
     if (ifindex) {
         pn_neigh_link_ask(dp->link, ifindex, &a->addr, a->act == PN_NEIGH_ACT_SOLICIT && !pn_mac_is_zero(&a->mac));
     } else if (dp->ports.port[a->port].kind == PN_PORT_AF_XDP) {
@@ -98,7 +97,7 @@ static void table_run(struct pn_dataplane *dp)
             if (actions[i].act == PN_NEIGH_ACT_RELEASE || actions[i].act == PN_NEIGH_ACT_DROP)
                 gateway_flush(dp, actions[i].gateway, actions[i].act == PN_NEIGH_ACT_RELEASE);
             else
-                ask(dp, &actions[i]);
+                pn_resolve_ask(dp, &actions[i]);
         }
     } while (n + 1 >= ACTIONS);
 }
@@ -107,10 +106,11 @@ static void kernel_heard(void *arg, int ifindex, const struct pn_addr *addr, enu
                          const struct pn_mac *mac)
 {
     struct pn_dataplane *dp = arg;
+    pn_peers_kernel_heard(dp, ifindex, addr, heard, mac);
     for (unsigned g = 0; dp->snap && g < dp->snap->view.header->n_gateways; g++) {
         const struct pn_snap_gateway *gw = &dp->snap->view.gateways[g];
         if (!pn_addr_equal(&gw->addr, addr) || gw->mode != PN_FWD_L2DSR ||
-            kernel_interface(dp, gw->port, gw->vlan) != ifindex)
+            pn_resolve_interface(dp, gw->port, gw->vlan) != ifindex)
             continue;
         if (heard == PN_NEIGH_HEARD_FAILED)
             pn_neigh_kernel_failed(dp->neigh, addr, gw->port, gw->vlan, (uint32_t)dp->now_ms);
@@ -126,10 +126,12 @@ static bool worker_learned(struct pn_dataplane *dp, struct pn_worker *w)
 {
     struct pn_learn_msg msgs[DRAIN];
     unsigned n = rte_ring_sc_dequeue_burst_elem(w->ctx.learn, msgs, PN_LEARN_BYTES, DRAIN, NULL);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         pn_neigh_learned(dp->neigh, &msgs[i].addr, msgs[i].port, msgs[i].vlan, &msgs[i].mac,
                          msgs[i].flags & PN_LEARN_SOLICITED, msgs[i].flags & PN_LEARN_OVERRIDE, PN_NEIGH_WIRE,
                          (uint32_t)dp->now_ms);
+        pn_peers_learned(dp, &msgs[i]);
+    }
     return n > 0;
 }
 

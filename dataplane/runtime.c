@@ -90,6 +90,7 @@ static int shared_make(struct pn_dataplane *dp, struct pn_error *err)
         return pn_error_set(err, "no random numbers");
     atomic_store_explicit(&s->load, dp->load[0], memory_order_release);
     dp->leases.published = s->lease_tsc;
+    dp->leases.forward = s->forward_tsc;
     return 0;
 }
 
@@ -142,8 +143,8 @@ static int start(struct pn_dataplane *dp, struct pn_error *err)
     if (pn_stats_seg_new(&dp->stats, dp->args->stats, dp->n_workers, dp->tsc_hz, err))
         return -1;
     dp->main_stats = pn_stats_seg_worker(&dp->stats, dp->n_workers);
-    if (shared_make(dp, err) || pn_mbuf_meta_register() || pn_resolve_start(dp, err) || workers_make(dp, err) ||
-        workers_launch(dp, err))
+    if (shared_make(dp, err) || pn_mbuf_meta_register() || pn_resolve_start(dp, err) || pn_peers_start(dp, err) ||
+        pn_control_start(dp, err) || workers_make(dp, err) || workers_launch(dp, err))
         return -1;
     dp->ipc = pn_ipc_server_new(dp->loop, dp->args->socket, &pn_query_ops, dp, err);
     return dp->ipc ? 0 : -1;
@@ -173,7 +174,10 @@ void pn_dataplane_tick(struct pn_dataplane *dp)
     dp->main_stats->heartbeat_boottime_ns = now_ns;
     pn_publish_tick(dp);
     pn_resolve_tick(dp);
+    pn_peers_tick(dp);
     pn_inject_announcements(dp);
+    pn_control_tick(dp);
+    pn_flowsync_tick(dp);
     pn_ipc_server_tick(dp->ipc, dp->now_ms);
     if (dp->tick % LINK_EVERY_MS == 0) {
         uint32_t came_up = pn_ports_poll_link(&dp->ports);
@@ -211,6 +215,8 @@ void pn_dataplane_stop(struct pn_dataplane *dp)
     if (dp->qsbr)
         pn_publish_free(dp);
     pn_resolve_stop(dp);
+    pn_peers_stop(dp);
+    pn_control_stop(dp);
     for (unsigned w = 0; w < dp->n_workers; w++) {
         if (dp->workers[w])
             pn_worker_free(dp->workers[w]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * All that the main lcore keeps while postern-dp runs. Each part has its own file: publish.c snapshots and load,
- * resolve.c neighbours, inject.c frames of our own and announcements, query.c what the control socket asks.
+ * resolve.c neighbours, inject.c frames of our own and announcements, query.c what the control socket asks, control.c
+ * posternd's packets and probes, peers.c where they go, flowsync.c flows to and from the peers.
  */
 #ifndef POSTERN_DATAPLANE_RUNTIME_H
 #define POSTERN_DATAPLANE_RUNTIME_H
@@ -11,10 +12,12 @@
 #include "dataplane/core/neigh.h"
 #include "dataplane/lease.h"
 #include "dataplane/loop.h"
+#include "dataplane/neigh_link.h"
 #include "dataplane/ports/port.h"
 #include "dataplane/stats_seg.h"
 #include "dataplane/worker.h"
 
+#define PN_PEERS_MAX 32 /* addresses that posternd sends packets to; those not used for long make way */
 #define PN_RETIRED_MAX 8 /* old snapshots that workers may still read */
 
 struct rte_rcu_qsbr;
@@ -56,6 +59,19 @@ struct pn_dataplane {
     struct pn_neigh_table *neigh;
     struct pn_neigh_link *link; /* the kernel's neighbour table */
 
+    struct pn_loop_source wake; /* eventfd: workers have something for posternd */
+    struct pn_dp_control control[2]; /* they take turns */
+    unsigned control_current;
+    struct pn_neigh_published peer_macs;
+    struct pn_neigh_table *peer_neigh; /* peers' addresses, by position in peers */
+    struct pn_peer {
+        struct pn_addr addr;
+        uint64_t used_ms; /* 0: free */
+        uint16_t port, vlan;
+    } peers[PN_PEERS_MAX];
+    unsigned resync_ends; /* workers that still walk through their tables */
+    unsigned sync_next; /* worker whose flows are taken first */
+
     struct pn_ipc_server *ipc;
 };
 
@@ -64,19 +80,58 @@ struct pn_lease_clock pn_dataplane_clock(const struct pn_dataplane *dp);
 /* publish.c. A rejected snapshot changes nothing. */
 int pn_publish_snapshot(struct pn_dataplane *dp, const void *message, size_t len, struct pn_error *err);
 int pn_publish_leases(struct pn_dataplane *dp, const struct pn_dp_lease *leases, unsigned n, struct pn_error *err);
+/* Waits until every worker has come round, or us are over: false. */
+bool pn_publish_settle(struct pn_dataplane *dp, unsigned us);
 /* Leases that ended, load, memory that nobody reads any more. */
 void pn_publish_tick(struct pn_dataplane *dp);
 /* After the workers have stopped. */
 void pn_publish_free(struct pn_dataplane *dp);
+/* The running snapshot's VIP with this id, "?" for none. */
+const char *pn_publish_vip_name(const struct pn_dataplane *dp, unsigned id);
 
 /* resolve.c: packets that wait, questions, answers. */
 int pn_resolve_start(struct pn_dataplane *dp, struct pn_error *err);
 void pn_resolve_snapshot(struct pn_dataplane *dp, const struct pn_dpsnap *snap);
 void pn_resolve_tick(struct pn_dataplane *dp);
 void pn_resolve_stop(struct pn_dataplane *dp);
+/* Asks for the address, through the kernel where the network is its too, else on the wire. */
+void pn_resolve_ask(struct pn_dataplane *dp, const struct pn_neigh_action *a);
+/* The kernel's interface on the port's network and VLAN; 0: there is none. */
+int pn_resolve_interface(const struct pn_dataplane *dp, uint16_t port, uint16_t vlan);
 
-/* inject.c: a frame of our own through a port, counted as counter once it is sent (GEN_DROPPED if not). */
-void pn_inject_frame(struct pn_dataplane *dp, unsigned port, const uint8_t *frame, uint32_t len,
+/* peers.c: the MAC addresses of those that posternd sends packets to. */
+int pn_peers_start(struct pn_dataplane *dp, struct pn_error *err);
+void pn_peers_stop(struct pn_dataplane *dp);
+void pn_peers_tick(struct pn_dataplane *dp);
+/* false: not known yet, it is asked for. */
+bool pn_peers_find(struct pn_dataplane *dp, const struct pn_addr *addr, uint16_t port, uint16_t vlan,
+                   struct pn_mac *mac);
+void pn_peers_learned(struct pn_dataplane *dp, const struct pn_learn_msg *msg);
+void pn_peers_kernel_heard(struct pn_dataplane *dp, int ifindex, const struct pn_addr *addr, enum pn_neigh_heard heard,
+                           const struct pn_mac *mac);
+
+/* control.c */
+int pn_control_start(struct pn_dataplane *dp, struct pn_error *err);
+void pn_control_stop(struct pn_dataplane *dp);
+/* What workers have for posternd. */
+void pn_control_tick(struct pn_dataplane *dp);
+enum pn_dp_status pn_control_put(struct pn_dataplane *dp, const struct pn_dp_control *control, struct pn_error *err);
+enum pn_dp_status pn_control_send(struct pn_dataplane *dp, const struct pn_dp_packet *packet, const uint8_t *l3,
+                                  struct pn_error *err);
+enum pn_dp_status pn_control_probe(struct pn_dataplane *dp, uint16_t vip, struct pn_error *err);
+enum pn_dp_status pn_control_announce(struct pn_dataplane *dp, uint16_t vip, struct pn_error *err);
+
+/* flowsync.c */
+void pn_flowsync_tick(struct pn_dataplane *dp);
+enum pn_dp_status pn_flowsync_in(struct pn_dataplane *dp, const struct pn_dp_flow *flows, unsigned n,
+                                 struct pn_error *err);
+enum pn_dp_status pn_flowsync_again(struct pn_dataplane *dp, struct pn_error *err);
+
+/*
+ * inject.c: a frame of our own through a port, counted as counter once it is sent (GEN_DROPPED if not). vip: leaves only
+ * while that VIP's lease holds; PN_ID_NONE: in any case. false: dropped already.
+ */
+bool pn_inject_frame(struct pn_dataplane *dp, unsigned port, uint16_t vip, const uint8_t *frame, uint32_t len,
                      enum pn_counter counter);
 /* Announcements that are due, for VIPs whose lease holds. */
 void pn_inject_announcements(struct pn_dataplane *dp);

@@ -58,8 +58,8 @@ static enum pn_dp_status call_lease(struct call *c)
     size_t n = c->in_bytes / sizeof(struct pn_dp_lease);
     if (n == 0 || n > PN_IPC_LEASES_MAX || n * sizeof(struct pn_dp_lease) != c->in_bytes)
         return bad(c, "lease: expected 1 to 64 elements");
-    return c->ops->lease(c->arg, (const struct pn_dp_lease *)c->in, (unsigned)n, &c->err) ? PN_DP_STATUS_REJECTED
-                                                                                          : PN_DP_STATUS_OK;
+    int rc = c->ops->lease(c->arg, (const struct pn_dp_lease *)c->in, (unsigned)n, &c->err);
+    return rc < 0 ? PN_DP_STATUS_REJECTED : rc > 0 ? PN_DP_STATUS_BUSY : PN_DP_STATUS_OK;
 }
 
 static enum pn_dp_status call_flows(struct call *c)
@@ -123,6 +123,81 @@ static enum pn_dp_status call_ports(struct call *c)
     return PN_DP_STATUS_OK;
 }
 
+static enum pn_dp_status call_control(struct call *c)
+{
+    const struct pn_dp_control *control = (const void *)c->in;
+    if (control->vrrp > 1 || control->reserved)
+        return bad(c, "control: vrrp must be 0 or 1, reserved 0");
+    if (control->n_addrs > PN_DP_CONTROL_ADDRS)
+        return bad(c, "control.n_addrs: above 16");
+    for (unsigned i = 0; i < PN_DP_CONTROL_ADDRS; i++) {
+        if (pn_addr_is_zero(&control->addrs[i]) != (i >= control->n_addrs))
+            return bad(c, "control.addrs: an address too few or too many");
+    }
+    return c->ops->control(c->arg, control, &c->err);
+}
+
+static enum pn_dp_status call_packet_tx(struct call *c)
+{
+    const struct pn_dp_packet *p = (const void *)c->in;
+    if (c->in_bytes < sizeof(*p) || p->bytes != c->in_bytes - sizeof(*p))
+        return bad(c, "packet.bytes: does not match the message");
+    if (p->bytes == 0 || p->bytes > PN_DP_PACKET_MAX_BYTES)
+        return bad(c, "packet.bytes: expected 1 to 2048");
+    if (p->port >= PN_MAX_PORTS || p->vlan > 4094)
+        return bad(c, "packet: no such port or VLAN");
+    if (p->reserved || (p->src_mac.b[0] & 1))
+        return bad(c, "packet: reserved must be 0, src_mac no group");
+    return c->ops->packet_tx(c->arg, p, c->in + sizeof(*p), &c->err);
+}
+
+static enum pn_dp_status vip_ref(struct call *c, uint16_t *vip)
+{
+    const struct pn_dp_vip_ref *ref = (const void *)c->in;
+    *vip = ref->vip;
+    if (ref->vip >= PN_MAX_VIPS || ref->reserved[0] || ref->reserved[1] || ref->reserved[2])
+        return bad(c, "vip: no such id, or reserved is not 0");
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status call_probe(struct call *c)
+{
+    uint16_t vip;
+    enum pn_dp_status status = vip_ref(c, &vip);
+    return status == PN_DP_STATUS_OK ? c->ops->probe(c->arg, vip, &c->err) : status;
+}
+
+static enum pn_dp_status call_announce(struct call *c)
+{
+    uint16_t vip;
+    enum pn_dp_status status = vip_ref(c, &vip);
+    return status == PN_DP_STATUS_OK ? c->ops->announce(c->arg, vip, &c->err) : status;
+}
+
+static enum pn_dp_status call_flows_in(struct call *c)
+{
+    const struct pn_dp_flow *flows = (const void *)c->in;
+    size_t n = c->in_bytes / sizeof(*flows);
+    if (n == 0 || n > PN_DP_FLOWS_IN_MAX || n * sizeof(*flows) != c->in_bytes)
+        return bad(c, "flows: expected 1 to 256 elements");
+    for (size_t i = 0; i < n; i++) {
+        const struct pn_dp_flow *f = &flows[i];
+        bool known_state = f->state == PN_FLOW_FREE || f->state == PN_FLOW_ESTABLISHED || f->state == PN_FLOW_CLOSING;
+        if (pn_addr_is_zero(&f->client) || f->service >= PN_MAX_SERVICES || f->gateway >= PN_MAX_GATEWAYS ||
+            !known_state || (f->flags & ~PN_FLOW_F_SPILLED) || f->idle_ms || f->worker || f->reserved[0] ||
+            f->reserved[1] || f->reserved[2]) {
+            pn_error_set(&c->err, "flows[%zu]: client, id, state, flags or a reserved field is impossible", i);
+            return PN_DP_STATUS_BAD_MESSAGE;
+        }
+    }
+    return c->ops->flows_in(c->arg, flows, (unsigned)n, &c->err);
+}
+
+static enum pn_dp_status call_flows_resync(struct call *c)
+{
+    return c->ops->flows_resync(c->arg, &c->err);
+}
+
 #define BODY_ANY SIZE_MAX /* the call checks it */
 
 static const struct {
@@ -139,6 +214,12 @@ static const struct {
     [PN_DP_TRACE_READ] = {call_trace_read, 0},
     [PN_DP_NEIGHBOURS] = {call_neighbours, 0},
     [PN_DP_PORTS] = {call_ports, 0},
+    [PN_DP_CONTROL] = {call_control, sizeof(struct pn_dp_control)},
+    [PN_DP_PACKET_TX] = {call_packet_tx, BODY_ANY},
+    [PN_DP_PROBE] = {call_probe, sizeof(struct pn_dp_vip_ref)},
+    [PN_DP_ANNOUNCE] = {call_announce, sizeof(struct pn_dp_vip_ref)},
+    [PN_DP_FLOWS_IN] = {call_flows_in, BODY_ANY},
+    [PN_DP_FLOWS_RESYNC] = {call_flows_resync, 0},
 };
 
 size_t pn_ipc_message_bytes(const struct pn_dp_header *header)

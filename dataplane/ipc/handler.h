@@ -16,6 +16,7 @@ struct pn_ipc_ops {
     int (*snapshot_put)(void *arg, const void *message, size_t len, struct pn_error *err);
     /* The running snapshot's message; NULL: none. Valid until the next call. */
     const void *(*snapshot_get)(void *arg, size_t *len);
+    /* 1: taken, but a worker that may still answer as before has not come round. */
     int (*lease)(void *arg, const struct pn_dp_lease *leases, unsigned n, struct pn_error *err);
     /* The rest return PN_DP_STATUS_*; err is filled when that is not OK. out holds at least max elements. */
     enum pn_dp_status (*flows)(void *arg, const struct pn_dp_flows_query *q, struct pn_dp_flows_head *head,
@@ -26,6 +27,13 @@ struct pn_ipc_ops {
     unsigned (*trace_read)(void *arg, struct pn_dp_trace_record *out, unsigned max);
     unsigned (*neighbours)(void *arg, struct pn_dp_neighbour *out, unsigned max);
     unsigned (*ports)(void *arg, struct pn_dp_port *out, unsigned max);
+    enum pn_dp_status (*control)(void *arg, const struct pn_dp_control *control, struct pn_error *err);
+    enum pn_dp_status (*packet_tx)(void *arg, const struct pn_dp_packet *packet, const uint8_t *l3,
+                                   struct pn_error *err);
+    enum pn_dp_status (*probe)(void *arg, uint16_t vip, struct pn_error *err);
+    enum pn_dp_status (*announce)(void *arg, uint16_t vip, struct pn_error *err);
+    enum pn_dp_status (*flows_in)(void *arg, const struct pn_dp_flow *flows, unsigned n, struct pn_error *err);
+    enum pn_dp_status (*flows_resync)(void *arg, struct pn_error *err);
 };
 
 /*

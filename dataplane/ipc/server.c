@@ -2,6 +2,7 @@
 #include "dataplane/ipc/server.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -14,6 +15,8 @@
 #include "common/log.h"
 #include "dataplane/loop.h"
 
+#define READS_AT_ONCE 16 /* two a message */
+
 struct client {
     struct pn_loop_source source; /* first: found from the source */
     struct pn_ipc_server *server;
@@ -21,6 +24,8 @@ struct client {
     size_t in_bytes, in_want; /* in_want: header first, then the whole message */
     uint8_t *out; /* the reply under way */
     size_t out_bytes, out_sent;
+    struct pn_ipc_unasked *unasked; /* NULL: it gets none */
+    uint32_t events; /* it is waited for */
     bool closing; /* after the reply */
     uint64_t since_ms; /* when the pending request or reply began; 0: nothing pending */
     pid_t pid;
@@ -34,6 +39,8 @@ struct pn_ipc_server {
     char path[108];
     uint8_t *reply; /* PN_DPAPI_MAX_BYTES, where every reply is made */
     struct client *clients[PN_IPC_CLIENTS_MAX];
+    struct client *reader; /* of unasked messages; NULL: nobody */
+    bool answering; /* a request is being handled: its client stays */
     uint64_t now_ms;
 };
 
@@ -45,37 +52,95 @@ static void client_close(struct client *c, const char *why)
         if (c->server->clients[i] == c)
             c->server->clients[i] = NULL;
     }
+    if (c->server->reader == c)
+        c->server->reader = NULL;
     pn_loop_remove(c->server->loop, &c->source);
     close(c->source.fd);
+    pn_ipc_unasked_free(c->unasked);
     free(c->in);
     free(c->out);
     free(c);
 }
 
-/* What is left of the reply. false: the client is gone. */
-static bool client_send(struct client *c)
+/* Requests are read while no reply is under way. */
+static bool client_wait(struct client *c, bool more)
 {
-    while (c->out_sent < c->out_bytes) {
-        ssize_t n = send(c->source.fd, c->out + c->out_sent, c->out_bytes - c->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return pn_loop_change(c->server->loop, &c->source, EPOLLOUT) == 0;
-        if (n <= 0) {
-            client_close(c, errno == EPIPE || errno == ECONNRESET ? NULL : strerror(errno));
-            return false;
-        }
-        c->out_sent += (size_t)n;
-    }
+    uint32_t events = (c->out ? 0 : EPOLLIN) | (more ? EPOLLOUT : 0);
+    if (events == c->events)
+        return true;
+    c->events = events;
+    return pn_loop_change(c->server->loop, &c->source, events) == 0;
+}
+
+/* -1: it takes no more now; -2: the client is gone. */
+static ssize_t client_write(struct client *c, const uint8_t *bytes, size_t n)
+{
+    ssize_t sent;
+    do {
+        sent = send(c->source.fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return -1;
+    if (sent > 0)
+        return sent;
+    client_close(c, errno == EPIPE || errno == ECONNRESET ? NULL : strerror(errno));
+    return -2;
+}
+
+static void reply_sent(struct client *c)
+{
     free(c->out);
     c->out = NULL;
     c->out_bytes = c->out_sent = 0;
     c->since_ms = 0;
-    if (c->closing) {
-        client_close(c, "bad message");
+}
+
+/* What is left of an unasked message begun, then the reply, then other unasked messages. false: the client is gone. */
+static bool client_send(struct client *c)
+{
+    for (;;) {
+        size_t n = 0;
+        const uint8_t *bytes = NULL;
+        bool unasked = c->unasked && (!c->out || pn_ipc_unasked_begun(c->unasked));
+        if (unasked)
+            bytes = pn_ipc_unasked_next(c->unasked, &n);
+        else if (c->out)
+            bytes = c->out + c->out_sent, n = c->out_bytes - c->out_sent;
+        if (!bytes)
+            return client_wait(c, false);
+        ssize_t sent = client_write(c, bytes, n);
+        if (sent < 0)
+            return sent == -1 ? client_wait(c, true) : false;
+        if (unasked) {
+            pn_ipc_unasked_sent(c->unasked, (size_t)sent);
+            continue;
+        }
+        c->out_sent += (size_t)sent;
+        if (c->out_sent < c->out_bytes)
+            continue;
+        reply_sent(c);
+        if (c->closing) {
+            client_close(c, "bad message");
+            return false;
+        }
+    }
+}
+
+/* From now on unasked messages come to this client. false: it is gone. */
+static bool client_reads_unasked(struct client *c)
+{
+    struct pn_ipc_server *s = c->server;
+    if (!c->unasked)
+        c->unasked = pn_ipc_unasked_new();
+    if (!c->unasked) {
+        client_close(c, "out of memory");
         return false;
     }
-    return pn_loop_change(c->server->loop, &c->source, EPOLLIN) == 0;
+    if (s->reader && s->reader != c)
+        pn_log_info("control socket: unasked messages go to pid %d now, no longer to %d", (int)c->pid,
+                    (int)s->reader->pid);
+    s->reader = c;
+    return true;
 }
 
 /* The request is whole (or hopeless): answer it. */
@@ -83,8 +148,12 @@ static bool client_answer(struct client *c)
 {
     struct pn_ipc_server *s = c->server;
     c->closing = pn_ipc_message_bytes((const struct pn_dp_header *)c->in) == 0;
+    s->answering = true;
     size_t n = pn_ipc_handle(s->ops, s->arg, c->in, c->in_bytes, s->reply);
+    s->answering = false;
     const struct pn_dp_header *r = (const void *)s->reply;
+    if (r->type == PN_DP_CONTROL && r->status == PN_DP_STATUS_OK && !client_reads_unasked(c))
+        return false;
     if (r->status == PN_DP_STATUS_BAD_MESSAGE || r->status == PN_DP_STATUS_REJECTED)
         pn_log_limited(1000, PN_LOG_WARNING, "control socket: message of type %u from pid %d refused: %.*s", r->type,
                        (int)c->pid, (int)(n - sizeof(*r)), (const char *)(r + 1));
@@ -102,7 +171,7 @@ static bool client_answer(struct client *c)
     return client_send(c);
 }
 
-/* Reads up to the request's end, never beyond: replies come in order, and memory stays bounded. false: gone. */
+/* Reads up to the request's end, never beyond: replies come in order, and memory stays bounded. false: no more now. */
 static bool client_read(struct client *c)
 {
     if (!c->in) {
@@ -115,7 +184,7 @@ static bool client_read(struct client *c)
     }
     ssize_t n = recv(c->source.fd, c->in + c->in_bytes, c->in_want - c->in_bytes, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return true;
+        return false;
     if (n <= 0) {
         client_close(c, c->in_bytes ? "closed in the middle of a message" : NULL);
         return false;
@@ -144,14 +213,16 @@ static bool client_read(struct client *c)
 static void client_ready(struct pn_loop_source *source, uint32_t events)
 {
     struct client *c = (struct client *)source;
-    if (c->out) {
-        if ((events & (EPOLLERR | EPOLLHUP)) && !(events & EPOLLOUT))
-            client_close(c, NULL);
-        else
-            client_send(c);
+    if (events & EPOLLOUT) {
+        if (!client_send(c))
+            return;
+    } else if (c->out && (events & (EPOLLERR | EPOLLHUP))) {
+        client_close(c, NULL);
         return;
     }
-    client_read(c);
+    /* Several at once: a lease and the heartbeat that goes with it come in one write. Not for ever: others wait too. */
+    for (unsigned i = 0; i < READS_AT_ONCE && !c->out && client_read(c); i++)
+        ;
 }
 
 /* Root, or the user that this process runs as. */
@@ -192,6 +263,7 @@ static void listener_ready(struct pn_loop_source *source, uint32_t events)
     c->source = (struct pn_loop_source){.fd = fd, .ready = client_ready};
     c->server = s;
     c->pid = pid;
+    c->events = EPOLLIN;
     if (pn_loop_add(s->loop, &c->source, EPOLLIN)) {
         close(fd);
         free(c);
@@ -275,6 +347,29 @@ void pn_ipc_server_free(struct pn_ipc_server *s)
     unlink(s->path);
     free(s->reply);
     free(s);
+}
+
+bool pn_ipc_server_push(struct pn_ipc_server *s, enum pn_dp_type type, const void *head, size_t head_bytes,
+                        const void *body, size_t body_bytes, uint16_t *lost)
+{
+    struct client *c = s->reader;
+    *lost = 0;
+    if (!c)
+        return false;
+    bool idle = pn_ipc_unasked_waiting(c->unasked) == 0 && !c->out;
+    *lost = pn_ipc_unasked_add(c->unasked, type, head, head_bytes, body, body_bytes);
+    if (s->answering)
+        return true; /* its reply takes it along */
+    if (idle)
+        client_send(c);
+    else
+        client_wait(c, true);
+    return true;
+}
+
+unsigned pn_ipc_server_waiting(const struct pn_ipc_server *s)
+{
+    return s->reader ? pn_ipc_unasked_waiting(s->reader->unasked) : UINT_MAX;
 }
 
 void pn_ipc_server_tick(struct pn_ipc_server *s, uint64_t now_ms)

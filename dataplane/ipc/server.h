@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The control socket. Few clients (posternd, a tool), root or this process's own user; each with one request under
- * way, one reply bounded by PN_DPAPI_MAX_BYTES, and a time limit on both.
+ * way, one reply bounded by PN_DPAPI_MAX_BYTES, and a time limit on both. One of them, the last that sent PN_DP_CONTROL, also
+ * gets unasked messages, which wait in a bounded queue.
  */
 #ifndef POSTERN_IPC_SERVER_H
 #define POSTERN_IPC_SERVER_H
 
 #include "dataplane/ipc/handler.h"
+#include "dataplane/ipc/unasked.h"
 
 #define PN_IPC_CLIENTS_MAX 8u
 #define PN_IPC_STALL_MS 5000u /* half a request, or a reply not taken, for this long: disconnected */
@@ -18,6 +20,15 @@ struct pn_ipc_server *pn_ipc_server_new(int loop, const char *path, const struct
                                         struct pn_error *err);
 /* Closes all connections and removes the socket. NULL allowed. */
 void pn_ipc_server_free(struct pn_ipc_server *s);
+
+/*
+ * An unasked message to the client that reads them: two parts, at most PN_IPC_UNASKED_BYTES in all. Where the queue is full
+ * the oldest message makes way; *lost: its type, else 0. false: there is no such client.
+ */
+bool pn_ipc_server_push(struct pn_ipc_server *s, enum pn_dp_type type, const void *head, size_t head_bytes,
+                        const void *body, size_t body_bytes, uint16_t *lost);
+/* Unasked messages that wait; UINT_MAX: nobody reads them. */
+unsigned pn_ipc_server_waiting(const struct pn_ipc_server *s);
 
 /* Disconnects clients that stall. Call about once a second. */
 void pn_ipc_server_tick(struct pn_ipc_server *s, uint64_t now_ms);

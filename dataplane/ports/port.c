@@ -149,8 +149,8 @@ static int device_start(struct pn_port *p, struct pn_error *err)
     if (rte_eth_dev_get_mtu(p->dev_id, &p->mtu))
         p->mtu = 1500;
     /* Virtual MACs and solicited-node groups; devices without filters refuse, and need none. */
-    if (p->kind == PN_PORT_DPDK)
-        rte_eth_promiscuous_enable(p->dev_id);
+    if (p->kind == PN_PORT_DPDK && rte_eth_promiscuous_enable(p->dev_id))
+        rte_eth_allmulticast_enable(p->dev_id);
     if (port_ops[p->kind]->started && port_ops[p->kind]->started(p, err))
         return -1;
     struct rte_eth_link link;
@@ -180,7 +180,7 @@ static struct pn_port *port_add(struct pn_ports *ports, const char *name, enum p
     snprintf(p->name, sizeof(p->name), "%s", name);
     p->kind = kind;
     p->exception = p->peer = PN_PORT_NO_INDEX;
-    p->xdp.vips_fd = p->xdp.udp_ports_fd = p->member_fd = -1;
+    p->xdp.vips_fd = p->xdp.control_fd = p->xdp.addrs_fd = p->member_fd = -1;
     return p;
 }
 
@@ -262,10 +262,19 @@ void pn_ports_close(struct pn_ports *ports)
     ports->n = 0;
 }
 
+static int extra_mac_set(struct pn_port *p, const struct pn_mac *mac, bool on)
+{
+    struct rte_ether_addr addr;
+    if (p->kind == PN_PORT_AF_XDP)
+        return pn_netif_member_mac(p->member_fd, p->ifindex, mac, on);
+    memcpy(addr.addr_bytes, mac->b, sizeof(addr.addr_bytes));
+    return on ? rte_eth_dev_mac_addr_add(p->dev_id, &addr, 0) : rte_eth_dev_mac_addr_remove(p->dev_id, &addr);
+}
+
 /* Frames to a VIP's virtual MAC must pass the interface's own filter. */
 static void extra_mac_add(struct pn_port *p, const struct pn_mac *mac)
 {
-    if (p->member_fd < 0 || pn_mac_is_zero(mac))
+    if (pn_mac_is_zero(mac) || (p->kind == PN_PORT_AF_XDP ? p->member_fd < 0 : rte_eth_promiscuous_get(p->dev_id) == 1))
         return;
     for (unsigned i = 0; i < p->n_extra_macs; i++) {
         if (!memcmp(&p->extra_macs[i], mac, sizeof(*mac)))
@@ -273,8 +282,8 @@ static void extra_mac_add(struct pn_port *p, const struct pn_mac *mac)
     }
     if (p->n_extra_macs == PN_MAX_VIPS)
         return;
-    if (pn_netif_member_mac(p->member_fd, p->ifindex, mac, true)) {
-        pn_log_warning("port %s: %s does not take a second MAC address", p->name, p->ifname);
+    if (extra_mac_set(p, mac, true)) {
+        pn_log_warning("port %s: %s does not take a second MAC address", p->name, p->device);
         return;
     }
     p->extra_macs[p->n_extra_macs++] = *mac;
@@ -304,9 +313,9 @@ void pn_ports_vips_add(struct pn_ports *ports, const struct pn_snapshot *snap)
     for (unsigned v = 0; v < snap->header->n_vips; v++) {
         const struct pn_snap_vip *vip = &snap->vips[v];
         struct pn_port *p = &ports->port[vip->port];
+        extra_mac_add(p, &vip->mac);
         if (p->kind != PN_PORT_AF_XDP)
             continue;
-        extra_mac_add(p, &vip->mac);
         if (pn_xdp_vip_known(&p->xdp, &vip->addr))
             continue;
         if (pn_xdp_vip_add(&p->xdp, &vip->addr, vip->id))
@@ -323,9 +332,7 @@ void pn_ports_vips_keep(struct pn_ports *ports, const struct pn_snapshot *snap)
     char text[PN_ADDR_TEXT_BYTES];
     for (unsigned i = 0; i < ports->n_configured; i++) {
         struct pn_port *p = &ports->port[i];
-        if (p->kind != PN_PORT_AF_XDP)
-            continue;
-        for (unsigned v = p->xdp.n_vips; v-- > 0;) {
+        for (unsigned v = p->kind == PN_PORT_AF_XDP ? p->xdp.n_vips : 0; v-- > 0;) {
             struct pn_addr addr = p->xdp.vips[v];
             if (vip_wanted(snap, i, &addr))
                 continue;
@@ -339,9 +346,18 @@ void pn_ports_vips_keep(struct pn_ports *ports, const struct pn_snapshot *snap)
         for (unsigned m = p->n_extra_macs; m-- > 0;) {
             if (extra_mac_wanted(snap, i, &p->extra_macs[m]))
                 continue;
-            pn_netif_member_mac(p->member_fd, p->ifindex, &p->extra_macs[m], false);
+            extra_mac_set(p, &p->extra_macs[m], false);
             p->extra_macs[m] = p->extra_macs[--p->n_extra_macs];
         }
+    }
+}
+
+void pn_ports_control(struct pn_ports *ports, const struct pn_dp_control *control)
+{
+    for (unsigned i = 0; i < ports->n_configured; i++) {
+        struct pn_port *p = &ports->port[i];
+        if (p->kind == PN_PORT_AF_XDP && pn_xdp_control_set(&p->xdp, control))
+            pn_log_error("port %s: control addresses not entered in the XDP map: %m", p->name);
     }
 }
 

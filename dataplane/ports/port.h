@@ -10,7 +10,7 @@
 
 #include "dataplane/args.h"
 #include "dataplane/ports/xdp_maps.h"
-#include "postern/snapshot.h"
+#include "postern/dpapi.h"
 
 #define PN_PORT_MBUFS 8192 /* each receive queue's pool */
 #define PN_PORT_MAIN_MBUFS 2048 /* the main lcore's own frames */
@@ -72,6 +72,9 @@ void pn_ports_close(struct pn_ports *ports);
 void pn_ports_vips_add(struct pn_ports *ports, const struct pn_snapshot *snap);
 /* Only these VIPs from now on (NULL: none): call before workers forget the others. */
 void pn_ports_vips_keep(struct pn_ports *ports, const struct pn_snapshot *snap);
+
+/* The port takes these packets of the control plane's too, from now on only these. */
+void pn_ports_control(struct pn_ports *ports, const struct pn_dp_control *control);
 
 /* Reads link states and logs changes; call about once a second. Returns the bits of ports whose link came up. */
 uint32_t pn_ports_poll_link(struct pn_ports *ports);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/ports/xdp_maps.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <linux/if_link.h>
 #include <stdio.h>
@@ -101,7 +102,7 @@ static void pin(struct pn_xdp_maps *m, const char *ifname)
 int pn_xdp_maps_open(struct pn_xdp_maps *m, int ifindex, const char *ifname, struct pn_error *err)
 {
     memset(m, 0, sizeof(*m));
-    m->vips_fd = m->udp_ports_fd = -1;
+    m->vips_fd = m->control_fd = m->addrs_fd = -1;
 
     uint32_t flags, map_ids[8] = {0};
     struct bpf_prog_info info;
@@ -121,17 +122,25 @@ int pn_xdp_maps_open(struct pn_xdp_maps *m, int ifindex, const char *ifname, str
                 m->vips_fd = fd;
                 continue;
             }
-            if (!strcmp(map.name, PN_XDP_MAP_UDP_PORTS) && map.key_size == 2) {
-                m->udp_ports_fd = fd;
+            if (!strcmp(map.name, PN_XDP_MAP_CONTROL) && map.value_size == sizeof(struct pn_xdp_control)) {
+                m->control_fd = fd;
+                continue;
+            }
+            if (!strcmp(map.name, PN_XDP_MAP_ADDRS) && map.key_size == sizeof(struct pn_xdp_vip_key)) {
+                m->addrs_fd = fd;
                 continue;
             }
         }
         close(fd);
     }
-    if (m->vips_fd < 0) {
+    const char *missing = m->vips_fd < 0      ? PN_XDP_MAP_VIPS
+                          : m->control_fd < 0 ? PN_XDP_MAP_CONTROL
+                          : m->addrs_fd < 0   ? PN_XDP_MAP_ADDRS
+                                              : NULL;
+    if (missing) {
         pn_xdp_maps_close(m);
         return pn_error_set(err, "interface %s: XDP program %u has no map %s of the expected shape", ifname, m->prog_id,
-                            PN_XDP_MAP_VIPS);
+                            missing);
     }
     pin(m, ifname);
     pn_log_info("interface %s: XDP program %u attached, %s mode%s%s", ifname, m->prog_id,
@@ -145,9 +154,11 @@ void pn_xdp_maps_close(struct pn_xdp_maps *m)
         unlink(m->pin_path);
     if (m->vips_fd >= 0)
         close(m->vips_fd);
-    if (m->udp_ports_fd >= 0)
-        close(m->udp_ports_fd);
-    m->vips_fd = m->udp_ports_fd = -1;
+    if (m->control_fd >= 0)
+        close(m->control_fd);
+    if (m->addrs_fd >= 0)
+        close(m->addrs_fd);
+    m->vips_fd = m->control_fd = m->addrs_fd = -1;
     m->pin_path[0] = 0;
 }
 
@@ -194,4 +205,38 @@ int pn_xdp_vip_remove(struct pn_xdp_maps *m, const struct pn_addr *addr)
     if (i >= 0)
         m->vips[i] = m->vips[--m->n_vips];
     return 0;
+}
+
+static bool control_has(const struct pn_dp_control *control, const struct pn_addr *addr)
+{
+    for (unsigned i = 0; i < control->n_addrs; i++) {
+        if (pn_addr_equal(&control->addrs[i], addr))
+            return true;
+    }
+    return false;
+}
+
+int pn_xdp_control_set(struct pn_xdp_maps *m, const struct pn_dp_control *control)
+{
+    struct pn_xdp_vip_key key;
+    const struct pn_xdp_vip_value value = {0};
+    const struct pn_xdp_control ports = {.udp_port_be = htobe16(control->heartbeat_udp_port), .vrrp = control->vrrp};
+    const uint32_t zero = 0;
+    int rc = 0;
+
+    for (unsigned i = m->n_addrs; i-- > 0;) {
+        if (control_has(control, &m->addrs[i]))
+            continue;
+        memcpy(key.addr, m->addrs[i].b, sizeof(key.addr));
+        rc |= bpf_map_delete_elem(m->addrs_fd, &key) && errno != ENOENT;
+        m->addrs[i] = m->addrs[--m->n_addrs];
+    }
+    m->n_addrs = 0;
+    for (unsigned i = 0; i < control->n_addrs; i++) {
+        memcpy(key.addr, control->addrs[i].b, sizeof(key.addr));
+        rc |= bpf_map_update_elem(m->addrs_fd, &key, &value, BPF_ANY) != 0;
+        m->addrs[m->n_addrs++] = control->addrs[i];
+    }
+    rc |= bpf_map_update_elem(m->control_fd, &zero, &ports, BPF_ANY) != 0;
+    return rc ? -1 : 0;
 }

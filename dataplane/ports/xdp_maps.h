@@ -4,14 +4,16 @@
 #define POSTERN_PORTS_XDP_MAPS_H
 
 #include "dataplane/ports/xdp_vip.h"
-#include "postern/types.h"
+#include "postern/dpapi.h"
 
 struct pn_xdp_maps {
-    int vips_fd, udp_ports_fd; /* -1: none */
+    int vips_fd, control_fd, addrs_fd; /* -1: none */
     uint32_t prog_id;
     char pin_path[128]; /* of the VIP map; "" not pinned */
     struct pn_addr vips[PN_XDP_VIPS_MAX]; /* what the map holds */
     unsigned n_vips;
+    struct pn_addr addrs[PN_XDP_ADDRS_MAX]; /* what the control addresses' map holds */
+    unsigned n_addrs;
 };
 
 /*
@@ -30,6 +32,8 @@ void pn_xdp_detach(const struct pn_xdp_maps *m, int ifindex);
 /* 0, or -1 with errno. Adding what is there and removing what is not are no errors. */
 int pn_xdp_vip_add(struct pn_xdp_maps *m, const struct pn_addr *addr, uint16_t vip);
 int pn_xdp_vip_remove(struct pn_xdp_maps *m, const struct pn_addr *addr);
+/* The control plane's packets: port, VRRP and addresses, in place of those before. 0, or -1 with errno. */
+int pn_xdp_control_set(struct pn_xdp_maps *m, const struct pn_dp_control *control);
 bool pn_xdp_vip_known(const struct pn_xdp_maps *m, const struct pn_addr *addr);
 
 #endif

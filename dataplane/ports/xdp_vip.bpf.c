@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Which frames of a shared interface are Postern's: anything to a VIP (fragments too), ARP and neighbour discovery
- * about a VIP, and UDP to the ports in pn_udp_ports. One 802.1Q tag is looked through. All else stays the kernel's.
+ * about a VIP, UDP to the port in pn_control at an address in pn_addrs, and VRRP where wanted. One 802.1Q tag is looked
+ * through. All else stays the kernel's.
  *
  * Postern's frames are dropped while no AF_XDP socket takes them (postern-dp died): the kernel, which may hold the
  * VIP for a local mail server, must never answer in its stead.
@@ -19,6 +20,8 @@
 
 #include "xdp_vip.h"
 
+#define IPPROTO_VRRP 112
+
 struct {
     __uint(type, BPF_MAP_TYPE_XSKMAP);
     __uint(max_entries, PN_XDP_QUEUES_MAX);
@@ -35,10 +38,17 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, PN_XDP_UDP_PORTS_MAX);
-    __type(key, __u16); /* network byte order */
-    __type(value, __u8);
-} pn_udp_ports SEC(".maps");
+    __uint(max_entries, PN_XDP_ADDRS_MAX);
+    __type(key, struct pn_xdp_vip_key);
+    __type(value, struct pn_xdp_vip_value);
+} pn_addrs SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct pn_xdp_control);
+} pn_control SEC(".maps");
 
 struct vlan_tag {
     __be16 tci;
@@ -55,27 +65,47 @@ struct arp_ether_ipv4 {
     __u8 tpa[4];
 } __attribute__((packed));
 
-static __always_inline int vip_known_v4(const void *v4)
+static __always_inline struct pn_xdp_vip_key key_v4(const void *v4)
 {
     struct pn_xdp_vip_key key = {.addr = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}};
     __builtin_memcpy(&key.addr[12], v4, 4);
+    return key;
+}
+
+static __always_inline struct pn_xdp_vip_key key_v6(const void *v6)
+{
+    struct pn_xdp_vip_key key;
+    __builtin_memcpy(key.addr, v6, 16);
+    return key;
+}
+
+static __always_inline int vip_known_v4(const void *v4)
+{
+    struct pn_xdp_vip_key key = key_v4(v4);
     return bpf_map_lookup_elem(&pn_vips, &key) != NULL;
 }
 
 static __always_inline int vip_known_v6(const void *v6)
 {
-    struct pn_xdp_vip_key key;
-    __builtin_memcpy(key.addr, v6, 16);
+    struct pn_xdp_vip_key key = key_v6(v6);
     return bpf_map_lookup_elem(&pn_vips, &key) != NULL;
 }
 
-static __always_inline int udp_port_known(const void *l4, const void *end)
+/* VRRP to its group, or UDP to the control plane's port at one of its addresses. */
+static __always_inline int control_is_ours(const struct pn_xdp_vip_key *dst, __u8 proto, int vrrp_group, const void *l4,
+                                           const void *end)
 {
+    __u32 zero = 0;
+    const struct pn_xdp_control *control = bpf_map_lookup_elem(&pn_control, &zero);
     const struct udphdr *udp = l4;
-    if ((const void *)(udp + 1) > end)
+    if (!control)
         return 0;
-    __u16 port = udp->dest;
-    return bpf_map_lookup_elem(&pn_udp_ports, &port) != NULL;
+    if (proto == IPPROTO_VRRP)
+        return control->vrrp && vrrp_group;
+    if (proto != IPPROTO_UDP || (const void *)(udp + 1) > end || !control->udp_port_be ||
+        udp->dest != control->udp_port_be)
+        return 0;
+    return bpf_map_lookup_elem(&pn_addrs, dst) != NULL;
 }
 
 static __always_inline int arp_is_ours(const void *l3, const void *end)
@@ -83,7 +113,12 @@ static __always_inline int arp_is_ours(const void *l3, const void *end)
     const struct arp_ether_ipv4 *arp = l3;
     if ((const void *)(arp + 1) > end || arp->pro != bpf_htons(ETH_P_IP) || arp->pln != 4 || arp->hln != ETH_ALEN)
         return 0;
-    return vip_known_v4(arp->tpa);
+    if (vip_known_v4(arp->tpa))
+        return 1;
+    /* An answer to a probe of ours. Others are for the kernel, which may want to talk to the VIP's owner. */
+    __u32 target;
+    __builtin_memcpy(&target, arp->tpa, 4);
+    return arp->op == bpf_htons(2) && target == 0 && vip_known_v4(arp->spa);
 }
 
 static __always_inline int ipv4_is_ours(const void *l3, const void *end)
@@ -93,9 +128,11 @@ static __always_inline int ipv4_is_ours(const void *l3, const void *end)
         return 0;
     if (vip_known_v4(&ip->daddr))
         return 1;
-    if (ip->protocol != IPPROTO_UDP || (ip->frag_off & bpf_htons(0x1fff)) || ip->ihl < 5)
+    if ((ip->protocol != IPPROTO_UDP && ip->protocol != IPPROTO_VRRP) || (ip->frag_off & bpf_htons(0x3fff)) ||
+        ip->ihl < 5)
         return 0;
-    return udp_port_known(l3 + ip->ihl * 4, end);
+    struct pn_xdp_vip_key dst = key_v4(&ip->daddr);
+    return control_is_ours(&dst, ip->protocol, ip->daddr == bpf_htonl(0xe0000012), l3 + ip->ihl * 4, end);
 }
 
 static __always_inline int ipv6_is_ours(const void *l3, const void *end)
@@ -105,8 +142,12 @@ static __always_inline int ipv6_is_ours(const void *l3, const void *end)
         return 0;
     if (vip_known_v6(&ip6->daddr))
         return 1;
-    if (ip6->nexthdr == IPPROTO_UDP)
-        return udp_port_known(ip6 + 1, end);
+    if (ip6->nexthdr == IPPROTO_UDP || ip6->nexthdr == IPPROTO_VRRP) {
+        struct pn_xdp_vip_key dst = key_v6(&ip6->daddr);
+        const __u32 *d = ip6->daddr.in6_u.u6_addr32;
+        int group = d[0] == bpf_htonl(0xff020000) && !d[1] && !d[2] && d[3] == bpf_htonl(0x12);
+        return control_is_ours(&dst, ip6->nexthdr, group, ip6 + 1, end);
+    }
     if (ip6->nexthdr != IPPROTO_ICMPV6)
         return 0;
 

@@ -5,14 +5,15 @@
  */
 #include <stdlib.h>
 
+#include "dataplane/core/control.h"
 #include "dataplane/core/dpsnap.h"
 #include "dataplane/core/steer.h"
 #include "dataplane/ipc/handler.h"
 #include "dataplane/lease.h"
 
 static struct pn_dpsnap *running;
-static _Atomic uint64_t published[PN_MAX_VIPS];
-static struct pn_lease_table leases = {.published = published};
+static _Atomic uint64_t published[PN_MAX_VIPS], forward[PN_MAX_VIPS];
+static struct pn_lease_table leases = {.published = published, .forward = forward};
 static struct pn_lease_clock now = {.tsc = 1u << 30, .tsc_hz = 2450000000ull, .boottime_ns = 1000000000ull};
 
 static void hello(void *arg, struct pn_dp_hello *out)
@@ -110,6 +111,57 @@ static unsigned ports(void *arg, struct pn_dp_port *out, unsigned max)
     return max;
 }
 
+static enum pn_dp_status control(void *arg, const struct pn_dp_control *c, struct pn_error *err)
+{
+    (void)arg;
+    (void)err;
+    if (c->n_addrs > PN_DP_CONTROL_ADDRS)
+        abort();
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status packet_tx(void *arg, const struct pn_dp_packet *packet, const uint8_t *l3,
+                                   struct pn_error *err)
+{
+    static uint8_t frame[PN_CONTROL_FRAME_MAX];
+    struct pn_addr dst;
+    (void)arg;
+    if (pn_control_packet(l3, packet->bytes, &dst, err))
+        return PN_DP_STATUS_REJECTED;
+    if (!pn_control_frame(frame, sizeof(frame), &packet->dst_mac, &packet->src_mac, packet->vlan, l3, packet->bytes))
+        abort();
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status vip_ref(void *arg, uint16_t vip, struct pn_error *err)
+{
+    (void)arg;
+    if (vip >= PN_MAX_VIPS)
+        abort();
+    if (running && running->vips[vip].used)
+        return PN_DP_STATUS_OK;
+    strcpy(err->text, "no such VIP");
+    return PN_DP_STATUS_REJECTED;
+}
+
+static enum pn_dp_status flows_in(void *arg, const struct pn_dp_flow *f, unsigned n, struct pn_error *err)
+{
+    (void)arg;
+    (void)err;
+    for (unsigned i = 0; i < n; i++) {
+        if (f[i].service >= PN_MAX_SERVICES || f[i].gateway >= PN_MAX_GATEWAYS || f[i].state == PN_FLOW_HALF_OPEN)
+            abort();
+    }
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status flows_resync(void *arg, struct pn_error *err)
+{
+    (void)arg;
+    (void)err;
+    return PN_DP_STATUS_OK;
+}
+
 static const struct pn_ipc_ops ops = {
     .hello = hello,
     .snapshot_put = snapshot_put,
@@ -121,6 +173,12 @@ static const struct pn_ipc_ops ops = {
     .trace_read = trace_read,
     .neighbours = neighbours,
     .ports = ports,
+    .control = control,
+    .packet_tx = packet_tx,
+    .probe = vip_ref,
+    .announce = vip_ref,
+    .flows_in = flows_in,
+    .flows_resync = flows_resync,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
