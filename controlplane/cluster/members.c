@@ -376,6 +376,26 @@ enum pn_merge_result pn_members_merge(struct pn_members *m, const struct pn_memb
     return result;
 }
 
+void pn_members_restore(struct pn_members *m, const struct pn_member *row)
+{
+    struct pn_member *at = pn_members_find(m, &row->id);
+
+    if (at)
+        *at = *row;
+    resolve(m);
+}
+
+void pn_members_forget(struct pn_members *m, const struct pn_id *id)
+{
+    struct pn_member *at = pn_members_find(m, id);
+
+    if (!at)
+        return;
+    m->n--;
+    memmove(at, at + 1, (m->n - (size_t)(at - m->rows)) * sizeof(*at));
+    resolve(m);
+}
+
 /* ---- changes ---- */
 
 static void admin_stamp(struct pn_members *m, struct pn_member *row, const struct pn_id *author, uint64_t now_ms)

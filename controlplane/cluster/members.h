@@ -85,6 +85,10 @@ bool pn_member_answers_to(const struct pn_member *row, const char *name);
 /* NULL, or what makes the row impossible. Rows from others pass this before they are merged. */
 const char *pn_member_fault(const struct pn_member *row);
 
+/* For a change that could not be stored: the row as it was, or not there at all. */
+void pn_members_restore(struct pn_members *m, const struct pn_member *row);
+void pn_members_forget(struct pn_members *m, const struct pn_id *id);
+
 enum pn_merge_result {
     PN_MERGE_SAME,
     PN_MERGE_CHANGED,

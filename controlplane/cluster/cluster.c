@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/cluster/cluster.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include "common/error.h"
+#include "common/log.h"
+#include "controlplane/cluster/cluster_internal.h"
+#include "controlplane/cluster/link_internal.h"
+
+#define TICK_MS 500
+
+const char *const pn_cluster_state_name[3] = {"none", "active", "removed"};
+
+static uint64_t wall_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint64_t pn_cluster_now_s(void)
+{
+    return wall_ms() / 1000;
+}
+
+void pn_cluster_event(struct pn_cluster *c, int level, const char *subject, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (c->ops->event)
+        c->ops->event(c->arg, level, subject, text);
+    else
+        pn_log((enum pn_log_level)level, "cluster%s%s: %s", *subject ? " " : "", subject, text);
+}
+
+void pn_cluster_options_defaults(struct pn_cluster_options *o)
+{
+    memset(o, 0, sizeof(*o));
+    o->proto_min = PN_CLUSTER_PROTO_MIN;
+    o->proto_max = PN_CLUSTER_PROTO_MAX;
+    o->cert_days = PN_CERT_DAYS;
+    o->limits = pn_link_limits_default;
+    o->timing = pn_mesh_timing_default;
+    o->handshakes_max = 32;
+    o->handshakes_per_source = 8;
+    o->wall_ms = wall_ms;
+}
+
+/* ---- start and stop of what runs only in a cluster ---- */
+
+static void on_join(void *arg, struct bufferevent *bev, const struct sockaddr_storage *from)
+{
+    struct pn_cluster *c = arg;
+
+    if (c->hosts && c->state == PN_CLUSTER_ACTIVE)
+        pn_join_hosts_take(c->hosts, bev, from);
+    else
+        bufferevent_free(bev);
+}
+
+static void on_digests(void *arg, uint64_t *members, uint64_t *keyring)
+{
+    const struct pn_cluster *c = arg;
+
+    *members = pn_members_digest64(&c->members);
+    *keyring = c->keyring.epoch ? pn_keyring_digest64(&c->keyring) : 0;
+}
+
+static void on_peer_digests(void *arg)
+{
+    pn_cluster_peer_digests(arg);
+}
+
+/* What this node says of itself, with the port that it really listens on. */
+static void describe(struct pn_cluster *c)
+{
+    struct pn_member self = c->opt.self;
+    struct pn_error err;
+
+    for (unsigned i = 0; i < self.n_endpoints; i++)
+        if (self.endpoints[i].port == 0)
+            self.endpoints[i].port = pn_mesh_port(c->mesh);
+    memset(&self.id, 1, sizeof(self.id));
+    self.joined = self.admin_stamp = 1;
+    memset(self.claim_name, 0, sizeof(self.claim_name));
+    self.claim_name[0] = 'x';
+    if (pn_member_fault(&self)) { /* the others would refuse the whole list */
+        pn_cluster_event(c, PN_LOG_ERROR, c->who.name, "addresses are not announced: %s", pn_member_fault(&self));
+        return;
+    }
+    if (!pn_members_describe(&c->members, &c->who.node, c->opt.wall_ms(), &self))
+        return;
+    if (pn_cluster_save_members(c, &err) < 0)
+        pn_cluster_event(c, PN_LOG_ERROR, "", "members cannot be saved: %s", err.text);
+    pn_cluster_members_changed(c, true);
+}
+
+int pn_cluster_start(struct pn_cluster *c, struct pn_error *err)
+{
+    struct pn_mesh_config config = {.base = c->opt.base,
+                                    .self = c->who.node,
+                                    .members = &c->members,
+                                    .n_listen = c->opt.n_listen,
+                                    .proto_min = c->opt.proto_min,
+                                    .proto_max = c->opt.proto_max,
+                                    .limits = c->opt.limits,
+                                    .timing = c->opt.timing,
+                                    .handshakes_max = c->opt.handshakes_max,
+                                    .handshakes_per_source = c->opt.handshakes_per_source,
+                                    .arg = c,
+                                    .admit = pn_cluster_admit_sponsored,
+                                    .join = on_join,
+                                    .digests = on_digests,
+                                    .peer_digests = on_peer_digests};
+
+    if (c->state != PN_CLUSTER_ACTIVE)
+        return 0;
+    memcpy(config.listen, c->opt.listen, sizeof(config.listen));
+    memcpy(config.version, c->opt.self.version, sizeof(config.version));
+    config.ctx = pn_cluster_tls(c, err);
+    if (!config.ctx)
+        return -1;
+    c->mesh = pn_mesh_new(&config, err);
+    SSL_CTX_free(config.ctx);
+    if (!c->mesh)
+        return -1;
+    if (pn_cluster_hosts_start(c) < 0)
+        return pn_error_set(err, "out of memory");
+    for (unsigned i = 1; i < PN_CHANNEL_MAX; i++)
+        if (c->channels[i].ops)
+            pn_transport_subscribe(pn_mesh_transport(c->mesh), (enum pn_channel)i, c->channels[i].ops,
+                                   c->channels[i].arg);
+    describe(c);
+    pn_cluster_ring_tell(c);
+    return 0;
+}
+
+void pn_cluster_stop(struct pn_cluster *c)
+{
+    pn_join_hosts_free(c->hosts);
+    c->hosts = NULL;
+    pn_mesh_free(c->mesh);
+    c->mesh = NULL;
+    c->held_since_ms = 0;
+    c->rotate_wanted = false;
+    memset(c->skewed, 0, sizeof(c->skewed));
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct pn_cluster *c = arg;
+
+    (void)fd;
+    (void)what;
+    if (c->state == PN_CLUSTER_REMOVED && c->mesh && pn_link_now_ms() >= c->stop_at_ms)
+        pn_cluster_stop(c);
+    pn_cluster_sync_tick(c);
+}
+
+struct pn_cluster *pn_cluster_new(const struct pn_cluster_options *options, const struct pn_cluster_ops *ops, void *arg,
+                                  struct pn_error *err)
+{
+    static const struct timeval every = {0, TICK_MS * 1000};
+    static const struct pn_cluster_ops none;
+    struct pn_cluster *c = calloc(1, sizeof(*c));
+
+    if (!c) {
+        pn_error_set(err, "out of memory");
+        return NULL;
+    }
+    c->opt = *options;
+    c->ops = ops ? ops : &none;
+    c->arg = arg;
+    c->tick = event_new(c->opt.base, -1, EV_PERSIST, on_tick, c);
+    if (!c->tick || event_add(c->tick, &every) < 0 || pn_cluster_sync_subscribe(c) < 0) {
+        pn_error_set(err, "out of memory");
+        pn_cluster_free(c);
+        return NULL;
+    }
+    if (pn_cluster_load(c, err) < 0 || pn_cluster_start(c, err) < 0) {
+        pn_cluster_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void pn_cluster_free(struct pn_cluster *c)
+{
+    if (!c)
+        return;
+    pn_cluster_join_cancel(c);
+    pn_cluster_stop(c);
+    pn_cluster_unload(c);
+    if (c->tick)
+        event_free(c->tick);
+    free(c);
+}
+
+/* ---- questions ---- */
+
+enum pn_cluster_state pn_cluster_state(const struct pn_cluster *c)
+{
+    return c->state;
+}
+
+const char *pn_cluster_name(const struct pn_cluster *c)
+{
+    return c->cluster_name;
+}
+
+uint16_t pn_cluster_port(const struct pn_cluster *c)
+{
+    return c->mesh ? pn_mesh_port(c->mesh) : 0;
+}
+
+const struct pn_id *pn_cluster_self(const struct pn_cluster *c)
+{
+    return &c->who.node;
+}
+
+const struct pn_members *pn_cluster_members(const struct pn_cluster *c)
+{
+    return &c->members;
+}
+
+struct pn_transport *pn_cluster_transport(const struct pn_cluster *c)
+{
+    return c->mesh ? pn_mesh_transport(c->mesh) : NULL;
+}
+
+int pn_cluster_subscribe(struct pn_cluster *c, enum pn_channel channel, const struct pn_channel_ops *ops, void *arg)
+{
+    if (channel == PN_CHANNEL_CONTROL || channel >= PN_CHANNEL_MAX || (ops && c->channels[channel].ops))
+        return -1;
+    c->channels[channel] = (struct cluster_subscription){ops, arg};
+    return c->mesh ? pn_transport_subscribe(pn_mesh_transport(c->mesh), channel, ops, arg) : 0;
+}
+
+void pn_cluster_set_rehearsal(struct pn_cluster *c, const struct pn_join_rehearsal *rehearsal, void *arg)
+{
+    c->rehearsal = rehearsal;
+    c->rehearsal_arg = arg;
+    if (c->hosts) {
+        pn_join_hosts_free(c->hosts);
+        pn_cluster_hosts_start(c);
+    }
+}
+
+void pn_cluster_describe(struct pn_cluster *c, const struct pn_member *self)
+{
+    c->opt.self = *self;
+    if (c->mesh && c->state == PN_CLUSTER_ACTIVE)
+        describe(c);
+}
+
+void pn_cluster_perimeter(const struct pn_cluster *c, struct pn_perimeter *out)
+{
+    pn_perimeter_make(out, &c->members);
+}
+
+void pn_cluster_status(const struct pn_cluster *c, struct pn_cluster_status *out)
+{
+    const struct pn_member *self = c->members.rows ? pn_members_find(&c->members, &c->who.node) : NULL;
+    int64_t from_s;
+    uint64_t now_s = pn_cluster_now_s();
+
+    memset(out, 0, sizeof(*out));
+    out->state = c->state;
+    out->number = self ? self->number : -1;
+    memcpy(out->version, c->opt.self.version, sizeof(out->version));
+    if (c->state == PN_CLUSTER_NONE)
+        return;
+    memcpy(out->cluster_name, c->cluster_name, sizeof(out->cluster_name));
+    pn_id_format(&c->who.cluster, out->cluster_id);
+    pn_id_format(&c->who.node, out->id);
+    memcpy(out->name, self ? self->name : c->who.name, sizeof(out->name));
+    out->active = pn_members_active(&c->members);
+    pn_cert_validity(c->cert, &from_s, &out->cert_until_s);
+    out->ca_locked = c->ca_locked;
+    out->keys_phase = c->keyring.phase;
+    out->keys_epoch = c->keyring.epoch;
+    for (unsigned i = 0; i < c->invites.n; i++)
+        out->invites += !c->invites.list[i].used && c->invites.list[i].expires_s > now_s &&
+                        c->invites.list[i].wrong < PN_INVITE_WRONG_MAX;
+    if (!c->mesh)
+        return;
+    out->counters = *pn_mesh_counters(c->mesh);
+    out->n_peers = pn_transport_peers(pn_mesh_transport(c->mesh), out->peers, PN_MAX_NODES);
+    for (unsigned i = 0; i < out->n_peers; i++)
+        out->skewed[i] = out->peers[i].skew_known && llabs(out->peers[i].skew_us) > PN_CLUSTER_SKEW_ALARM_US;
+}
+
+/* ---- commands ---- */
+
+static int active(const struct pn_cluster *c, struct pn_error *err)
+{
+    return c->state == PN_CLUSTER_ACTIVE ? 0 : pn_error_set(err, "this node is not in a cluster");
+}
+
+static int first_member(struct pn_cluster *c, struct pn_members *m, const struct pn_cert_name *who)
+{
+    struct pn_member row = {.id = who->node, .admin_author = who->node};
+
+    row.joined = row.admin_stamp = row.own_stamp = pn_stamp_next(0, c->opt.wall_ms());
+    memcpy(row.key, who->key, sizeof(row.key));
+    memcpy(row.claim_name, who->name, sizeof(row.claim_name));
+    return pn_members_init(m, &who->cluster) == 0 && pn_members_merge(m, &row) == PN_MERGE_CHANGED ? 0 : -1;
+}
+
+static int make_cluster(struct pn_cluster *c, const char *cluster_name, const char *passphrase, struct pn_error *err)
+{
+    int64_t now_s = (int64_t)(c->opt.wall_ms() / 1000);
+    struct pn_cert_name who = {.cluster = {{0}}};
+    EVP_PKEY *ca_key = pn_key_new(err), *key = pn_key_new(err);
+    X509 *ca = NULL, *cert = NULL;
+    struct pn_bytes ca_pem = {NULL, 0}, encoded = {NULL, 0};
+    struct pn_members members = {0};
+    struct pn_keyring keyring = {0};
+    uint8_t secret[PN_SEAL_SECRET_BYTES];
+    int rc = -1;
+
+    memcpy(who.name, c->opt.name, sizeof(who.name));
+    if (ca_key && key && pn_id_random(&who.cluster) == 0 && pn_id_random(&who.node) == 0 &&
+        pn_key_public(key, who.key) == 0 && RAND_bytes(secret, sizeof(secret)) == 1) {
+        ca = pn_ca_cert_new(ca_key, cluster_name, &who.cluster, now_s, err);
+        cert = ca ? pn_ca_issue(ca, ca_key, &who, now_s, c->opt.cert_days, err) : NULL;
+        ca_pem = pn_key_to_pem(ca_key, passphrase);
+        pn_keyring_first(&keyring, secret);
+        if (cert && first_member(c, &members, &who) == 0)
+            encoded = pn_members_encode(&members);
+        if (encoded.data && ca_pem.data)
+            rc = pn_cluster_install(c, ca, &ca_pem, key, cert, &encoded, &keyring, err);
+        else if (cert)
+            pn_error_set(err, "out of memory");
+    }
+    OPENSSL_cleanse(secret, sizeof(secret));
+    pn_keyring_wipe(&keyring);
+    pn_bytes_free(&ca_pem);
+    pn_bytes_free(&encoded);
+    pn_members_free(&members);
+    X509_free(ca);
+    X509_free(cert);
+    EVP_PKEY_free(ca_key);
+    EVP_PKEY_free(key);
+    return rc;
+}
+
+int pn_cluster_init(struct pn_cluster *c, const char *cluster_name, const char *passphrase, struct pn_error *err)
+{
+    size_t n = passphrase ? strlen(passphrase) : PN_PASSPHRASE_MIN;
+
+    if (c->state == PN_CLUSTER_ACTIVE)
+        return pn_error_set(err, "this node is in the cluster \"%s\" already", c->cluster_name);
+    if (c->guest)
+        return pn_error_set(err, "a join is under way");
+    if (!pn_node_name_valid(cluster_name) || !pn_node_name_valid(c->opt.name))
+        return pn_error_set(err, "\"%.40s\" is not a name: letters, digits, ._-, at most %u",
+                            pn_node_name_valid(cluster_name) ? c->opt.name : cluster_name, PN_NAME_BYTES - 1);
+    if (n < PN_PASSPHRASE_MIN || n > PN_PASSPHRASE_MAX)
+        return pn_error_set(err, "a passphrase has %u to %u characters", PN_PASSPHRASE_MIN, PN_PASSPHRASE_MAX);
+    pn_cluster_stop(c);
+    pn_cluster_unload(c);
+    if (make_cluster(c, cluster_name, passphrase, err) < 0 || pn_cluster_load(c, err) < 0 ||
+        pn_cluster_start(c, err) < 0)
+        return -1;
+    pn_cluster_event(c, PN_LOG_NOTICE, c->cluster_name, "cluster made; this node is its first member");
+    if (c->ops->state)
+        c->ops->state(c->arg, c->state);
+    if (c->ops->members)
+        c->ops->members(c->arg, &c->members);
+    return 0;
+}
+
+/* After a change that is in memory: on disk, then to the others; if the disk fails it has not happened. */
+static int commit_members(struct pn_cluster *c, const struct pn_member *before, struct pn_error *err)
+{
+    if (pn_cluster_save_members(c, err) < 0) {
+        pn_members_restore(&c->members, before);
+        return -1;
+    }
+    pn_cluster_members_changed(c, true);
+    return 0;
+}
+
+int pn_cluster_rename(struct pn_cluster *c, const char *name, const char *new_name, struct pn_error *err)
+{
+    struct pn_member *row;
+    struct pn_member before;
+
+    if (active(c, err) < 0)
+        return -1;
+    row = pn_members_named(&c->members, name);
+    if (!row)
+        return pn_error_set(err, "no member \"%.40s\"", name);
+    before = *row;
+    if (pn_members_rename(&c->members, &c->who.node, c->opt.wall_ms(), name, new_name, err) < 0 ||
+        commit_members(c, &before, err) < 0)
+        return -1;
+    pn_cluster_event(c, PN_LOG_NOTICE, name, "is now called %s", new_name);
+    return 0;
+}
+
+int pn_cluster_remove(struct pn_cluster *c, const char *name, struct pn_error *err)
+{
+    const struct pn_member *row = NULL;
+    struct pn_member before;
+
+    if (active(c, err) < 0)
+        return -1;
+    for (unsigned i = 0; i < c->members.n; i++)
+        if (!c->members.rows[i].removed && strcmp(c->members.rows[i].name, name) == 0)
+            row = &c->members.rows[i];
+    if (!row)
+        return pn_error_set(err, "no member \"%.40s\"", name);
+    before = *row;
+    if (pn_members_remove(&c->members, &c->who.node, c->opt.wall_ms(), name, err) < 0 ||
+        commit_members(c, &before, err) < 0)
+        return -1;
+    pn_cluster_event(c, PN_LOG_NOTICE, name, "was removed from the cluster");
+    c->rotate_wanted = c->state == PN_CLUSTER_ACTIVE; /* it knows the keys */
+    return 0;
+}
+
+int pn_cluster_rotate_keys(struct pn_cluster *c, struct pn_error *err)
+{
+    return active(c, err) < 0 ? -1 : pn_cluster_rotate_begin(c, err);
+}
+
+int pn_cluster_renew(struct pn_cluster *c, const char *ca_passphrase, struct pn_error *err)
+{
+    return active(c, err) < 0 ? -1 : pn_cluster_certify(c, ca_passphrase, err);
+}

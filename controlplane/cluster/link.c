@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/cluster/link.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+
+#include "common/error.h"
+#include "common/log.h"
+#include "controlplane/cluster/link_internal.h"
+#include "controlplane/cluster/mtls.h"
+
+const struct pn_link_limits pn_link_limits_default = {
+    .handshake_ms = 5000,
+    .ping_ms = 2000,
+    .dead_ms = 10000,
+    .stall_ms = 30000,
+    .linger_ms = 500,
+    .queue_high_bytes = 4u << 20,
+    .queue_low_bytes = 1u << 20,
+};
+
+/* ---- small questions ---- */
+
+bool pn_link_is_up(const struct pn_link *l)
+{
+    return l->state == LINK_UP;
+}
+
+bool pn_link_accepted(const struct pn_link *l)
+{
+    return l->accepted;
+}
+
+const struct sockaddr_storage *pn_link_address(const struct pn_link *l)
+{
+    return &l->address;
+}
+
+const struct pn_cert_name *pn_link_peer(const struct pn_link *l)
+{
+    return &l->who;
+}
+
+uint16_t pn_link_proto(const struct pn_link *l)
+{
+    return l->proto;
+}
+
+const char *pn_link_version(const struct pn_link *l)
+{
+    return l->version;
+}
+
+const struct pn_link_stats *pn_link_stats(const struct pn_link *l)
+{
+    return &l->stats;
+}
+
+size_t pn_link_queued(const struct pn_link *l)
+{
+    return l->bev ? evbuffer_get_length(bufferevent_get_output(l->bev)) : 0;
+}
+
+/* ---- ends ---- */
+
+static void timer_set(struct pn_link *l, uint32_t ms)
+{
+    const struct timeval tv = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
+
+    evtimer_add(l->timer, &tv);
+}
+
+void pn_link_free(struct pn_link *l)
+{
+    if (!l)
+        return;
+    if (l->back) {
+        *l->back = l->next;
+        if (l->next)
+            l->next->back = l->back;
+    }
+    if (l->bev) {
+        SSL *ssl = bufferevent_openssl_get_ssl(l->bev);
+        if (ssl && l->state >= LINK_HELLO)
+            SSL_shutdown(ssl);
+        ERR_clear_error();
+        bufferevent_free(l->bev);
+    } else if (l->fd >= 0) {
+        close(l->fd);
+    }
+    if (l->timer)
+        event_free(l->timer);
+    SSL_CTX_free(l->rq.ctx);
+    free(l);
+}
+
+/* Into the last state: nothing is heard, the timer frees. Callers up the stack still hold l. */
+static void retire(struct pn_link *l, uint32_t after_ms)
+{
+    l->state = LINK_GONE;
+    bufferevent_disable(l->bev, EV_READ);
+    timer_set(l, after_ms);
+}
+
+static void report_down(struct pn_link *l, const char *reason)
+{
+    l->state = LINK_GONE;
+    l->rq.ops->down(l->rq.arg, l, reason);
+}
+
+/* Its own fault or the network's: tell the owner, go. */
+void pn_link_broken(struct pn_link *l, const char *format, ...)
+{
+    char text[PN_BYE_TEXT_BYTES];
+    va_list args;
+
+    if (l->state == LINK_GONE)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    report_down(l, text);
+    retire(l, 0);
+}
+
+static void bye(struct pn_link *l, enum pn_bye reason, const char *text)
+{
+    struct pn_control c = {.kind = PN_CONTROL_BYE};
+
+    c.bye.reason = reason;
+    snprintf(c.bye.text, sizeof(c.bye.text), "%s", text ? text : pn_bye_text[reason]);
+    pn_link_control(l, &c);
+}
+
+void pn_link_close(struct pn_link *l, enum pn_bye reason, const char *text)
+{
+    if (l->state == LINK_GONE)
+        return;
+    bool talks = l->state >= LINK_HELLO;
+    if (talks)
+        bye(l, reason, text);
+    retire(l, talks ? l->rq.limits->linger_ms : 0);
+}
+
+/* The owner does not want it: it says why, then both go. */
+static void refuse(struct pn_link *l, enum pn_bye reason, const char *text)
+{
+    char copy[PN_BYE_TEXT_BYTES];
+
+    snprintf(copy, sizeof(copy), "%s", text);
+    bye(l, reason, copy);
+    report_down(l, copy);
+    retire(l, l->rq.limits->linger_ms);
+}
+
+/* ---- sending ---- */
+
+static int frame_put(struct pn_link *l, unsigned channel, const void *bytes, size_t len)
+{
+    struct evbuffer *out = bufferevent_get_output(l->bev);
+    size_t body = pn_envelope_size(channel, len), all = PN_FRAME_HEAD_BYTES + body;
+    struct evbuffer_iovec vec;
+
+    if (evbuffer_reserve_space(out, (ev_ssize_t)all, &vec, 1) != 1 || vec.iov_len < all)
+        return -1;
+    pn_frame_head_put(vec.iov_base, body);
+    pn_envelope_encode(channel, bytes, len, (uint8_t *)vec.iov_base + PN_FRAME_HEAD_BYTES);
+    vec.iov_len = all;
+    if (evbuffer_commit_space(out, &vec, 1) < 0)
+        return -1;
+    l->stats.sent_bytes += all;
+    l->stats.sent_messages++;
+    return 0;
+}
+
+void pn_link_control(struct pn_link *l, const struct pn_control *c)
+{
+    struct pn_bytes b = pn_control_encode(c);
+
+    /* A peer that lets even goodbyes and pings pile up is stalled; the marks leave room for some. */
+    if (b.data && pn_link_queued(l) <= l->rq.limits->queue_high_bytes + PN_FRAME_BYTES_MAX + 65536)
+        frame_put(l, PN_CHANNEL_CONTROL, b.data, b.len);
+    pn_bytes_free(&b);
+}
+
+enum pn_send_result pn_link_send(struct pn_link *l, unsigned channel, const void *bytes, size_t len)
+{
+    if (len > PN_TRANSPORT_MESSAGE_MAX)
+        return PN_SEND_TOO_LARGE;
+    if (l->state != LINK_UP)
+        return PN_SEND_DOWN;
+    if (pn_link_queued(l) >= l->rq.limits->queue_high_bytes || frame_put(l, channel, bytes, len) < 0) {
+        l->stats.refused_sends++;
+        l->was_full = true;
+        return PN_SEND_FULL;
+    }
+    return PN_SEND_OK;
+}
+
+static void on_write(struct bufferevent *bev, void *arg)
+{
+    struct pn_link *l = arg;
+
+    (void)bev;
+    if (l->state == LINK_GONE) {
+        if (pn_link_queued(l) == 0)
+            timer_set(l, 0);
+    } else if (l->state == LINK_UP && l->was_full && pn_link_queued(l) <= l->rq.limits->queue_low_bytes) {
+        l->was_full = false;
+        l->rq.ops->writable(l->rq.arg, l);
+    }
+}
+
+/* ---- receiving ---- */
+
+static void take_hello(struct pn_link *l, const struct pn_control *c)
+{
+    enum pn_bye reason = PN_BYE_OTHER;
+    struct pn_control own = {.kind = PN_CONTROL_HELLO};
+    char text[PN_BYE_TEXT_BYTES];
+    const char *why;
+
+    l->rq.ops->fill_hello(l->rq.arg, &own);
+    if (!pn_id_equal(&c->hello.cluster, &l->who.cluster) || !pn_id_equal(&c->hello.node, &l->who.node)) {
+        refuse(l, PN_BYE_NOT_MEMBER, "the hello names another node than the certificate");
+        return;
+    }
+    if (c->hello.proto_max < own.hello.proto_min || c->hello.proto_min > own.hello.proto_max) {
+        snprintf(text, sizeof(text), "protocol versions %u to %u here, %u to %u there (Postern %.20s and %.20s)",
+                 own.hello.proto_min, own.hello.proto_max, c->hello.proto_min, c->hello.proto_max, own.hello.version,
+                 c->hello.version);
+        refuse(l, PN_BYE_VERSION, text);
+        return;
+    }
+    memcpy(l->version, c->hello.version, sizeof(l->version));
+    l->proto = own.hello.proto_max < c->hello.proto_max ? own.hello.proto_max : c->hello.proto_max;
+    why = l->rq.ops->hello(l->rq.arg, l, c, &reason);
+    if (why) {
+        refuse(l, reason, why);
+        return;
+    }
+    l->state = LINK_UP;
+    l->stats.heard_ms = pn_link_now_ms();
+    l->rq.ops->up(l->rq.arg, l);
+    if (l->state == LINK_UP)
+        pn_link_keepalive_start(l);
+}
+
+static void take_control(struct pn_link *l, const uint8_t *bytes, size_t len)
+{
+    struct pn_control *c = malloc(sizeof(*c));
+    struct pn_error err;
+
+    if (!c) {
+        pn_link_broken(l, "out of memory");
+        return;
+    }
+    if (pn_control_decode(bytes, len, c, &err) < 0)
+        pn_link_broken(l, "%.140s", err.text);
+    else if (c->kind == PN_CONTROL_BYE)
+        pn_link_broken(l, "it says: %.120s", c->bye.text);
+    else if ((c->kind == PN_CONTROL_HELLO) != (l->state == LINK_HELLO))
+        pn_link_broken(l, "a message out of order");
+    else if (c->kind == PN_CONTROL_HELLO)
+        take_hello(l, c);
+    else if (c->kind == PN_CONTROL_PING)
+        pn_link_ping_taken(l, c);
+    else
+        pn_link_pong_taken(l, c);
+    free(c);
+}
+
+static void take_frame(struct pn_link *l, const uint8_t *body, size_t len)
+{
+    struct pn_envelope e;
+
+    if (pn_envelope_decode(body, len, &e) < 0) {
+        pn_link_broken(l, "a malformed frame of %zu bytes", len);
+        return;
+    }
+    l->stats.heard_ms = pn_link_now_ms();
+    l->stats.received_messages++;
+    l->stats.received_bytes += PN_FRAME_HEAD_BYTES + len;
+    if (e.channel == PN_CHANNEL_CONTROL)
+        take_control(l, e.payload, e.len);
+    else if (l->state != LINK_UP)
+        pn_link_broken(l, "a message before the hello");
+    else
+        l->rq.ops->message(l->rq.arg, l, e.channel, e.payload, e.len);
+    pn_envelope_free(&e);
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    struct pn_link *l = arg;
+    struct evbuffer *in = bufferevent_get_input(bev);
+    size_t need = PN_FRAME_HEAD_BYTES;
+
+    while (l->state == LINK_HELLO || l->state == LINK_UP) {
+        uint8_t head[PN_FRAME_HEAD_BYTES];
+        size_t body, max = l->state == LINK_UP ? PN_FRAME_BYTES_MAX : PN_FRAME_HELLO_MAX;
+
+        need = PN_FRAME_HEAD_BYTES;
+        if (evbuffer_copyout(in, head, sizeof(head)) < (ev_ssize_t)sizeof(head))
+            break;
+        body = pn_frame_head_get(head, max);
+        if (body == 0) {
+            pn_link_broken(l, "a frame of %u bytes, at most %zu are allowed",
+                           (unsigned)head[0] << 24 | (unsigned)head[1] << 16 | (unsigned)head[2] << 8 | head[3], max);
+            return;
+        }
+        need = PN_FRAME_HEAD_BYTES + body;
+        if (evbuffer_get_length(in) < need)
+            break;
+        uint8_t *frame = evbuffer_pullup(in, (ev_ssize_t)need);
+        if (!frame) {
+            pn_link_broken(l, "out of memory");
+            return;
+        }
+        take_frame(l, frame + PN_FRAME_HEAD_BYTES, body);
+        evbuffer_drain(in, need);
+        l->drained_bytes += need;
+    }
+    if (l->state == LINK_GONE) {
+        evbuffer_drain(in, evbuffer_get_length(in));
+        return;
+    }
+    /* Memory held for a peer: the frame under way and a little more. */
+    bufferevent_setwatermark(bev, EV_READ, need, need + LINK_READ_AHEAD_BYTES);
+}
+
+uint64_t pn_link_received_bytes(const struct pn_link *l)
+{
+    return l->drained_bytes + evbuffer_get_length(bufferevent_get_input(l->bev));
+}
+
+/* ---- handshake ---- */
+
+static void hand_over_join(struct pn_link *l)
+{
+    struct bufferevent *bev = l->bev;
+    struct sockaddr_storage from = l->address;
+    const struct pn_link_ops *ops = l->rq.ops;
+    void *arg = l->rq.arg;
+
+    bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
+    l->bev = NULL;
+    l->fd = -1;
+    l->state = LINK_GONE;
+    ops->down(arg, l, "joins"); /* the owner forgets it */
+    pn_link_free(l);
+    ops->join(arg, bev, &from);
+}
+
+static void secured(struct pn_link *l)
+{
+    SSL *ssl = bufferevent_openssl_get_ssl(l->bev);
+    enum pn_alpn alpn = pn_mtls_alpn(ssl);
+    struct pn_control own = {.kind = PN_CONTROL_HELLO};
+    enum pn_bye reason = PN_BYE_OTHER;
+    struct pn_error err;
+    const char *why;
+    X509 *cert;
+
+    if (l->accepted && alpn == PN_ALPN_JOIN) {
+        hand_over_join(l);
+        return;
+    }
+    cert = pn_mtls_peer_cert(ssl);
+    if (alpn != PN_ALPN_MESH || !cert || pn_cert_read(cert, &l->who, &err) < 0) {
+        X509_free(cert);
+        pn_link_broken(l, "%s",
+                       alpn != PN_ALPN_MESH ? "it does not speak the mesh's protocol"
+                       : cert               ? err.text
+                                            : "it showed no certificate");
+        return;
+    }
+    X509_free(cert);
+    l->state = LINK_HELLO;
+    why = l->rq.ops->judge(l->rq.arg, l, &l->who, &reason);
+    if (why) {
+        refuse(l, reason, why);
+        return;
+    }
+    l->rq.ops->fill_hello(l->rq.arg, &own);
+    pn_link_control(l, &own);
+    on_read(l->bev, l);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    struct pn_link *l = arg;
+    int err = EVUTIL_SOCKET_ERROR();
+
+    if (l->state == LINK_GONE) {
+        if (!(what & BEV_EVENT_CONNECTED))
+            timer_set(l, 0);
+        return;
+    }
+    if (what & BEV_EVENT_CONNECTED) {
+        secured(l);
+        return;
+    }
+    if (l->state >= LINK_HELLO)
+        on_read(bev, l); /* a goodbye may be among what came last */
+    if (l->state == LINK_TLS)
+        pn_link_broken(l, "TLS handshake: %s",
+                       pn_mtls_reason(bufferevent_openssl_get_ssl(bev), bufferevent_get_openssl_error(bev),
+                                      what & BEV_EVENT_ERROR ? err : 0));
+    else {
+        unsigned long e = bufferevent_get_openssl_error(bev);
+        pn_link_broken(l, "%s",
+                       e ? ERR_reason_error_string(e) ? ERR_reason_error_string(e) : "TLS failed"
+                       : what & BEV_EVENT_ERROR && err ? strerror(err)
+                                                       : "it closed the connection");
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct pn_link *l = arg;
+
+    (void)fd;
+    (void)what;
+    if (l->state == LINK_GONE)
+        pn_link_free(l);
+    else if (l->state == LINK_UP)
+        pn_link_keepalive(l);
+    else
+        pn_link_broken(l,
+                       l->state == LINK_TLS ? "no answer to the TLS handshake within %u ms" : "no hello within %u ms",
+                       l->rq.limits->handshake_ms);
+}
+
+struct pn_link *pn_link_new(const struct pn_link_request *request, int fd, bool accepted,
+                            const struct sockaddr_storage *peer)
+{
+    struct pn_link *l = calloc(1, sizeof(*l));
+    SSL *ssl = SSL_new(request->ctx);
+    int one = 1;
+
+    if (!l || !ssl) {
+        free(l);
+        SSL_free(ssl);
+        close(fd);
+        errno = ENOMEM;
+        return NULL;
+    }
+    l->rq = *request;
+    SSL_CTX_up_ref(l->rq.ctx);
+    l->next = *request->all;
+    l->back = request->all;
+    if (l->next)
+        l->next->back = &l->next;
+    *request->all = l;
+    l->fd = fd;
+    l->accepted = accepted;
+    if (peer)
+        l->address = *peer;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    l->timer = evtimer_new(request->base, on_timer, l);
+    l->bev = l->timer
+                 ? bufferevent_openssl_socket_new(request->base, fd, ssl,
+                                                  accepted ? BUFFEREVENT_SSL_ACCEPTING : BUFFEREVENT_SSL_CONNECTING,
+                                                  BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS)
+                 : NULL;
+    if (!l->bev) {
+        SSL_free(ssl);
+        pn_link_free(l);
+        errno = ENOMEM;
+        return NULL;
+    }
+    bufferevent_setcb(l->bev, on_read, on_write, on_event, l);
+    bufferevent_setwatermark(l->bev, EV_READ, PN_FRAME_HEAD_BYTES, PN_FRAME_HEAD_BYTES + LINK_READ_AHEAD_BYTES);
+    bufferevent_setwatermark(l->bev, EV_WRITE, request->limits->queue_low_bytes, 0);
+    bufferevent_enable(l->bev, EV_READ | EV_WRITE);
+    timer_set(l, request->limits->handshake_ms);
+    return l;
+}
+
+static socklen_t sockaddr_fill(struct sockaddr_storage *ss, const struct pn_endpoint *to)
+{
+    memset(ss, 0, sizeof(*ss));
+    if (pn_addr_is_v4(&to->addr)) {
+        struct sockaddr_in *in = (struct sockaddr_in *)ss;
+        in->sin_family = AF_INET;
+        in->sin_port = htons(to->port);
+        memcpy(&in->sin_addr, to->addr.b + 12, 4);
+        return sizeof(*in);
+    }
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(to->port);
+    memcpy(&in6->sin6_addr, to->addr.b, 16);
+    return sizeof(*in6);
+}
+
+struct pn_link *pn_link_dial(const struct pn_link_request *request, const struct pn_endpoint *to)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sockaddr_fill(&ss, to);
+    int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return NULL;
+    if (connect(fd, (struct sockaddr *)&ss, len) != 0 && errno != EINPROGRESS) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return NULL;
+    }
+    return pn_link_new(request, fd, false, &ss);
+}
