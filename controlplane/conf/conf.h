@@ -36,9 +36,22 @@ struct pn_conf_port {
         address_v6; /* sender of ARP requests and solicitations where the kernel has none; or 0 */
 };
 
+/* A way from node to node for heartbeats; paths of one name lead to the same network. */
+struct pn_conf_path {
+    char name[PN_NAME_BYTES];
+    struct pn_conf_where where;
+    char port[PN_NAME_BYTES]; /* "" = the first */
+    uint16_t vlan;
+    struct pn_addr address_v4, address_v6; /* or 0; the node's own there */
+};
+#define PN_CONF_MAX_PATHS 2
+
 struct pn_conf_node {
     char name[PN_NAME_BYTES];
     struct pn_conf_where where;
+    uint16_t number; /* 1 .. PN_MAX_NODES, unique; 0 until pn_conf_finish() */
+    struct pn_conf_path paths[PN_CONF_MAX_PATHS]; /* none written: one over the first port, made by pn_conf_finish() */
+    unsigned n_paths;
     struct pn_conf_port ports[PN_MAX_PORTS];
     unsigned n_ports;
     uint16_t workers;
@@ -50,6 +63,13 @@ struct pn_conf_node {
     char local_interface[16];
     char metrics_listen[64]; /* address:port of the Prometheus endpoint, "" none */
 };
+
+enum pn_conf_preempt { PN_CONF_PREEMPT_YES, PN_CONF_PREEMPT_NO, PN_CONF_PREEMPT_DELAY };
+enum pn_conf_prefer { PN_CONF_AVAILABLE, PN_CONF_EXCLUSIVE };
+enum pn_conf_protocol { PN_CONF_SEALED, PN_CONF_VRRP };
+
+/* vip.mac of `mac = auto`, which pn_conf_vip_mac() resolves. */
+#define PN_CONF_MAC_AUTO ((struct pn_mac){{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}})
 
 struct pn_conf_vip {
     char name[PN_NAME_BYTES];
@@ -63,6 +83,12 @@ struct pn_conf_vip {
     bool has_priority; /* the section was written */
     uint32_t lease_ms; /* of a node without peers; default 30000 */
     uint32_t grace_ms;
+    enum pn_conf_preempt preempt;
+    uint32_t preempt_delay_ms;
+    enum pn_conf_prefer prefer;
+    char group[PN_NAME_BYTES]; /* VIPs that move together; "" none */
+    enum pn_conf_protocol protocol;
+    uint16_t vrid; /* 1..255 with vrrp, else 0 */
 };
 
 struct pn_conf_gateway {
@@ -160,8 +186,27 @@ struct pn_conf_service {
 
 struct pn_conf_error;
 
+enum pn_conf_heartbeat_mode { PN_CONF_UNICAST, PN_CONF_MULTICAST };
+
+/* Of two or more nodes; docs/ownership.md, "Times". */
+struct pn_conf_heartbeat {
+    uint32_t interval_ms, lease_ms, takeover_ms, probe_lead_ms;
+    double drift; /* percent */
+    double tx_delay_ms;
+    uint16_t port; /* UDP */
+    enum pn_conf_heartbeat_mode mode;
+    struct pn_addr group_v4, group_v6;
+    char key_file[PN_CONF_TEXT_BYTES];
+    bool realtime;
+    bool watch_vrrp;
+    bool flow_sync;
+    uint32_t flow_sync_rate; /* flows a second */
+    uint32_t flow_sync_timeout_ms;
+};
+
 struct pn_conf {
     char cluster_name[PN_NAME_BYTES];
+    struct pn_conf_heartbeat heartbeat;
     uint64_t steering_seed; /* from cluster.steering-seed, else hashed from its name */
     struct pn_conf_node *nodes;
     struct pn_conf_vip *vips;
@@ -191,6 +236,9 @@ struct pn_conf_error {
  */
 struct pn_conf *pn_conf_load(const char *path, struct pn_conf_error *errors, unsigned max_errors, unsigned *n_errors);
 void pn_conf_free(struct pn_conf *conf);
+
+/* The MAC that a VIP answers with; zero: the port's own. */
+struct pn_mac pn_conf_vip_mac(const struct pn_conf_vip *vip);
 
 /* Position of this machine's node, or -1. name NULL: the host's name, or the only node there is. */
 int pn_conf_node_find(const struct pn_conf *conf, const char *name);

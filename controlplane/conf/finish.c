@@ -29,8 +29,48 @@ static uint64_t finish_seed(const char *name)
     return seed ? seed : 1;
 }
 
+/* Heartbeats go where the virtual addresses are, unless something else was written. */
+static void finish_paths(const struct pn_conf *conf, struct pn_conf_node *node)
+{
+    if (node->n_paths == 0 && node->n_ports > 0 && conf->n_nodes > 1) {
+        struct pn_conf_path *path = &node->paths[node->n_paths++];
+        memcpy(path->name, node->ports[0].name, sizeof(path->name));
+        path->where = node->ports[0].where;
+    }
+    for (unsigned i = 0; i < node->n_paths; i++) {
+        struct pn_conf_path *path = &node->paths[i];
+        for (unsigned p = 0; p < node->n_ports; p++) {
+            const struct pn_conf_port *port = &node->ports[p];
+            if (path->port[0] ? strcmp(path->port, port->name) != 0 : p > 0)
+                continue;
+            if (pn_addr_is_zero(&path->address_v4) && pn_addr_is_zero(&path->address_v6)) {
+                path->address_v4 = port->address_v4;
+                path->address_v6 = port->address_v6;
+            }
+        }
+    }
+}
+
+/* RFC 9568, 7.3 for VRRP; else locally administered, from the name, so that all nodes make the same. */
+struct pn_mac pn_conf_vip_mac(const struct pn_conf_vip *vip)
+{
+    uint32_t hash = 2166136261u;
+    if (!pn_mac_is_multicast(&vip->mac))
+        return vip->mac;
+    if (vip->protocol == PN_CONF_VRRP)
+        return (struct pn_mac){{0, 0, 0x5e, 0, pn_addr_is_v4(&vip->addr) ? 1 : 2, (uint8_t)vip->vrid}};
+    for (const char *c = vip->name; *c; c++)
+        hash = (hash ^ (uint8_t)*c) * 16777619u;
+    return (struct pn_mac){{0x02, 0x50, 0x4e, (uint8_t)(hash >> 16), (uint8_t)(hash >> 8), (uint8_t)hash}};
+}
+
 void pn_conf_finish(struct pn_conf *conf)
 {
+    for (unsigned i = 0; i < conf->n_nodes; i++) {
+        if (conf->nodes[i].number == 0)
+            conf->nodes[i].number = (uint16_t)(i + 1);
+        finish_paths(conf, &conf->nodes[i]);
+    }
     if (conf->steering_seed == 0)
         conf->steering_seed = finish_seed(conf->cluster_name);
     for (unsigned i = 0; i < conf->n_gateways; i++) {

@@ -5,6 +5,12 @@
 
 const struct pn_schema_section pn_schema_sections[PN_SEC_COUNT] = {
     [PN_SEC_CLUSTER] = {"cluster", "cluster", PN_SEC_ROOT, PN_SHAPE_SINGLE, .doc = "What all nodes have in common."},
+    [PN_SEC_HEARTBEAT] = {"heartbeat", "heartbeat", PN_SEC_ROOT, PN_SHAPE_SINGLE,
+                          .doc =
+                              "How two or more nodes hear of each other, and how soon one takes over from another. The "
+                              "same on all nodes. lease x (1 + drift) + tx-delay must be below (takeover - probe-lead) "
+                              "x (1 - drift): then a node's leave to answer is over before another asks whether "
+                              "somebody still does."},
     [PN_SEC_NODE] = {"node", "node", PN_SEC_ROOT, PN_SHAPE_LIST, offsetof(struct pn_conf, nodes),
                      offsetof(struct pn_conf, n_nodes), sizeof(struct pn_conf_node),
                      offsetof(struct pn_conf_node, where), PN_MAX_NODES,
@@ -16,6 +22,14 @@ const struct pn_schema_section pn_schema_sections[PN_SEC_COUNT] = {
                           .doc =
                               "A port of the dataplane. Virtual addresses and gateways name it, so a port that "
                               "leads to the same network has the same name on every node. The first is the default."},
+    [PN_SEC_NODE_PATH] = {"path", "node.path", PN_SEC_NODE, PN_SHAPE_ARRAY, offsetof(struct pn_conf_node, paths),
+                          offsetof(struct pn_conf_node, n_paths), sizeof(struct pn_conf_path),
+                          offsetof(struct pn_conf_path, where), PN_CONF_MAX_PATHS, .ordered = true,
+                          .doc =
+                              "A way for heartbeats from this node to the others; a path that leads to the same "
+                              "network has the same name on every node. The first should be the network of the virtual "
+                              "addresses, since heartbeats prove that mail can come in there. Default: one path, "
+                              "over the first port, with that port's addresses."},
     [PN_SEC_NODE_DATAPLANE] = {"dataplane", "node.dataplane", PN_SEC_NODE, PN_SHAPE_SINGLE,
                                .doc = "Resources of postern-dp. Changes need a restart of it."},
     [PN_SEC_NODE_METRICS] = {"metrics", "node.metrics", PN_SEC_NODE, PN_SHAPE_SINGLE,
@@ -77,6 +91,31 @@ static const uint16_t check_ports[PN_CHECK_TYPE_COUNT] = {
     [PN_CHECK_TCP] = 25,    [PN_CHECK_SMTP] = 25, [PN_CHECK_SMTP_STARTTLS] = 25,
     [PN_CHECK_SMTPS] = 465, [PN_CHECK_HTTP] = 80, [PN_CHECK_HTTPS] = 443,
 };
+static const struct pn_schema_word heartbeat_modes[] = {
+    {"unicast", PN_CONF_UNICAST, "to each node by itself"},
+    {"multicast", PN_CONF_MULTICAST, "to a group that switches must carry"},
+    {0},
+};
+static const struct pn_schema_word preempts[] = {
+    {"yes", PN_CONF_PREEMPT_YES, "at once, when its flows are synchronised and its configuration is the same"},
+    {"no", PN_CONF_PREEMPT_NO, "only when its owner is gone"},
+    {"delay", PN_CONF_PREEMPT_DELAY, "after preempt-delay"},
+    {0},
+};
+static const struct pn_schema_word prefers[] = {
+    {"available", PN_CONF_AVAILABLE,
+     "somebody answers; two nodes cut off from each other in every way both do, each on its side"},
+    {"exclusive", PN_CONF_EXCLUSIVE,
+     "nobody but one answers, for which a majority of the nodes must agree; of two nodes both, so the death of one is "
+     "the "
+     "end of the address until postern vip force"},
+    {0},
+};
+static const struct pn_schema_word protocols[] = {
+    {"sealed", PN_CONF_SEALED, "Postern's own heartbeats, authenticated and encrypted"},
+    {"vrrp", PN_CONF_VRRP, "VRRP version 3 (RFC 9568), for peers that are not Postern; it has no authentication"},
+    {0},
+};
 static const struct pn_schema_word spill_modes[] = {
     {"overflow", PN_SPILL_OVERFLOW, "only what is above the mark goes on"},
     {"ramp", PN_SPILL_RAMP, "a share that grows with the measure goes on"},
@@ -98,6 +137,8 @@ static const struct pn_schema_word affinities[] = {
 
 #define FIELD(type, member) offsetof(type, member), sizeof(((type *)0)->member)
 #define CLUSTER(member) PN_SEC_CLUSTER, FIELD(struct pn_conf, member)
+#define HEARTBEAT(member) PN_SEC_HEARTBEAT, FIELD(struct pn_conf, heartbeat.member)
+#define PATH(member) PN_SEC_NODE_PATH, FIELD(struct pn_conf_path, member)
 #define NODE(member) PN_SEC_NODE, FIELD(struct pn_conf_node, member)
 #define PORT(member) PN_SEC_NODE_PORT, FIELD(struct pn_conf_port, member)
 #define DATAPLANE(member) PN_SEC_NODE_DATAPLANE, FIELD(struct pn_conf_node, member)
@@ -135,6 +176,52 @@ const struct pn_schema_row pn_schema_rows[] = {
         "change and clients should stay where they are.",
         RANGE(0, 18446744073709551615.0, PN_UNIT_NONE)),
 
+    ROW("interval", PN_T_DURATION, HEARTBEAT(interval_ms), "10ms", "Time from one heartbeat to the next.",
+        RANGE(1, 60 * SEC_MS, PN_UNIT_MS)),
+    ROW("lease", PN_T_DURATION, HEARTBEAT(lease_ms), "25ms",
+        "How long a node may answer for its virtual addresses after its last heartbeat was sent. At least twice "
+        "interval.",
+        RANGE(2, 60 * SEC_MS, PN_UNIT_MS)),
+    ROW("takeover", PN_T_DURATION, HEARTBEAT(takeover_ms), "35ms",
+        "A backup takes over after it has heard nothing of an owner for this long.",
+        RANGE(3, 600 * SEC_MS, PN_UNIT_MS)),
+    ROW("probe-lead", PN_T_DURATION, HEARTBEAT(probe_lead_ms), "8ms",
+        "This long before it takes over a backup asks by ARP or ND whether somebody still answers.",
+        RANGE(1, 60 * SEC_MS, PN_UNIT_MS)),
+    ROW("drift", PN_T_NUMBER, HEARTBEAT(drift), "1",
+        "How far the clocks of two nodes may run apart, in percent. Virtual machines may need more.",
+        RANGE(0, 20, PN_UNIT_PERCENT)),
+    ROW("tx-delay", PN_T_DURATION, HEARTBEAT(tx_delay_ms), "1ms",
+        "Longest time from a heartbeat's making to its arrival that the times above allow for.",
+        RANGE(0, 60 * SEC_MS, PN_UNIT_MS), .flags = PN_ROW_DOUBLE),
+    ROW("port", PN_T_UINT, HEARTBEAT(port), "24625", "UDP port of heartbeats and flow sync.",
+        RANGE(1, 65535, PN_UNIT_NONE)),
+    ROW("mode", PN_T_WORD, HEARTBEAT(mode), "unicast", "To whom they are sent.", .words = heartbeat_modes),
+    ROW("group-v4", PN_T_ADDRESS, HEARTBEAT(group_v4), "239.255.25.25", "Mode multicast: IPv4 group."),
+    ROW("group-v6", PN_T_ADDRESS, HEARTBEAT(group_v6), "ff02::2525", "Mode multicast: IPv6 group."),
+    ROW("key-file", PN_T_TEXT, HEARTBEAT(key_file), "/etc/postern/heartbeat.keys",
+        "File of the keys that heartbeats and flow sync are sealed with, the same on all nodes, mode 0600; postern "
+        "heartbeat keygen makes them. Read again with each reload. Not needed while there is one node."),
+    ROW("realtime", PN_T_BOOL, HEARTBEAT(realtime), "yes",
+        "Send heartbeats from a thread with real-time priority and locked memory, where the system allows it. Counts "
+        "when posternd starts."),
+    ROW("watch-vrrp", PN_T_BOOL, HEARTBEAT(watch_vrrp), "yes",
+        "Report VRRP speakers that announce a virtual address of Postern's. VRRP packets on its ports then do not "
+        "reach "
+        "the kernel; say no where keepalived runs beside Postern on one interface."),
+    ROW("flow-sync", PN_T_BOOL, HEARTBEAT(flow_sync), "yes",
+        "Tell the other nodes of established connections, so that they live on when their node dies."),
+    ROW("flow-sync-rate", PN_T_UINT, HEARTBEAT(flow_sync_rate), "100000", "Connections told of, a second, at most.",
+        RANGE(100, 10000000, PN_UNIT_NONE)),
+    ROW("flow-sync-timeout", PN_T_DURATION, HEARTBEAT(flow_sync_timeout_ms), "30s",
+        "How long a node that joins waits for the connections of the others before it takes its addresses back.",
+        RANGE(SEC_MS, 3600 * SEC_MS, PN_UNIT_MS)),
+
+    ROW("number", PN_T_UINT, NODE(number), NULL,
+        "Number of the node in heartbeats, the same for ever and on all nodes. Default: its position in the file, so "
+        "set "
+        "it before a node is removed.",
+        RANGE(1, PN_MAX_NODES, PN_UNIT_NONE)),
     ROW("local-interface", PN_T_INTERFACE, NODE(local_interface), NULL,
         "Tap interface through which gateways with mode local receive their packets. It is created when postern-dp "
         "starts.",
@@ -163,6 +250,14 @@ const struct pn_schema_row pn_schema_rows[] = {
         "Sender address of neighbour solicitations on this port. Default: the kernel's address on the interface.",
         .flags = PN_ROW_RESTART),
 
+    ROW("port", PN_T_NAME, PATH(port), NULL, "Port of the node. Default: the first."),
+    ROW("vlan", PN_T_UINT, PATH(vlan), "0", "802.1Q VLAN id; 0: untagged.", RANGE(0, 4094, PN_UNIT_NONE)),
+    ROW("address-v4", PN_T_ADDRESS, PATH(address_v4), NULL,
+        "This node's IPv4 address there. Default: the port's address-v4."),
+    ROW("address-v6", PN_T_ADDRESS, PATH(address_v6), NULL,
+        "This node's IPv6 address there, used between nodes that have no IPv4 address. Default: the port's "
+        "address-v6."),
+
     ROW("workers", PN_T_UINT, DATAPLANE(workers), "1", "Worker threads, each on its own core.",
         RANGE(1, PN_MAX_WORKERS, PN_UNIT_NONE), .flags = PN_ROW_RESTART),
     ROW("flows", PN_T_UINT, DATAPLANE(flows), "1000000",
@@ -188,7 +283,11 @@ const struct pn_schema_row pn_schema_rows[] = {
     ROW("port", PN_T_NAME, VIP(port), NULL, "Port of the nodes that it lives on. Default: each node's first."),
     ROW("vlan", PN_T_UINT, VIP(vlan), "0", "802.1Q VLAN id; 0: untagged.", RANGE(0, 4094, PN_UNIT_NONE)),
     ROW("echo", PN_T_BOOL, VIP(echo), "yes", "Answer ICMP echo requests (ping) to the address."),
-    ROW("mac", PN_T_MAC, VIP(mac), NULL, "Virtual MAC address to answer with. Default: the port's own."),
+    ROW("mac", PN_T_VIP_MAC, VIP(mac), "port",
+        "MAC address to answer with. port: the port's own, and neighbours are told of a new owner. auto: one made from "
+        "the "
+        "address's name (with vrrp: from vrid), which moves with it; the port must be able to receive for it. Or an "
+        "address."),
     ROW("priority", PN_T_PRIORITIES, VIP(priority), NULL,
         "Priority of each node, by its name: the highest that is alive owns the address. 0, or a node left out: never "
         "there. The section may be left out while there is one node, which then has 100.",
@@ -201,6 +300,16 @@ const struct pn_schema_row pn_schema_rows[] = {
         "How long a node that lost the address goes on forwarding the connections that it knows, for senders whose "
         "ARP caches still point to it.",
         RANGE(0, 3600 * SEC_MS, PN_UNIT_MS)),
+    ROW("preempt", PN_T_WORD, VIP(preempt), "yes",
+        "Whether a node of higher priority takes the address from its owner.", .words = preempts),
+    ROW("preempt-delay", PN_T_DURATION, VIP(preempt_delay_ms), "30s",
+        "With preempt = delay: how long the node has to be there before.", RANGE(0, 86400 * SEC_MS, PN_UNIT_MS)),
+    ROW("prefer", PN_T_WORD, VIP(prefer), "available", "What counts more when nodes cannot hear each other.",
+        .words = prefers),
+    ROW("group", PN_T_NAME, VIP(group), NULL, "Addresses with the same group move together when one is given over."),
+    ROW("protocol", PN_T_WORD, VIP(protocol), "sealed", "How the nodes agree on the owner.", .words = protocols),
+    ROW("vrid", PN_T_UINT, VIP(vrid), "0", "Virtual router id, for protocol vrrp and required there.",
+        RANGE(0, 255, PN_UNIT_NONE)),
 
     ROW("address", PN_T_ADDRESS, GATEWAY(addr), NULL,
         "Address of the gateway: where its MAC address is asked for, and where checks connect to. One of either family "

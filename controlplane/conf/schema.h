@@ -22,6 +22,7 @@ enum pn_schema_type {
     PN_T_LISTEN, /* address:port, [v6]:port, *:port */
     PN_T_ADDRESS, /* IPv4 or IPv6 address; field: struct pn_addr */
     PN_T_MAC, /* field: struct pn_mac */
+    PN_T_VIP_MAC, /* the same, or port (zero) or auto (PN_CONF_MAC_AUTO) */
     PN_T_REF, /* name of an object of section row.target; field: uint16_t, its position */
     PN_T_REFS, /* list of them; field: uint16_t[row.max], their number at count_offset */
     PN_T_PRIORITIES, /* section of node = number; field: uint16_t[PN_MAX_NODES] by node position */
@@ -33,8 +34,10 @@ enum pn_schema_unit { PN_UNIT_NONE, PN_UNIT_MS, PN_UNIT_S, PN_UNIT_US, PN_UNIT_P
 /* Sections, in the order of the manual. */
 enum pn_schema_id {
     PN_SEC_CLUSTER,
+    PN_SEC_HEARTBEAT,
     PN_SEC_NODE,
     PN_SEC_NODE_PORT,
+    PN_SEC_NODE_PATH,
     PN_SEC_NODE_DATAPLANE,
     PN_SEC_NODE_METRICS,
     PN_SEC_VIP,

@@ -51,8 +51,10 @@ static void validate_add(struct pn_validate *v, struct pn_report *report, const 
         report->n++; /* counted only: the search below has its price */
         return;
     }
-    const struct pn_ucl_node *node = v->where.file ? validate_find(v, pn_ucl_root(v->doc)) : NULL;
-    node = validate_follow(node, key);
+    const struct pn_ucl_node *root = pn_ucl_root(v->doc);
+    const struct pn_ucl_node *node = validate_follow(v->where.file ? validate_find(v, root) : root, key);
+    if (node == root)
+        node = NULL; /* nothing of it was written */
     char path[256];
     snprintf(path, sizeof(path), "%s%s%s", v->path, *v->path && *key ? "." : "", key);
     if (node)
@@ -88,6 +90,7 @@ void pn_conf_validate(const struct pn_conf *conf, const struct pn_ucl_doc *doc, 
     struct pn_validate v = {.conf = conf, .doc = doc, .errors = errors, .warnings = warnings};
     pn_validate_nodes(&v);
     pn_validate_vips(&v);
+    pn_validate_heartbeat(&v);
     pn_validate_gateways(&v);
     pn_validate_checks(&v);
     pn_validate_pools(&v);

@@ -24,6 +24,7 @@ void pn_validate_error(struct pn_validate *v, const char *key, const char *forma
 void pn_validate_warning(struct pn_validate *v, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+void pn_validate_heartbeat(struct pn_validate *v); /* also of nodes and VIPs, what concerns it */
 void pn_validate_nodes(struct pn_validate *v);
 void pn_validate_vips(struct pn_validate *v);
 void pn_validate_gateways(struct pn_validate *v);

@@ -210,6 +210,17 @@ static bool value_mac(const char *text, void *field)
     return true;
 }
 
+static bool value_vip_mac(const char *text, void *field)
+{
+    struct pn_mac mac = {{0}};
+    if (strcmp(text, "auto") == 0)
+        mac = PN_CONF_MAC_AUTO;
+    else if (strcmp(text, "port") != 0)
+        return value_mac(text, field);
+    memcpy(field, &mac, sizeof(mac));
+    return true;
+}
+
 static bool value_parse(const struct pn_schema_row *row, const char *text, void *field)
 {
     uint64_t n;
@@ -245,6 +256,8 @@ static bool value_parse(const struct pn_schema_row *row, const char *text, void 
         return value_address(text, field);
     case PN_T_MAC:
         return value_mac(text, field);
+    case PN_T_VIP_MAC:
+        return value_vip_mac(text, field);
     default:
         return false;
     }
@@ -366,6 +379,12 @@ char *pn_value_format(const struct pn_schema_row *row, const void *field, char *
         if (!pn_mac_is_zero(field))
             pn_value_quote(pn_mac_format(field, text, sizeof(text)), buf, size);
         break;
+    case PN_T_VIP_MAC:
+        if (pn_mac_is_zero(field) || pn_mac_is_multicast(field))
+            snprintf(buf, size, "%s", pn_mac_is_zero(field) ? "port" : "auto");
+        else
+            pn_value_quote(pn_mac_format(field, text, sizeof(text)), buf, size);
+        break;
     case PN_T_NAME:
     case PN_T_TEXT:
     case PN_T_INTERFACE:
@@ -456,6 +475,9 @@ char *pn_value_expected(const struct pn_schema_row *row, char *buf, size_t size)
         break;
     case PN_T_MAC:
         snprintf(buf, size, "a unicast MAC address (aa:bb:cc:dd:ee:ff)");
+        break;
+    case PN_T_VIP_MAC:
+        snprintf(buf, size, "port, auto or a unicast MAC address (aa:bb:cc:dd:ee:ff)");
         break;
     case PN_T_REF:
         snprintf(buf, size, "the name of a %s", pn_schema_sections[row->target].key);

@@ -112,7 +112,7 @@ static int compile_vips(struct compile *c)
         out->port = (uint16_t)port;
         out->vlan = vip->vlan;
         out->flags = PN_SNAP_VIP_ANNOUNCE | (vip->echo ? PN_SNAP_VIP_ECHO : 0u);
-        out->mac = vip->mac;
+        out->mac = pn_conf_vip_mac(vip);
         out->grace_ms = vip->grace_ms;
         out++;
     }

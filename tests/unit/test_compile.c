@@ -10,8 +10,10 @@
 
 static const char pair[] =
     "cluster { steering-seed = 42 }\n"
-    "node n1 { port mgmt { interface = e0 } port lan { interface = e1 } local-interface = l0 }\n"
-    "node n2 { port lan { interface = e1 } port mgmt { interface = e0 } local-interface = l0 }\n"
+    "node n1 { port mgmt { interface = e0 } port lan { interface = e1 }\n"
+    "  path lan { port = lan; address-v4 = 192.0.2.1 } local-interface = l0 }\n"
+    "node n2 { port lan { interface = e1; address-v4 = 192.0.2.2 } port mgmt { interface = e0 }\n"
+    "  local-interface = l0 }\n"
     "vip a { address = 192.0.2.25; port = lan; vlan = 7; grace = 5s; echo = no; priority { n1 = 2; n2 = 1 } }\n"
     "vip b { address = 2001:db8::25; port = lan; mac = \"02:00:00:00:00:09\"; priority { n1 = 1; n2 = 2 } }\n"
     "vip only2 { address = 192.0.2.27; priority { n2 = 2 } }\n"

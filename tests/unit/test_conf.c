@@ -415,7 +415,8 @@ static void odd_things_are_warned_of(void **state)
         {NODE, "service", "none"},
         {"node n1 { port lan { interface = eth1 } dataplane { workers = 2 } }", "node.n1.port.lan.queues",
          "fewer queues (1) than workers (2)"},
-        {"node n1 { port lan { interface = e } } node n2 { port lan { interface = e } }\n"
+        {"node n1 { port lan { interface = e; address-v4 = 192.0.2.1 } }\n"
+         "node n2 { port lan { interface = e; address-v4 = 192.0.2.2 } }\n"
          "vip a { address = 192.0.2.25; priority { n1 = 5; n2 = 5 } }",
          "vip.a.priority", "nodes n1 and n2 have the same"},
     };
@@ -544,10 +545,12 @@ static void node_is_found(void **state)
     assert_int_equal(pn_conf_node_find(conf, "n"), -1);
     assert_int_equal(pn_conf_node_find(conf, NULL), 0); /* the only one */
     pn_conf_free(conf);
-    conf = load_good("node not.this.host { port lan { interface = e } } node nor-this { port lan { interface = e } }");
+    conf = load_good("node not.this.host { port lan { interface = e; address-v4 = 192.0.2.1 } }\n"
+                     "node nor-this { port lan { interface = e; address-v4 = 192.0.2.2 } }");
     assert_int_equal(pn_conf_node_find(conf, NULL), -1);
     pn_conf_free(conf);
-    conf = load_good("node n1 { port lan { interface = e } } node n1.b { port lan { interface = e } }");
+    conf = load_good("node n1 { port lan { interface = e; address-v4 = 192.0.2.1 } }\n"
+                     "node n1.b { port lan { interface = e; address-v4 = 192.0.2.2 } }");
     assert_int_equal(pn_conf_node_of_host(conf, "n1"), 0);
     assert_int_equal(pn_conf_node_of_host(conf, "n1.example.org"), 0);
     assert_int_equal(pn_conf_node_of_host(conf, "n1.b"), 1); /* in full goes first */
@@ -559,7 +562,9 @@ static void node_is_found(void **state)
     if (!pn_value_is_name(host))
         return;
     snprintf(text, sizeof(text),
-             "node not.this.host { port lan { interface = e } } node %s { port lan { interface = e } }", host);
+             "node not.this.host { port lan { interface = e; address-v4 = 192.0.2.1 } }\n"
+             "node %s { port lan { interface = e; address-v4 = 192.0.2.2 } }",
+             host);
     conf = load_good(text);
     assert_int_equal(pn_conf_node_find(conf, NULL), 1);
     pn_conf_free(conf);

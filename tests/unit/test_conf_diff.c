@@ -62,10 +62,11 @@ static void changes(void **state)
          "~ node.n1.metrics.listen: (not set) -> \"*:1\"\n" RESTART},
         {"node n1 { port lan { interface = eth1 } port wan { interface = eth2 } }\n" VIPS GWS POOL SERVICE,
          "+ node.n1.port.wan  (restart postern-dp)\n" RESTART},
-        {NODE "node n2 { port lan { interface = e } }\n"
-              "vip a { address = 192.0.2.25; priority { n1 = 100; n2 = 7 } }\n"
-              "vip b { address = 192.0.2.26; priority { n1 = 100 } }\n" GWS POOL SERVICE,
-         "+ node.n2\n~ vip.a.priority: { \"n1\" = 100; } -> { \"n1\" = 100; \"n2\" = 7; }\n"
+        {"node n1 { port lan { interface = eth1 } path lan { address-v4 = 192.0.2.1 } }\n"
+         "node n2 { port lan { interface = e; address-v4 = 192.0.2.2 } }\n"
+         "vip a { address = 192.0.2.25; priority { n1 = 100; n2 = 7 } }\n"
+         "vip b { address = 192.0.2.26; priority { n1 = 100 } }\n" GWS POOL SERVICE,
+         "+ node.n1.path.lan\n+ node.n2\n~ vip.a.priority: { \"n1\" = 100; } -> { \"n1\" = 100; \"n2\" = 7; }\n"
          "~ vip.b.priority: { \"n1\" = 100; } -> { \"n1\" = 100; \"n2\" = 0; }\n" RELOAD},
         {NODE VIPS GWS POOL "pool q { tier t { gateways = g } }\n"
                             "service s { vips = [b, a]; port = 25; pool = q }\n",

@@ -11,7 +11,7 @@
 #include "dataplane/args.h"
 #include "tests/unit/conf_load.h"
 
-static const char nodes[] = "node n1 { port lan { interface = eth1 } }\n"
+static const char nodes[] = "node n1 { port lan { interface = eth1 } path lan { address-v4 = 192.0.2.1 } }\n"
                             "node n2 {\n"
                             "  port lan { interface = eth0; queues = 2; force-copy = yes }\n"
                             "  port wan { type = dpdk; device = \"net_pcap0,rx_pcap=/x/in.pcap,queues=7\"; "
@@ -19,6 +19,7 @@ static const char nodes[] = "node n1 { port lan { interface = eth1 } }\n"
                             "    address-v4 = 198.51.100.1; address-v6 = 2001:db8::9 }\n"
                             "  dataplane { workers = 2; flows = 5000; idle-sleep-us = 7; lcores = \"0@0,1@1,2@2\"; "
                             "huge-pages = no; memory-mb = 64 }\n"
+                            "  path lan { address-v4 = 192.0.2.2 }\n"
                             "  local-interface = local0 }\n";
 
 static void text(void **state)
