@@ -17,7 +17,7 @@ static void push(struct world_queue *q, struct world_message m, const void *payl
     if (q->count == WORLD_QUEUE)
         fail_msg("queue of %u messages is full (type %d)", WORLD_QUEUE, m.type);
     m.payload = malloc(m.bytes + 8);
-    if (m.bytes)
+    if (payload && m.bytes)
         memcpy(m.payload, payload, m.bytes);
     q->m[(q->head + q->count++) % WORLD_QUEUE] = m;
 }
@@ -173,7 +173,7 @@ static void dp_probe(unsigned i, unsigned vip)
 static void dp_run(unsigned i)
 {
     struct world_node *n = &w.nodes[i];
-    struct world_message m;
+    struct world_message m = {0};
     for (unsigned k = n->wire.count; k; k--) {
         pop(&n->wire, &m);
         if (m.at_ns > w.now) {
