@@ -43,6 +43,7 @@ struct pn_conf_path {
     char port[PN_NAME_BYTES]; /* "" = the first */
     uint16_t vlan;
     struct pn_addr address_v4, address_v6; /* or 0; the node's own there */
+    bool implied; /* nobody wrote it: the first port */
 };
 #define PN_CONF_MAX_PATHS 2
 

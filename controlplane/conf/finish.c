@@ -36,6 +36,7 @@ static void finish_paths(const struct pn_conf *conf, struct pn_conf_node *node)
         struct pn_conf_path *path = &node->paths[node->n_paths++];
         memcpy(path->name, node->ports[0].name, sizeof(path->name));
         path->where = node->ports[0].where;
+        path->implied = true;
     }
     for (unsigned i = 0; i < node->n_paths; i++) {
         struct pn_conf_path *path = &node->paths[i];

@@ -78,9 +78,7 @@ static void validate_address(struct pn_validate *v, const struct pn_conf_node *n
 static void validate_path(struct pn_validate *v, const struct pn_conf_node *node, const struct pn_conf_path *path)
 {
     const struct pn_conf *conf = v->conf;
-    bool written = strcmp(path->name, node->n_ports ? node->ports[0].name : "") != 0 ||
-                   path->where.line != (node->n_ports ? node->ports[0].where.line : 0);
-    if (written)
+    if (!path->implied)
         pn_validate_at(v, &path->where, path->name, "node.%s.path.%s", node->name, path->name);
     else
         pn_validate_at(v, &path->where, path->name, "node.%s.port.%s", node->name, path->name);
