@@ -47,7 +47,7 @@ json_t *pn_show_tier(const struct pn_view *v, unsigned p, unsigned t)
         "name", conf->name, "rank", (int)t, "members", members, "eligible", (int)eligible, "active", (json_int_t)active,
         "half_open", (json_int_t)half_open, "new_per_s", new_per_s, "spill_mode",
         conf->spill_mode == PN_SPILL_RAMP ? "ramp" : "overflow", "marks", marks(conf), "ramp_full", conf->ramp_full,
-        "in_spill", rt->in_spill, "accepts_spill", rt->accepts_spill && eligible > 0, "at_mark", spill->at_mark,
+        "in_spill", rt->in_spill, "accepts_spill", pn_rt_tier_takes_spill(v->rt, p, t), "at_mark", spill->at_mark,
         "load_unknown", spill->unknown, "share", (double)rt->share / 65535.0, "above_active",
         (json_int_t)rt->above_active, "spill_for_ms", (json_int_t)(rt->since_ms ? v->now_ms() - rt->since_ms : 0),
         "reason", pn_json_text(rt->reason), "flows_new", pn_json_u64(stats->flows_new), "spilled_from",

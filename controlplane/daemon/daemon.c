@@ -10,6 +10,7 @@
 
 #include "common/error.h"
 #include "controlplane/daemon/confine.h"
+#include "controlplane/health/member_fsm.h"
 #include "controlplane/view/clock.h"
 
 #define TICK_MS 100
@@ -58,28 +59,8 @@ static void on_agent(void *arg, const char *gateway, const struct pn_agent_repor
         return;
     rt = &d->rt->gateways[g];
     before = *rt;
-    rt->agent_known = r != NULL;
-    if (!r) {
-        /* What it ordered stands (a host in maintenance may well be off); what it measured is unknown. */
-        rt->agent_percent = 100;
-        rt->agent_maxconn = 0;
-        rt->agent_queue = -1;
-    } else {
-        if (r->ready)
-            rt->agent_drain = rt->agent_maint = false;
-        if (r->drain) {
-            rt->agent_drain = true;
-            rt->agent_maint = false;
-        }
-        rt->agent_maint |= r->maint;
-        if (r->up)
-            rt->agent_down = false;
-        rt->agent_down |= r->down;
-        if (r->has_percent)
-            rt->agent_percent = r->percent > 100 ? 100 : r->percent;
-        rt->agent_maxconn = r->has_maxconn ? r->maxconn : 0;
-        rt->agent_queue = r->has_queue ? r->queue : -1;
-    }
+    if (!pn_agent_apply(rt, r))
+        return;
     if (before.agent_known != rt->agent_known)
         pn_eventlog_add(d->events, PN_LOG_NOTICE, "agent", gateway, r ? "answers" : "does not answer");
     if (before.agent_drain != rt->agent_drain || before.agent_maint != rt->agent_maint ||

@@ -69,7 +69,7 @@ static void spill_apply(struct pn_daemon *d, unsigned p, unsigned t, bool was_in
     char subject[2 * PN_NAME_BYTES + 1];
 
     rt->in_spill = s->in_spill;
-    rt->accepts_spill = !s->in_spill && !s->at_mark && !s->unknown;
+    rt->accepts_spill = pn_spill_accepts(s, 1);
     rt->share = s->share;
     rt->above_active = s->above_active;
     rt->since_ms = s->since_ms;
@@ -96,7 +96,8 @@ static bool tier_step(struct pn_daemon *d, unsigned p, unsigned t, uint64_t now_
         pn_load_tier_step(load, d->stats.sum.tiers[id].spilled_from, now_ms);
     members_of(d, p, t, members);
     pn_load_tier_combine(&sample, d->stats.valid ? load : NULL, members, tier->n_gateways, now_ms);
-    if (!pn_spill_step(s, tier, &sample, now_ms))
+    /* The first step may find the load known and low: no change to the machine, but to what the runtime began with. */
+    if (!pn_spill_step(s, tier, &sample, now_ms) && pn_rt_tier(d->rt, p, t)->accepts_spill == pn_spill_accepts(s, 1))
         return false;
     spill_apply(d, p, t, was);
     return true;
@@ -127,8 +128,8 @@ static const struct pn_snap_tier *snap_tier(const struct pn_snapshot *s, uint16_
     return NULL;
 }
 
-static void seed_member(struct pn_daemon *d, const struct pn_snapshot *s, const struct pn_snap_tier *tier,
-                        struct pn_rt_member *m, uint16_t gateway)
+static void seed_member(const struct pn_snapshot *s, const struct pn_snap_tier *tier, struct pn_rt_member *m,
+                        uint16_t gateway)
 {
     for (unsigned i = 0; i < tier->member_count; i++) {
         const struct pn_snap_member *was = &s->members[tier->member_first + i];
@@ -139,7 +140,6 @@ static void seed_member(struct pn_daemon *d, const struct pn_snapshot *s, const 
         m->since_ms = pn_clock_ms();
         snprintf(m->reason, sizeof(m->reason), "as it was before posternd's restart");
     }
-    (void)d;
 }
 
 /* The dataplane ran on without us: what it holds of health and spill stands until we know better. */
@@ -153,8 +153,9 @@ void pn_feed_seed(struct pn_daemon *d, const struct pn_snapshot *running)
 
             if (!tier)
                 continue;
-            for (unsigned i = 0; i < conf->n_gateways; i++)
-                seed_member(d, running, tier, pn_rt_member(d->rt, p, t, i),
+            /* Where no check judges, the flags are an agent's "down", which its next answer tells again. */
+            for (unsigned i = 0; pn_rt_pool_is_judged(d->conf, p) && i < conf->n_gateways; i++)
+                seed_member(running, tier, pn_rt_member(d->rt, p, t, i),
                             pn_view_gateway_id(&d->view, conf->gateways[i]));
             if (conf->has_marks && !s->in_spill && (tier->spill_share || tier->spill_above_active)) {
                 s->in_spill = true;

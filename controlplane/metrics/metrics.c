@@ -197,7 +197,7 @@ static void tier_families(struct pn_expo *e, VIEW)
     pn_expo_family(e, "postern_tier_in_spill", "gauge", "1: the tier is above its high mark and passes new flows on.");
     EACH_TIER pn_expo_u64(e, pn_rt_tier(v->rt, p, t)->in_spill, TIER_LABELS, END);
     pn_expo_family(e, "postern_tier_accepts_spill", "gauge", "1: an earlier tier may spill into this one.");
-    EACH_TIER pn_expo_u64(e, pn_rt_tier(v->rt, p, t)->accepts_spill, TIER_LABELS, END);
+    EACH_TIER pn_expo_u64(e, pn_rt_tier_takes_spill(v->rt, p, t), TIER_LABELS, END);
     pn_expo_family(e, "postern_tier_spill_ratio", "gauge", "Share of new flows that the tier passes on, 0 to 1.");
     EACH_TIER pn_expo_double(e, pn_rt_tier(v->rt, p, t)->share / 65535.0, TIER_LABELS, END);
     pn_expo_family(e, "postern_tier_load_unknown", "gauge",

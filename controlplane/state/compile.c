@@ -161,11 +161,11 @@ static uint16_t compile_weight(const struct pn_conf_gateway *gw, const struct pn
     return (uint16_t)((weight * percent + 99) / 100);
 }
 
-static bool compile_gateway_takes(const struct compile *c, unsigned gateway)
+static bool compile_gateway_takes(const struct pn_runtime *rt, unsigned gateway)
 {
-    const struct pn_rt_gateway *rt = &c->rt->gateways[gateway];
-    return !rt->drain && !rt->agent_drain && !rt->disabled && !rt->agent_maint && !rt->agent_down &&
-           compile_weight(&c->conf->gateways[gateway], rt) > 0;
+    const struct pn_rt_gateway *g = &rt->gateways[gateway];
+    return !g->drain && !g->agent_drain && !g->disabled && !g->agent_maint && !g->agent_down &&
+           compile_weight(&rt->conf->gateways[gateway], g) > 0;
 }
 
 static uint16_t compile_member_flags(const struct compile *c, unsigned pool, unsigned tier, unsigned i)
@@ -183,22 +183,22 @@ static bool compile_only_busy(const struct compile *c, unsigned pool)
     const struct pn_conf_pool *p = &c->conf->pools[pool];
     for (unsigned t = 0; t < p->n_tiers; t++)
         for (unsigned i = 0; i < p->tiers[t].n_gateways; i++)
-            if (compile_member_flags(c, pool, t, i) == 0 && compile_gateway_takes(c, p->tiers[t].gateways[i]))
+            if (compile_member_flags(c, pool, t, i) == 0 && compile_gateway_takes(c->rt, p->tiers[t].gateways[i]))
                 return false;
     return true;
 }
 
-/* Somebody is there who takes what an earlier tier passes on. Without checks nobody is known to be ill. */
-static bool compile_accepts_spill(const struct compile *c, unsigned pool, unsigned tier)
+bool pn_rt_tier_takes_spill(const struct pn_runtime *rt, unsigned pool, unsigned tier)
 {
-    const struct pn_rt_tier *rt = pn_rt_tier(c->rt, pool, tier);
-    const struct pn_conf_pool *p = &c->conf->pools[pool];
-    if (!rt->accepts_spill || rt->in_spill)
+    const struct pn_rt_tier *t = pn_rt_tier(rt, pool, tier);
+    const struct pn_conf_tier *conf = &rt->conf->pools[pool].tiers[tier];
+    bool judged = pn_rt_pool_is_judged(rt->conf, pool);
+    if (!t->accepts_spill || t->in_spill)
         return false;
-    for (unsigned i = 0; i < p->tiers[tier].n_gateways; i++) {
-        enum pn_health health = pn_rt_member(c->rt, pool, tier, i)->health;
-        bool healthy = health == PN_HEALTH_UP || (health == PN_HEALTH_UNKNOWN && p->n_checks == 0);
-        if (healthy && compile_gateway_takes(c, p->tiers[tier].gateways[i]))
+    for (unsigned i = 0; i < conf->n_gateways; i++) {
+        enum pn_health health = pn_rt_member(rt, pool, tier, i)->health;
+        bool healthy = health == PN_HEALTH_UP || (health == PN_HEALTH_UNKNOWN && !judged);
+        if (healthy && compile_gateway_takes(rt, conf->gateways[i]))
             return true;
     }
     return false;
@@ -226,7 +226,7 @@ static int compile_pools(struct compile *c)
             out->member_first = member_at;
             out->member_count = (uint16_t)tier->n_gateways;
             out->rank = (uint16_t)t;
-            out->flags = compile_accepts_spill(c, p, t) ? PN_SNAP_TIER_ACCEPTS_SPILL : 0;
+            out->flags = pn_rt_tier_takes_spill(c->rt, p, t) ? PN_SNAP_TIER_ACCEPTS_SPILL : 0;
             out->spill_share = rt->in_spill ? rt->share : 0;
             out->spill_above_active = rt->in_spill ? rt->above_active : 0;
             for (unsigned i = 0; i < tier->n_gateways; i++) {

@@ -64,6 +64,15 @@ struct pn_rt_tier *pn_rt_tier(const struct pn_runtime *rt, unsigned pool, unsign
     return &rt->tiers[runtime_slot(pool, tier)];
 }
 
+bool pn_rt_pool_is_judged(const struct pn_conf *conf, unsigned pool)
+{
+    const struct pn_conf_pool *p = &conf->pools[pool];
+    for (unsigned i = 0; i < p->n_checks; i++)
+        if (conf->checks[p->checks[i]].type != PN_CHECK_AGENT)
+            return true;
+    return false;
+}
+
 static int conf_gateway(const struct pn_conf *conf, const char *name)
 {
     for (unsigned i = 0; i < conf->n_gateways; i++)
@@ -124,7 +133,8 @@ static void carry_tier(struct pn_runtime *rt, const struct pn_runtime *old, cons
     for (unsigned t = 0; t < was->n_tiers; t++)
         if (strcmp(was->tiers[t].name, conf->name) == 0 && conf->has_marks && was->tiers[t].has_marks)
             *pn_rt_tier(rt, pool, tier) = *pn_rt_tier(old, (unsigned)(was - old->conf->pools), t);
-    for (unsigned i = 0; i < conf->n_gateways; i++) {
+    /* Without a check that could correct it, what was seen last would stand for ever. */
+    for (unsigned i = 0; pn_rt_pool_is_judged(rt->conf, pool) && i < conf->n_gateways; i++) {
         const struct pn_rt_member *from = carry_member(old, was, &rt->conf->gateways[conf->gateways[i]]);
         if (from)
             *pn_rt_member(rt, pool, tier, i) = *from;

@@ -36,7 +36,7 @@ struct pn_rt_gateway {
 
 struct pn_rt_tier {
     bool in_spill;
-    bool accepts_spill;
+    bool accepts_spill; /* as far as load goes: pn_rt_tier_takes_spill() */
     uint16_t share; /* of 65535 */
     uint32_t above_active;
     uint64_t since_ms;
@@ -59,6 +59,15 @@ void pn_runtime_carry(struct pn_runtime *rt, const struct pn_runtime *old);
 
 struct pn_rt_member *pn_rt_member(const struct pn_runtime *rt, unsigned pool, unsigned tier, unsigned i);
 struct pn_rt_tier *pn_rt_tier(const struct pn_runtime *rt, unsigned pool, unsigned tier);
+
+/* Some check of the pool tells its members' health: an agent's tells load only. Without one it stays UNKNOWN for ever. */
+bool pn_rt_pool_is_judged(const struct pn_conf *conf, unsigned pool);
+
+/*
+ * What an earlier tier passes on, this one takes: its load allows it, and a gateway is there that is well and takes new
+ * flows. Where nothing is judged nobody is known to be ill.
+ */
+bool pn_rt_tier_takes_spill(const struct pn_runtime *rt, unsigned pool, unsigned tier);
 
 /* Names that keep their ids over snapshots, reloads and (read back from the dataplane) restarts. */
 struct pn_id_row {

@@ -25,7 +25,8 @@ static const char pair[] =
     "pool p { checks = c; tier t { gateways = [g, h]; spill { half-open-high = 9 } }\n"
     "  tier u { gateways = [own]; spill { half-open-high = 9 } } tier v { gateways = each } }\n"
     "pool q { tier t { gateways = g } }\n"
-    "pool unused { tier t { gateways = h } }\n"
+    "check load { type = agent; port = 1 }\n"
+    "pool unused { checks = load; tier t { gateways = h } }\n"
     "service smtp { vips = [a, b, only2]; port = 25; pool = p; affinity = network; affinity-v4-prefix = 20\n"
     "  affinity-v6-prefix = 56; established-timeout = 20min; half-open-timeout = 9s; closing-timeout = 8s; "
     "half-open-max = 5 }\n"
@@ -258,6 +259,17 @@ static void spill(void **state)
     assert_int_equal(f->view.tiers[1].flags, 0);
 }
 
+/* An agent tells load, not health: nobody is known to be ill, as without checks. */
+static void agent_alone_accepts_spill(void **state)
+{
+    struct fixture *f = *state;
+    assert_false(pn_rt_pool_is_judged(f->conf, 2));
+    assert_true(pn_rt_pool_is_judged(f->conf, 0));
+    assert_true(pn_rt_tier_takes_spill(f->rt, 2, 0));
+    pn_rt_member(f->rt, 2, 0, 0)->health = PN_HEALTH_DOWN;
+    assert_false(pn_rt_tier_takes_spill(f->rt, 2, 0));
+}
+
 /* Without checks nobody is known to be ill: pool q on node n2. */
 static void unchecked_accepts_spill(void **state)
 {
@@ -299,9 +311,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(everything_arrives),      TEST(another_node), TEST(weights),
-        TEST(orders_and_agents),       TEST(health),       TEST(spill),
-        TEST(unchecked_accepts_spill), TEST(refusals),     TEST(is_repeatable),
+        TEST(everything_arrives),
+        TEST(another_node),
+        TEST(weights),
+        TEST(orders_and_agents),
+        TEST(health),
+        TEST(spill),
+        TEST(unchecked_accepts_spill),
+        TEST(agent_alone_accepts_spill),
+        TEST(refusals),
+        TEST(is_repeatable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

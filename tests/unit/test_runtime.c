@@ -11,7 +11,9 @@
 
 #define NODE "node n1 { port lan { interface = eth1 } }\nvip a { address = 192.0.2.25 }\n"
 #define GWS "gateway g { address = 192.0.2.11 } gateway h { address = 192.0.2.12 } gateway i { address = 192.0.2.13 }\n"
-#define POOL "pool p { tier t { gateways = [g, h]; spill { half-open-high = 8 } } tier u { gateways = i } }\n"
+#define POOL                                                                                                           \
+    "check c { } pool p { checks = c; tier t { gateways = [g, h]; spill { half-open-high = 8 } } tier u { gateways = " \
+    "i } }\n"
 #define SERVICE "service s { vips = a; port = 25; pool = p }\n"
 
 static struct pn_rt_member *member_of(const struct pn_runtime *rt, const char *pool, const char *gateway)
@@ -46,13 +48,17 @@ static void begins_neutral(void **state)
 static void carries_by_name(void **state)
 {
     (void)state;
-    struct pn_conf *was = conf_from(NODE GWS POOL SERVICE "pool q { tier t { gateways = g } }\n");
-    /* i and g change places in the list, h gets another address, i moves to tier t, pool r is new. */
+    struct pn_conf *was = conf_from(NODE GWS POOL SERVICE "pool q { tier t { gateways = g } }\n"
+                                                          "pool agents { checks = c; tier t { gateways = g } }\n");
+    /* i and g change places in the list, h gets another address, i moves to tier t, pool r is new, agents has no check that
+     * judges any more. */
     struct pn_conf *now = conf_from(
         NODE
         "gateway i { address = 192.0.2.13 } gateway g { address = 192.0.2.11 } gateway h { address = 192.0.2.99 }\n"
         "pool r { tier t { gateways = g; spill { half-open-high = 8 } } }\n"
-        "pool p { tier u { gateways = h } tier t { gateways = [i, g]; spill { half-open-high = 9 } } }\n" SERVICE);
+        "check c { } check load { type = agent; port = 1 }\n"
+        "pool p { checks = c; tier u { gateways = h } tier t { gateways = [i, g]; spill { half-open-high = 9 } } }\n"
+        "pool agents { checks = load; tier t { gateways = g } }\n" SERVICE);
     struct pn_runtime *old = pn_runtime_new(was), *rt = pn_runtime_new(now);
     old->gateways[0] =
         (struct pn_rt_gateway){.drain = true, .weight_override = 7, .agent_percent = 30, .agent_queue = 4};
@@ -61,7 +67,7 @@ static void carries_by_name(void **state)
     member_of(old, "p", "g")->health = PN_HEALTH_UP;
     member_of(old, "p", "h")->health = PN_HEALTH_DOWN;
     member_of(old, "p", "i")->health = PN_HEALTH_BUSY;
-    member_of(old, "q", "g")->health = PN_HEALTH_DOWN;
+    member_of(old, "q", "g")->health = member_of(old, "agents", "g")->health = PN_HEALTH_DOWN;
     *pn_rt_tier(old, 0, 0) = (struct pn_rt_tier){.in_spill = true, .share = 77};
     pn_runtime_carry(rt, old);
     assert_true(rt->gateways[1].drain);
@@ -77,6 +83,7 @@ static void carries_by_name(void **state)
     assert_int_equal(member_of(rt, "p", "h")->health, PN_HEALTH_UNKNOWN);
     assert_int_equal(member_of(rt, "p", "i")->health, PN_HEALTH_BUSY);
     assert_int_equal(member_of(rt, "r", "g")->health, PN_HEALTH_UNKNOWN);
+    assert_int_equal(member_of(rt, "agents", "g")->health, PN_HEALTH_UNKNOWN);
     assert_int_equal(pn_rt_tier(rt, 1, 1)->share, 77);
     assert_true(pn_rt_tier(rt, 1, 1)->in_spill);
     assert_false(pn_rt_tier(rt, 0, 0)->in_spill);
