@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The host's store: files as on the nodes, rows behind hostdb.h. An item is shown once however often it comes; it is
+ * acknowledged only after file, folder and row are on disk. One process (lock file), one thread.
+ */
+#ifndef POSTERN_QUARANTINE_HOST_H
+#define POSTERN_QUARANTINE_HOST_H
+
+#include "controlplane/quarantine/files.h"
+#include "controlplane/quarantine/hostdb.h"
+
+struct pn_host_options {
+    const char *path; /* a folder */
+    const char *database; /* "sqlite" or NULL */
+    const char *where; /* of another database; sqlite: PATH/host.db */
+    uint64_t keep_free_bytes; /* of the disk; below, items are refused for later */
+};
+
+struct pn_host;
+int pn_host_open(const struct pn_host_options *o, struct pn_host **out, struct pn_error *err);
+void pn_host_close(struct pn_host *h); /* answers what is queued as failed; NULL is fine */
+
+int pn_host_known(struct pn_host *h, const char *node, const struct pn_q_id *id); /* 1, 0, -1 */
+bool pn_host_full(struct pn_host *h);
+/* Queued for the next commit; done once, ok: durable (new or known). tmp: finished message file, taken over in every
+ * case; NULL for a record. -1 with err: not queued, done is not called. */
+typedef void pn_host_done(void *arg, const struct pn_q_id *id, bool ok, const char *reason);
+int pn_host_put(struct pn_host *h, const pn_q_item *item, struct pn_qtmp *tmp, pn_host_done *done, void *arg,
+                struct pn_error *err);
+unsigned pn_host_queued(const struct pn_host *h);
+unsigned pn_host_commit(struct pn_host *h); /* how many became durable */
+
+uint64_t pn_host_store(struct pn_host *h);
+uint64_t pn_host_accepted(struct pn_host *h, const char *node);
+struct pn_qfiles *pn_host_files(struct pn_host *h);
+
+int pn_host_find(struct pn_host *h, const struct pn_host_query *q, pn_host_each *each, void *arg, struct pn_error *err);
+int pn_host_get(struct pn_host *h, uint64_t number, pn_host_each *each, void *arg, struct pn_error *err);
+/* The raw message, checked against its SHA-256. -1 with err: no such, purged, damaged. */
+int pn_host_raw(struct pn_host *h, uint64_t number, pn_qsink *sink, void *arg, struct pn_error *err);
+/* 1: this call did it, and the audit says who; 0: it is final already; -1. For a release the caller hands the message
+ * to an MTA only after 1. */
+int pn_host_state_set(struct pn_host *h, uint64_t number, enum pn_host_state state, const char *who, const char *detail,
+                      struct pn_error *err);
+int pn_host_flag_set(struct pn_host *h, uint64_t number, enum pn_host_flag flag, bool on, const char *who,
+                     struct pn_error *err); /* SEEN or HOLD */
+int pn_host_purge(struct pn_host *h, const struct pn_host_purge *p, struct pn_error *err); /* how many, or -1 */
+/* Oldest messages go until file bytes are at most max_bytes; held ones stay. How many, or -1. */
+int pn_host_purge_size(struct pn_host *h, uint64_t max_bytes, struct pn_error *err);
+int pn_host_totals(struct pn_host *h, struct pn_hostdb_totals *out);
+
+#endif
