@@ -122,6 +122,7 @@ int pn_cluster_hosts_start(struct pn_cluster *c)
                                          .cluster_name = c->cluster_name,
                                          .proto_min = c->opt.proto_min,
                                          .proto_max = c->opt.proto_max,
+                                         .hello_ms = c->opt.limits.handshake_ms,
                                          .invites = &c->invites,
                                          .now_s = pn_cluster_now_s,
                                          .check = admit_check,

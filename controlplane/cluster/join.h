@@ -67,6 +67,7 @@ struct pn_join_host_config {
     struct pn_id cluster;
     const char *cluster_name;
     uint16_t proto_min, proto_max;
+    uint32_t hello_ms; /* for the first message */
     struct pn_invites *invites;
     uint64_t (*now_s)(void);
     /* Before the invite is used up: would admit() work? -1 and err: why not. */

@@ -163,6 +163,7 @@ static void take_hello(struct host_session *s, const Pnpb__JoinHello *m)
     out.welcome = &welcome;
     s->dry_run = m->dry_run;
     s->state = HOST_REQUEST;
+    pn_join_wire_extend(s->wire, PN_JOIN_TIMEOUT_MS);
     pn_join_wire_limit(s->wire, 65536);
     pn_join_wire_send(s->wire, &out);
 }
@@ -360,7 +361,7 @@ void pn_join_hosts_take(struct pn_join_hosts *h, struct bufferevent *bev, const 
     }
     s->hosts = h;
     s->from = addr;
-    s->wire = pn_join_wire_new(h->config.base, bev, false, PN_JOIN_TIMEOUT_MS, &wire_ops, s);
+    s->wire = pn_join_wire_new(h->config.base, bev, false, h->config.hello_ms, &wire_ops, s);
     if (!s->wire) {
         free(s);
         return;
