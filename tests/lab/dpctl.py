@@ -6,7 +6,8 @@
   dpctl.py SOCKET snapshot GENERATION [--vip NAME=ADDR[,port=N][,vlan=N][,mac=M][,noannounce]]...
                   [--gateway NAME=ADDR[,port=N][,vlan=N][,mac=M][,local][,drain]]... [--tier GW[:WEIGHT]+GW...]...
                   [--service NAME=L4PORT[,affinity=N][,established=S][,half-open=S]]...     (each on every VIP)
-  dpctl.py SOCKET lease VIP-ID SECONDS [shorten]      (0 gives it up)
+  dpctl.py SOCKET lease VIP-ID SECONDS [shorten] [forward=MS]      (0 gives it up)
+  dpctl.py SOCKET probe | announce VIP-ID
   dpctl.py SOCKET flows | neighbours | ports | trace-start N | trace-read | get
   dpctl.py SOCKET explain CLIENT PORT SERVICE-ID
   dpctl.py SOCKET raw HEXBYTES                        (a whole message; prints the reply's status)
@@ -21,7 +22,8 @@ import time
 from pathlib import Path
 
 HEADER = struct.Struct('=IHHII')
-HELLO, PUT, GET, LEASE, FLOWS, EXPLAIN, TRACE_START, TRACE_READ, NEIGHBOURS, PORTS = range(1, 11)
+(HELLO, PUT, GET, LEASE, FLOWS, EXPLAIN, TRACE_START, TRACE_READ, NEIGHBOURS, PORTS, CONTROL, PACKET_TX, PACKET_RX, PROBE,
+ PROBE_SEEN, ANNOUNCE, FLOWS_OUT, FLOWS_IN, FLOWS_RESYNC) = range(1, 20)
 NONE = 0xffff
 
 
@@ -56,6 +58,7 @@ class Client:
         self.sock.settimeout(10)
         self.sock.connect(path)
         self.seq = 0
+        self.unasked = []  # (type, payload, when read), in order
 
     def read(self, n):
         data = b''
@@ -74,6 +77,9 @@ class Client:
         self.seq += 1
         self.sock.sendall(HEADER.pack(HEADER.size + len(body), kind, 0, self.seq, 0) + body)
         got, status, seq, payload = self.reply()
+        while seq == 0:
+            self.unasked.append((got, payload, time.clock_gettime_ns(time.CLOCK_BOOTTIME)))
+            got, status, seq, payload = self.reply()
         if (got, seq) != (kind, self.seq):
             raise SystemExit(f'dpctl: reply of type {got} seq {seq} to type {kind} seq {self.seq}')
         if status:
@@ -170,7 +176,10 @@ def main():
     elif verb == 'lease':
         left = float(args[1])
         deadline = time.clock_gettime_ns(time.CLOCK_BOOTTIME) + int(left * 1e9) if left else 0
-        c.ask(LEASE, struct.pack('=HHIQ', int(args[0]), 1 if 'shorten' in args else 0, 0, deadline))
+        forward = sum(int(a[8:]) for a in args if a.startswith('forward='))
+        c.ask(LEASE, struct.pack('=HHIQ', int(args[0]), 1 if 'shorten' in args else 0, forward, deadline))
+    elif verb in ('probe', 'announce'):
+        c.ask(PROBE if verb == 'probe' else ANNOUNCE, struct.pack('=HHHH', int(args[0]), 0, 0, 0))
     elif verb == 'flows':
         cursor = 0
         while True:
