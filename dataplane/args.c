@@ -24,6 +24,7 @@ enum opt {
     OPT_LOCAL_INTERFACE,
     OPT_XDP_PROGRAM,
     OPT_NO_SANDBOX,
+    OPT_REALTIME,
     OPT_LOG_LEVEL,
     OPT_HELP,
     OPT_VERSION,
@@ -43,6 +44,7 @@ static const struct option options[] = {
     {"local-interface", required_argument, NULL, OPT_LOCAL_INTERFACE},
     {"xdp-program", required_argument, NULL, OPT_XDP_PROGRAM},
     {"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
+    {"realtime", no_argument, NULL, OPT_REALTIME},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -76,6 +78,7 @@ void pn_dp_args_usage(FILE *out)
           "  --socket PATH         control socket (default " PN_DP_SOCKET_DEFAULT ")\n"
           "  --stats PATH          shared-memory counters (default " PN_DP_STATS_DEFAULT ")\n"
           "  --xdp-program PATH    XDP object (default: the installed one)\n"
+          "  --realtime            main thread in SCHED_FIFO, memory locked: for short heartbeats\n"
           "  --no-sandbox          keep all capabilities and system calls\n"
           "  --log-level LEVEL     error, warning, notice, info (default) or debug\n"
           "  --help, --version\n",
@@ -411,6 +414,9 @@ static int option_set(struct pn_dp_args *args, int opt, const char *value, struc
         return interface_copy(args->local_interface, value, "--local-interface", err);
     case OPT_XDP_PROGRAM:
         return text_copy(args->xdp_program, sizeof(args->xdp_program), value, "--xdp-program", err);
+    case OPT_REALTIME:
+        args->realtime = true;
+        return 0;
     case OPT_NO_SANDBOX:
         args->no_sandbox = true;
         return 0;

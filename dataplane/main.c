@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* postern-dp: start, the main lcore's loop, end. */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -84,6 +86,33 @@ static int eal_start(const struct pn_dp_args *args)
     if (args->log_level < PN_LOG_DEBUG)
         rte_log_set_level_regexp("pmd\\.net\\.tap", RTE_LOG_CRIT);
     return 0;
+}
+
+/*
+ * Heartbeats must come through whatever else runs. Threads made later inherit the priority among ordinary ones: workers may
+ * poll without end, so nothing stronger is for them.
+ */
+static void realtime_threads(void)
+{
+    if (setpriority(PRIO_PROCESS, 0, -15))
+        pn_log_warning("--realtime: no higher priority for workers: %s", strerror(errno));
+}
+
+/* The main lcore sleeps between events, so it can have the CPU at once whenever one comes. */
+static void realtime_main(void)
+{
+    const struct sched_param param = {.sched_priority = 10};
+    if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param))
+        pn_log_warning("--realtime: SCHED_FIFO: %s", strerror(errno));
+    /*
+     * What is in use stays; EAL's reservations of address space are not filled for it, but they count. With a limit,
+     * and the right to pass it given up in the sandbox, no memory could be had any more.
+     */
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur != RLIM_INFINITY)
+        pn_log_warning("--realtime: memory not locked: RLIMIT_MEMLOCK is not unlimited");
+    else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+        pn_log_warning("--realtime: locking memory: %s", strerror(errno));
 }
 
 static void tick_ready(struct pn_loop_source *source, uint32_t events)
@@ -186,6 +215,8 @@ int main(int argc, char **argv)
     struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
     setrlimit(RLIMIT_MEMLOCK, &unlimited);
 
+    if (args.realtime)
+        realtime_threads();
     if (eal_start(&args))
         return 1;
     char runtime_folder[256];
@@ -196,6 +227,8 @@ int main(int argc, char **argv)
         return 1;
     }
     pn_telemetry_start(&dataplane.stats);
+    if (args.realtime)
+        realtime_main();
     if (args.no_sandbox)
         pn_log_warning("running with all rights (--no-sandbox)");
     else if (pn_sandbox_enter(&err))

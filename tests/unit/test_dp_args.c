@@ -40,6 +40,7 @@ static void test_defaults(void **state)
     assert_string_equal(args.socket, PN_DP_SOCKET_DEFAULT);
     assert_false(args.no_huge);
     assert_false(args.no_sandbox);
+    assert_false(args.realtime);
 }
 
 static void test_everything(void **state)
@@ -50,7 +51,7 @@ static void test_everything(void **state)
                            "--port=lan:type=af_xdp,interface=eth1,queues=2,force-copy=yes", "--workers=4",
                            "--flows=5000", "--idle-sleep-us=0", "--lcores=0@0,1@1", "--no-huge", "--memory-mb=512",
                            "--local-interface=pnlocal", "--socket=/s", "--stats=/t", "--xdp-program=/x.o",
-                           "--no-sandbox", "--log-level=debug"),
+                           "--no-sandbox", "--realtime", "--log-level=debug"),
                      0);
     struct pn_addr v4, v6;
     assert_int_equal(pn_addr_parse("192.0.2.2", &v4, &err), 0);
@@ -65,7 +66,7 @@ static void test_everything(void **state)
     assert_int_equal(args.flows, 5000);
     assert_int_equal(args.idle_sleep_us, 0);
     assert_string_equal(args.lcores, "0@0,1@1");
-    assert_true(args.no_huge && args.no_sandbox);
+    assert_true(args.no_huge && args.no_sandbox && args.realtime);
     assert_int_equal(args.memory_mb, 512);
     assert_string_equal(args.local_interface, "pnlocal");
     assert_string_equal(args.xdp_program, "/x.o");
