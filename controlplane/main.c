@@ -32,6 +32,9 @@ static int check(const struct pn_daemon_options *o)
 
     if (!conf)
         return 1;
+    for (unsigned i = 0; i < conf->n_warnings; i++)
+        fprintf(stderr, "%s:%u: %s%swarning: %s\n", conf->warnings[i].file, conf->warnings[i].line,
+                conf->warnings[i].key, conf->warnings[i].key[0] ? ": " : "", conf->warnings[i].text);
     printf("%s: OK: %u nodes, %u VIPs, %u services, %u pools, %u gateways, %u checks\n", o->config, conf->n_nodes,
            conf->n_vips, conf->n_services, conf->n_pools, conf->n_gateways, conf->n_checks);
     pn_conf_free(conf);

@@ -93,13 +93,14 @@ json_t *pn_show_gateway(const struct pn_view *v, unsigned i, bool checks)
     if (!g)
         return NULL;
     json_object_update_new(
-        g, json_pack("{s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "active", (json_int_t)s->active,
-                     "half_open", (json_int_t)s->half_open, "new_per_s", load->new_per_s, "handshake_ms",
-                     load->primed && load->handshake_ms >= 0 ? json_real(load->handshake_ms) : json_null(), "flows_new",
-                     pn_json_u64(s->flows_new), "flows_established", pn_json_u64(s->flows_established), "flows_closed",
-                     pn_json_u64(s->flows_closed), "tx_packets", pn_json_u64(s->tx_packets), "tx_bytes",
-                     pn_json_u64(s->tx_bytes), "syn_retries", pn_json_u64(s->syn_retries), "syn_expired",
-                     pn_json_u64(s->syn_expired)));
+        g,
+        json_pack("{s:b, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "counted", v->stats->valid, "active",
+                  (json_int_t)s->active, "half_open", (json_int_t)s->half_open, "new_per_s", load->new_per_s,
+                  "handshake_ms", load->primed && load->handshake_ms >= 0 ? json_real(load->handshake_ms) : json_null(),
+                  "flows_new", pn_json_u64(s->flows_new), "flows_established", pn_json_u64(s->flows_established),
+                  "flows_closed", pn_json_u64(s->flows_closed), "tx_packets", pn_json_u64(s->tx_packets), "tx_bytes",
+                  pn_json_u64(s->tx_bytes), "syn_retries", pn_json_u64(s->syn_retries), "syn_expired",
+                  pn_json_u64(s->syn_expired)));
     if (checks)
         json_object_set_new(g, "checks", pn_show_checks(v, conf->name));
     return g;

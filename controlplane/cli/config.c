@@ -18,6 +18,12 @@ static void error_print(const char *file, long long line, const char *key, const
     fprintf(stderr, " %s%s%s\n", key, *key ? ": " : "", text);
 }
 
+/* As the rows of "errors" and "warnings" are told in JSON. */
+static json_t *row_json(const struct pn_conf_error *e)
+{
+    return json_pack("{s:s, s:i, s:s, s:s}", "file", e->file, "line", (int)e->line, "key", e->key, "text", e->text);
+}
+
 /* NULL after every error was printed (to stderr, and with -j as JSON to stdout). */
 static struct pn_conf *load(const struct pn_cli *cli, const char *path)
 {
@@ -33,8 +39,7 @@ static struct pn_conf *load(const struct pn_cli *cli, const char *path)
         const struct pn_conf_error *e = &errors[i];
 
         error_print(e->file, e->line, e->key, e->text);
-        json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:s}", "file", e->file, "line", (int)e->line, "key",
-                                              e->key, "text", e->text));
+        json_array_append_new(list, row_json(e));
     }
     if (n > MAX_ERRORS)
         fprintf(stderr, "and %u more\n", n - MAX_ERRORS);
@@ -49,20 +54,32 @@ int pn_cli_check(struct pn_cli *cli, int argc, char *argv[])
 {
     const char *file = DEFAULT_FILE;
     struct pn_conf *conf;
+    json_t *warnings;
 
     if (pn_cli_args(cli, argc, argv, NULL, &file, 1) < 0)
         return PN_EXIT_USAGE;
     conf = load(cli, file);
     if (!conf)
         return PN_EXIT_FAILED;
+    warnings = json_array();
+    for (unsigned i = 0; i < conf->n_warnings; i++) {
+        const struct pn_conf_error *w = &conf->warnings[i];
+        char text[sizeof(w->text) + 16];
+
+        snprintf(text, sizeof(text), "warning: %s", w->text);
+        error_print(w->file, w->line, w->key, text);
+        json_array_append_new(warnings, row_json(w));
+    }
     if (cli->json)
-        pn_cli_print_json(json_pack("{s:b, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i}", "ok", 1, "file", file, "digest",
-                                    conf->digest, "nodes", (int)conf->n_nodes, "vips", (int)conf->n_vips, "services",
-                                    (int)conf->n_services, "pools", (int)conf->n_pools, "gateways",
-                                    (int)conf->n_gateways, "checks", (int)conf->n_checks));
+        pn_cli_print_json(json_pack("{s:b, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:o}", "ok", 1, "file", file,
+                                    "digest", conf->digest, "nodes", (int)conf->n_nodes, "vips", (int)conf->n_vips,
+                                    "services", (int)conf->n_services, "pools", (int)conf->n_pools, "gateways",
+                                    (int)conf->n_gateways, "checks", (int)conf->n_checks, "warnings",
+                                    json_incref(warnings)));
     else
         printf("%s: OK: %u nodes, %u VIPs, %u services, %u pools, %u gateways, %u checks\n", file, conf->n_nodes,
                conf->n_vips, conf->n_services, conf->n_pools, conf->n_gateways, conf->n_checks);
+    json_decref(warnings);
     pn_conf_free(conf);
     return PN_EXIT_OK;
 }

@@ -23,6 +23,8 @@ static struct fixture f;
 static char sock_path[128];
 static pid_t daemon_pid;
 
+static bool blind; /* no counters of the dataplane */
+
 /* The daemon is a child: the program under test blocks this process. */
 static int setup(void **state)
 {
@@ -35,6 +37,8 @@ static int setup(void **state)
     daemon_pid = fork();
     if (daemon_pid == 0) {
         fixture_up(&f, true);
+        if (blind)
+            memset(&f.stats, 0, sizeof(f.stats));
         pn_log_init("test", (enum pn_log_level)0);
         pn_eventlog_add(f.events, PN_LOG_WARNING, "gateway", "mx/mx2", "down: smtp: timeout");
         pn_eventlog_add(f.events, PN_LOG_NOTICE, "spill", "mx/primary", "begins: active-flows 412 >= 400 for 2 s");
@@ -46,6 +50,12 @@ static int setup(void **state)
     for (int i = 0; i < 400 && access(sock_path, F_OK) != 0; i++)
         usleep(5000);
     return 0;
+}
+
+static int setup_blind(void **state)
+{
+    blind = true;
+    return setup(state);
 }
 
 static int teardown(void **state)
@@ -233,6 +243,43 @@ static void test_exit_statuses(void **state)
     assert_int_equal(exit_of(sock_path, "status > /dev/full"), 1); /* what was not printed was not told */
 }
 
+/* Without counters a drained gateway may have any number of flows. */
+static void test_unknown_is_not_none(void **state)
+{
+    (void)state;
+    assert_int_equal(exit_of(sock_path, "gateway drain mx2 --wait --timeout 1 > /dev/null"), blind ? 5 : 0);
+    blind = false;
+}
+
+static void test_check_tells_warnings(void **state)
+{
+    static const char conf[] = "node n1 { port lan { interface = e0 } }\nvip a { address = 192.0.2.25 }\n"
+                               "gateway g { address = 192.0.2.11 }\npool p {\n  tier t { gateways = g }\n}\n"
+                               "service s { vips = a; port = 25; pool = p }\n";
+    char path[] = "/tmp/pn-cli-conf.XXXXXX", line[512], text[4096] = "";
+    json_t *r;
+    FILE *p;
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_int_equal(write(fd, conf, strlen(conf)), (ssize_t)strlen(conf));
+    close(fd);
+    snprintf(line, sizeof(line), "%s check %s 2>&1 > /dev/null", PN_CLI_PATH, path);
+    p = popen(line, "r");
+    text[fread(text, 1, sizeof(text) - 1, p)] = '\0';
+    assert_int_equal(pclose(p), 0);
+    snprintf(line, sizeof(line), "%s:4: pool.p.checks: warning: none", path);
+    assert_non_null(strstr(text, line));
+    snprintf(line, sizeof(line), "%s -j check %s 2> /dev/null", PN_CLI_PATH, path);
+    p = popen(line, "r");
+    r = json_loadf(p, 0, NULL);
+    pclose(p);
+    assert_int_equal(json_array_size(json_object_get(r, "warnings")), 1);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(json_object_get(r, "warnings"), 0), "line")), 4);
+    json_decref(r);
+    unlink(path);
+}
+
 static void test_colour_only_where_asked(void **state)
 {
     char line[512], text[4096];
@@ -263,6 +310,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_golden, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exit_statuses, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unknown_is_not_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unknown_is_not_none, setup_blind, teardown),
+        cmocka_unit_test(test_check_tells_warnings),
         cmocka_unit_test_setup_teardown(test_colour_only_where_asked, setup, teardown),
     };
 
