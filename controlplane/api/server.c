@@ -246,7 +246,7 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 static int clear_path(const struct sockaddr_un *sun, struct pn_error *err)
 {
     struct stat st;
-    int fd, rc;
+    int fd, rc, error;
 
     if (lstat(sun->sun_path, &st) < 0)
         return errno == ENOENT ? 0 : pn_error_set(err, "%s: %s", sun->sun_path, strerror(errno));
@@ -254,10 +254,13 @@ static int clear_path(const struct sockaddr_un *sun, struct pn_error *err)
         return pn_error_set(err, "%s exists and is not a socket", sun->sun_path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     rc = fd < 0 ? -1 : connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
+    error = errno;
     if (fd >= 0)
         close(fd);
-    if (rc == 0)
+    if (rc == 0 || error == EAGAIN) /* or somebody listens there whose queue is full */
         return pn_error_set(err, "%s: another posternd is running", sun->sun_path);
+    if (error != ECONNREFUSED)
+        return pn_error_set(err, "%s: %s", sun->sun_path, strerror(error));
     if (unlink(sun->sun_path) < 0)
         return pn_error_set(err, "%s: %s", sun->sun_path, strerror(errno));
     return 0;

@@ -103,6 +103,7 @@ int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, u
         snprintf(err.text, sizeof(err.text), "out of memory");
     if (rt)
         pn_runtime_carry(rt, rt_before);
+    /* The checks last: what fails there leaves them as they were, and after them nothing fails. */
     if (err.text[0] || try_compile(d, conf, node, rt, &err) < 0 || pn_health_apply(d->health, conf, &err) < 0) {
         whole_file_error(d, errors, max, n, err.text);
         goto failed;
@@ -130,8 +131,6 @@ int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, u
     return 0;
 
 failed:
-    if (node >= 0 && rt && pn_health_apply(d->health, before, &err) < 0)
-        pn_log_error("reload: checks of the running configuration cannot go on: %s", err.text);
     count_failure(d, errors, max, *n);
     pn_runtime_free(rt);
     pn_conf_free(conf);

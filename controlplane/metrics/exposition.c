@@ -59,7 +59,7 @@ static void finish(struct pn_expo *e, double value)
     else if (isinf(value))
         rc = evbuffer_add_printf(e->out, value > 0 ? " +Inf\n" : " -Inf\n");
     else
-        rc = evbuffer_add_printf(e->out, " %.9g\n", value);
+        rc = evbuffer_add_printf(e->out, " %.15g\n", value);
     if (rc < 0)
         e->failed = true;
 }

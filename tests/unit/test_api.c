@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -369,6 +370,36 @@ static void test_connections_are_bounded(void **state)
     pn_api_server_free(s);
 }
 
+/* A daemon whose queue is full still lives: its socket is not a dead one's. */
+static void test_a_busy_socket_is_not_replaced(void **state)
+{
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    struct pn_api_server *s;
+    struct pn_error err;
+    int fds[9], n = 1;
+
+    (void)state;
+    snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/busy.sock", f.dir);
+    fds[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fds[0], (struct sockaddr *)&sun, sizeof(sun)), 0);
+    assert_int_equal(listen(fds[0], 0), 0);
+    for (; n < 9; n++) {
+        fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (connect(fds[n], (struct sockaddr *)&sun, sizeof(sun)) < 0)
+            break;
+    }
+    assert_true(n < 9);
+    assert_null(pn_api_server_new(f.base, sun.sun_path, 0600, &f.view, &err));
+    assert_non_null(strstr(err.text, "another posternd"));
+    assert_int_equal(access(sun.sun_path, F_OK), 0);
+    for (int i = 0; i <= n; i++)
+        close(fds[i]);
+    s = pn_api_server_new(f.base, sun.sun_path, 0600, &f.view, &err); /* now it is */
+    assert_non_null(s);
+    pn_api_server_free(s);
+    assert_int_equal(access(sun.sun_path, F_OK), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lengths_out_of_range_close_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_connections_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_busy_socket_is_not_replaced, setup, teardown),
     };
 
     pn_log_init("test", (enum pn_log_level)0);
