@@ -33,7 +33,7 @@ pn_install() {
         chmod 755 "$policy"
         made_policy=yes
     fi
-    if printf '%s\n' "${missing[@]}" | grep -qx postfix; then
+    if printf '%s\n' "${missing[@]}" | grep -x postfix > /dev/null; then
         echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
     fi
     {

@@ -16,7 +16,7 @@ pn_spawn tcpdump rt tcpdump -n -i to-nd -w "$LAB/garp.pcap" --immediate-mode -U 
 sleep 1
 want "reload takes the new VIP" pn_cli reload
 want "the new VIP answers" pn_wait 5 pn_vip_answers $VIP4B
-announced() { tcpdump -n -r "$LAB/garp.pcap" 2> /dev/null | grep -qE "$VIP4B.*(Announcement|tell $VIP4B|is-at)"; }
+announced() { tcpdump -n -r "$LAB/garp.pcap" 2> /dev/null | grep -E "$VIP4B.*(Announcement|tell $VIP4B|is-at)" > /dev/null; }
 want "it was announced by gratuitous ARP" pn_wait 5 announced
 pn_end tcpdump
 VIP_OLD=$VIP4

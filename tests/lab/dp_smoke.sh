@@ -171,7 +171,7 @@ server() {
     pids+=($!)
 }
 session() { in_ns c python3 "$tmp/session.py" "$1" "$2"; }
-session_says() { session "$1" "$2" | grep -qx "$3"; }
+session_says() { session "$1" "$2" | grep -x "$3" > /dev/null; }
 pings() { in_ns c ping -q -c 2 -i 0.2 -W 1 "$1"; }
 flush_client() {
     in_ns c ip neigh flush dev eth0
