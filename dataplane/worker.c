@@ -68,13 +68,13 @@ static int make_rings(struct pn_worker *w, int socket)
     c->control = rte_ring_create_elem(name, sizeof(struct pn_control_msg), PN_WORKER_CONTROL, socket,
                                       RING_F_SP_ENQ | RING_F_SC_DEQ);
     snprintf(name, sizeof(name), "pn_sync_out_%u", c->id);
-    c->sync_out = rte_ring_create_elem(name, sizeof(struct pn_sync_msg), PN_WORKER_SYNC, socket,
-                                       RING_F_SP_ENQ | RING_F_SC_DEQ);
+    c->sync_out =
+        rte_ring_create_elem(name, sizeof(struct pn_sync_msg), PN_WORKER_SYNC, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
     snprintf(name, sizeof(name), "pn_sync_in_%u", c->id);
-    c->sync_in = rte_ring_create_elem(name, sizeof(struct pn_sync_msg), PN_WORKER_SYNC, socket,
-                                      RING_F_SP_ENQ | RING_F_SC_DEQ);
-    bool whole = w->inject && w->handoff && c->neigh_wait && c->learn && c->traced && c->control && c->sync_out &&
-                 c->sync_in;
+    c->sync_in =
+        rte_ring_create_elem(name, sizeof(struct pn_sync_msg), PN_WORKER_SYNC, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
+    bool whole =
+        w->inject && w->handoff && c->neigh_wait && c->learn && c->traced && c->control && c->sync_out && c->sync_in;
     return whole ? 0 : -1;
 }
 

@@ -241,8 +241,7 @@ static void test_codec(void **state)
                         got;
     hb.peers[0].node = 0;
     hb.peers[1] = (struct pn_hb_peer){.node = 1, .flags = 3, .echo = 5, .counter = 6};
-    hb.vips[0] =
-        (struct pn_hb_vip){.name_hash = 1, .state = 3, .successor = 0xff, .vote = 2, .lease_ms = 25};
+    hb.vips[0] = (struct pn_hb_vip){.name_hash = 1, .state = 3, .successor = 0xff, .vote = 2, .lease_ms = 25};
     hb.vips[1] =
         (struct pn_hb_vip){.name_hash = 2, .successor = 1, .vote = 0xff, .priority = 200, .load = 3, .vote_counter = 9};
     uint8_t out[PN_HEARTBEAT_MAX_BYTES];
