@@ -421,7 +421,8 @@ static void test_strangers(void **state)
     refused(w, plain_ctx(mesh, true, &id)); /* TLS 1.2 */
     refused(w, plain_ctx("\x02h2", false, &id));
     refused(w, plain_ctx(NULL, false, &id));
-    refused(w, plain_ctx("\x0epostern-join/1", false, &id)); /* no protocol to skip proofs: it says nothing, and is gone */
+    refused(w,
+            plain_ctx("\x0epostern-join/1", false, &id)); /* no protocol to skip proofs: it says nothing, and is gone */
 
     world_init(w, 4); /* another cluster */
     identity_load(w, 4, &foreign);
@@ -443,7 +444,9 @@ static void test_bad_bytes_on_a_join(void **state)
     static const struct {
         const char *bytes;
         size_t len;
-    } cases[] = {{"\xff\xff\xff\xff", 4}, {"\x00\x00\x00\x00", 4}, {"\x00\x00\x00\x05hello", 9},
+    } cases[] = {{"\xff\xff\xff\xff", 4},
+                 {"\x00\x00\x00\x00", 4},
+                 {"\x00\x00\x00\x05hello", 9},
                  {"\x00\x00\x00\x02\x1a\x00", 6} /* a request first */};
     struct identity id;
     struct world *w = stage(&id);
@@ -548,8 +551,8 @@ static void test_back_pressure_and_large_messages(void **state)
 
 static int connect_from(const char *source, uint16_t port)
 {
-    struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET, .sin_port = htons(port),
-                                                             .sin_addr.s_addr = htonl(0x7f000001)};
+    struct sockaddr_in from = {.sin_family = AF_INET},
+                       to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(0x7f000001)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
     assert_int_equal(inet_pton(AF_INET, source, &from.sin_addr), 1);
