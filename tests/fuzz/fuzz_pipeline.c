@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <endian.h>
+#include <rte_ring_elem.h>
+
 #include "tests/packets/world.h"
 
 #define STEP_WORKER 0x03u /* 0..2; 3: as 0 */
@@ -19,13 +22,65 @@
 #define CHANGE_SPILL 0x80u /* spill begins or ends */
 #define CHANGE_NEIGHBOURS 0xa0u /* MACs become known or unknown */
 #define CHANGE_SEGMENTS 0xc0u /* this frame comes in segments of 20 bytes */
+#define CHANGE_PEER 0xe0u /* control packets, hand-over, release, a flow of a peer */
 #define FRAME_MAX 2000u
 #define FRAMES_MAX 64u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct world *world;
-static bool leased, down, spilling, unknown;
+static bool leased, down, spilling, unknown, pair;
+
+/* A flow that the peer has or had: of the clients and ports that the corpus uses. */
+static void peer_flow(uint32_t v)
+{
+    uint32_t x = v * 2654435761u;
+    const struct pn_addr client = pn_addr_from_v4(htobe32(0xc6336400u + (x >> 31 ? 7 : x >> 28)));
+    const struct pn_sync_msg msg = {
+        .client = {client.q[0], client.q[1]},
+        .port_svc = (4000u + (x >> 24 & 7)) << 16 | (x >> 20 & 15),
+        .gateway = (uint16_t)(x >> 17 & 7),
+        .state = (uint8_t)(x >> 15 & 3),
+        .flags = x >> 14 & PN_FLOW_F_SPILLED,
+        .expires_ms = x & 0x3fff,
+    };
+
+    for (unsigned w = 0; w < world->shared.n_workers; w++)
+        (void)rte_ring_sp_enqueue_elem(world->worker[w]->ctx.sync_in, (void *)(uintptr_t)&msg, sizeof(msg));
+    world_wait_ms(world, 2);
+}
+
+static void peer(uint32_t v)
+{
+    static const struct pn_dp_control control = {
+        .heartbeat_udp_port = 24625,
+        .vrrp = 1,
+        .n_addrs = 1,
+        .addrs = {{.b = {[10] = 0xff, 0xff, 203, 0, 113, 9}}},
+    };
+
+    switch (v & 3) {
+    case 0:
+        atomic_store(&world->shared.control, &control);
+        break;
+    case 1:
+        pair = !pair;
+        world->message.members[1].gateway = pair ? WORLD_SELF : WORLD_MX2;
+        world_publish(world);
+        break;
+    case 2:
+        for (unsigned i = 0; i < WORLD_VIPS; i++)
+            atomic_store(&world->shared.forward_tsc[i], world->tsc + (uint64_t)v * 1000000u);
+        world_leases(world, -1);
+        leased = false;
+        break;
+    default:
+        atomic_store(&world->shared.sync, true);
+        atomic_fetch_add(&world->shared.resync, v >> 2 & 1);
+        peer_flow(v >> 2);
+        break;
+    }
+}
 
 static void change(uint8_t step, uint32_t bytes)
 {
@@ -51,6 +106,9 @@ static void change(uint8_t step, uint32_t bytes)
         unknown = !unknown;
         world->shared.neigh.mac[WORLD_MX1] = unknown ? 0 : PN_NEIGH_VALID | 2;
         break;
+    case CHANGE_PEER:
+        peer(bytes);
+        break;
     default:
         break;
     }
@@ -71,6 +129,8 @@ static void check_gauges(void)
 
         for (uint32_t slot = 0; slot < t->n_lines * 2; slot++) {
             const struct pn_flow *f = &t->lines[slot / 2].slot[slot % 2];
+            if (f->flags & PN_FLOW_F_SYNCED)
+                continue; /* its own node counts it */
             active[f->gateway] += f->state == PN_FLOW_ESTABLISHED;
             half_open[f->gateway] += f->state == PN_FLOW_HALF_OPEN;
         }
@@ -99,7 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     world = world_new(&config);
     leased = true;
-    down = spilling = unknown = false;
+    down = spilling = unknown = pair = false;
     while (size >= 3 && frames++ < FRAMES_MAX) {
         uint8_t step = data[0];
         uint32_t bytes = data[1] | (uint32_t)data[2] << 8;

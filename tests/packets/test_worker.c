@@ -159,6 +159,19 @@ static void test_inject(void **state)
     assert_ptr_equal(out, own);
     rte_pktmbuf_free(out);
 
+    /* An announcement waits no longer than its VIP's lease lasts. */
+    for (unsigned i = 0; i < 2; i++) {
+        own = segment(CLIENT4, 4000, SYN);
+        *pn_mbuf_meta(own) = (struct pn_mbuf_meta){
+            .kind = PN_META_ANSWER, .port = WORLD_WAN, .tx_counter = PN_C_GEN_GARP, .gateway = WORLD_VIP4};
+        rte_ring_enqueue(world->worker[0]->inject, own);
+        world_wait_ms(world, 0);
+        assert_int_equal(world_counter(world, PN_C_GEN_GARP), 2);
+        assert_int_equal(world_counter(world, PN_C_GEN_DROPPED), i);
+        assert_int_equal(world_drain(world), 1 - i);
+        world_leases(world, -1);
+    }
+
     /* Waited for a gateway that has left meanwhile. */
     world->stats[0]->held++;
     world->stats[0]->ports[WORLD_WAN].rx_packets++;
