@@ -176,6 +176,21 @@ const struct pn_digest_item *pn_digest_find(const struct pn_digest *d, uint64_t 
     return NULL;
 }
 
+const struct pn_digest_item *pn_digest_find_content(const struct pn_digest *d, uint64_t id, uint64_t content)
+{
+    const struct node *n = leaf_of(d, id);
+    const struct pn_digest_item *found = NULL;
+
+    for (uint32_t i = 0; i < n->n_items; i++) {
+        if (n->items[i].id != id || n->items[i].content != content)
+            continue;
+        if (found)
+            return NULL;
+        found = &n->items[i];
+    }
+    return found;
+}
+
 bool pn_digest_remove(struct pn_digest *d, uint64_t id, uint32_t seq)
 {
     const struct pn_digest_item *item = pn_digest_find(d, id, seq);

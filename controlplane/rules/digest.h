@@ -45,6 +45,9 @@ bool pn_digest_remove(struct pn_digest *d, uint64_t id, uint32_t seq);
 /* The item of row seq, NULL: none. Valid until the next change. */
 const struct pn_digest_item *pn_digest_find(const struct pn_digest *d, uint64_t id, uint32_t seq);
 
+/* The one item with that id and content. NULL: none, or more than one. */
+const struct pn_digest_item *pn_digest_find_content(const struct pn_digest *d, uint64_t id, uint64_t content);
+
 struct pn_digest_sum pn_digest_sum(const struct pn_digest *d, struct pn_digest_place place);
 /* Up to max items of the place into out, ordered by id when all of them fit. Returns how many there are. */
 size_t pn_digest_items(const struct pn_digest *d, struct pn_digest_place place, struct pn_digest_item *out, size_t max);

@@ -10,7 +10,7 @@
 #include "controlplane/rules/store.h"
 
 #define APPLICATION_ID 0x506e5275 /* "PnRu" */
-#define CACHE_KIB 32768
+#define CACHE_KIB 98304
 
 /* One step a version; never changed once released, only added to. */
 static const char *const schema[] = {
@@ -224,6 +224,8 @@ static int open_db(struct pn_rules *r, struct pn_error *err)
 {
     char text[96];
 
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS,
+                   0); /* counting every allocation under one lock costs a tenth; too late is fine */
     if (sqlite3_open_v2(r->options.path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK)
         return pn_store_fail(r, err, "opening it");

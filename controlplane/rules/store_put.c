@@ -221,18 +221,13 @@ int pn_store_put(struct pn_rules *r, const struct pn_rule *in, bool local, struc
 int pn_store_put_stamp(struct pn_rules *r, uint8_t kind, uint64_t id, uint64_t content, uint64_t stamp,
                        const char *node, struct pn_error *err)
 {
-    struct pn_digest_place place = {id & ~0xffffull, PN_DIGEST_DEPTH_MAX};
-    struct pn_digest_item items[16], item;
-    size_t n = pn_digest_items(r->classes[kind].digest, place, items, 16), i = 0;
+    const struct pn_digest_item *known = pn_digest_find_content(r->classes[kind].digest, id, content);
+    struct pn_digest_item item;
     int number, c;
 
-    if (n > 16)
-        return 0; /* made to collide: whole entries will be asked for */
-    while (i < n && (items[i].id != id || items[i].content != content))
-        i++;
-    if (i == n)
-        return 0; /* changed meanwhile: the next comparison sees to it */
-    item = items[i];
+    if (known == NULL)
+        return 0; /* changed meanwhile, or made to collide: the next comparison sees to it */
+    item = *known;
     c = stamp < item.stamp ? -1 : stamp > item.stamp ? 1 : strcmp(node, r->names[item.node]);
     if (c <= 0)
         return 0;

@@ -5,12 +5,14 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "common/error.h"
 #include "common/log.h"
 #include "controlplane/rules/store.h"
 
 #define WAL_PAGES 1000
+#define REST_S 2 /* between two: what changes often is copied once */
 
 struct pn_wal {
     sqlite3 *db;
@@ -52,6 +54,11 @@ static void *run(void *arg)
             pn_log_limited(60000, PN_LOG_WARNING, "rules: the log could not be moved into the database: %s",
                            sqlite3_errmsg(wal->db));
         pthread_mutex_lock(&wal->lock);
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += REST_S;
+        while (!wal->stop && pthread_cond_timedwait(&wal->wake, &wal->lock, &until) == 0)
+            ;
     }
     pthread_mutex_unlock(&wal->lock);
     return NULL;
@@ -70,7 +77,11 @@ struct pn_wal *pn_wal_start(sqlite3 *db, const char *path, struct pn_error *err)
         return NULL;
     }
     pthread_mutex_init(&wal->lock, NULL);
-    pthread_cond_init(&wal->wake, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&wal->wake, &attr);
+    pthread_condattr_destroy(&attr);
     if (pthread_create(&wal->thread, NULL, run, wal) != 0) {
         pn_error_set(err, "%s: no thread to be had", path);
         sqlite3_close(wal->db);

@@ -33,6 +33,8 @@ void pn_sync_free(struct pn_sync *s)
         return;
     pn_wire_free(&s->wire);
     free(s->queue);
+    free(s->adopt);
+    free(s->names);
     free(s->items);
     free(s->theirs);
     free(s);
@@ -85,7 +87,7 @@ static void hello_send(struct pn_sync *s, bool answer)
     size_t n = 0;
 
     /* What we say we have, we keep. */
-    if (pn_store_durable(r, &err) != 0) {
+    if (sync_adopt_flush(s, &err) != 0 || pn_store_durable(r, &err) != 0) {
         pn_log_limited(10000, PN_LOG_ERROR, "rules: %s", err.text);
         return;
     }
@@ -265,6 +267,8 @@ static int take(struct pn_sync *s, const Pn__Frame *f, struct pn_error *err)
     } else if (!s->asked) {
         waiting_done(s, own_request); /* nothing to say: it was not sent */
     }
+    if (rc == 0 && s->n_adopt >= SYNC_ADOPT_MAX)
+        rc = sync_adopt_flush(s, err);
     return rc;
 }
 
@@ -296,6 +300,8 @@ int pn_sync_input(struct pn_sync *s, const uint8_t *data, size_t len, struct pn_
         s->heard_ms = pn_rules_wall_ms(s->rules);
     }
     if (f->hello) {
+        if (sync_adopt_flush(s, &why) != 0)
+            pn_log_limited(10000, PN_LOG_ERROR, "rules: what %s sent was not taken: %s", s->peer, why.text);
         differ = hello_take(s, f);
         if (f->hello->answer)
             hello_send(s, false);

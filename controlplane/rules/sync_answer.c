@@ -179,8 +179,9 @@ int sync_take_items(struct pn_sync *s, const Pn__Frame *frame, const Pn__Items *
     free(f.newer);
     free(f.want);
     for (size_t i = 0; rc == 0 && i < f.n_adopt; i++)
-        rc = pn_store_put_stamp(s->rules, (uint8_t)m->kind, s->theirs[i].id, s->theirs[i].content, s->theirs[i].stamp,
-                                frame->nodes[s->theirs[i].node], err);
+        if (sync_adopt_add(s, (uint8_t)m->kind, s->theirs[i].id, s->theirs[i].content, s->theirs[i].stamp,
+                           frame->nodes[s->theirs[i].node]) != 0)
+            rc = pn_error_set(err, "no memory");
     return rc;
 }
 
@@ -190,9 +191,9 @@ int sync_take_versions(struct pn_sync *s, const Pn__Frame *f, const Pn__Versions
         uint64_t stamp = m->stamp[m->version[i]];
         if (stamp == 0 || stamp > INT64_MAX)
             continue;
-        if (pn_store_put_stamp(s->rules, (uint8_t)m->kind, m->id[i], m->content[i], stamp,
-                               f->nodes[m->stamp_node[m->version[i]]], err) != 0)
-            return -1;
+        if (sync_adopt_add(s, (uint8_t)m->kind, m->id[i], m->content[i], stamp,
+                           f->nodes[m->stamp_node[m->version[i]]]) != 0)
+            return pn_error_set(err, "no memory");
     }
     return 0;
 }

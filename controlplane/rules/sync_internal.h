@@ -15,6 +15,16 @@
 #define SYNC_STALL_MS 15000 /* no answer for so long: start over */
 #define SYNC_RUN_PLACES_MAX 4000000
 
+#define SYNC_ADOPT_MAX 100000 /* newer stamps that wait to be written together */
+
+/* A newer stamp for what we have: rows in the order of the disk cost a tenth of rows in the order of ids. */
+struct sync_adopt {
+    uint64_t id, content, stamp;
+    uint32_t seq; /* where its row is, or was */
+    uint8_t kind;
+    uint16_t name; /* in names */
+};
+
 struct sync_place {
     uint8_t kind;
     struct pn_digest_place at;
@@ -41,6 +51,11 @@ struct pn_sync {
     uint64_t heard_ms; /* last answer */
     uint64_t run_places;
 
+    struct sync_adopt *adopt;
+    size_t n_adopt, adopt_size;
+    char (*names)[PN_NAME_BYTES];
+    unsigned n_names;
+
     struct pn_digest_item *items; /* [SYNC_DEEP_MAX + 1] ours */
     struct pn_digest_item *theirs; /* [SYNC_DEEP_MAX + 1] */
 };
@@ -59,6 +74,8 @@ static inline bool sync_class_on(const struct pn_sync *s, unsigned kind)
 int sync_take_sums(struct pn_sync *s, const Pn__Sums *m);
 int sync_take_items(struct pn_sync *s, const Pn__Frame *f, const Pn__Items *m, struct pn_error *err);
 int sync_take_versions(struct pn_sync *s, const Pn__Frame *f, const Pn__Versions *m, struct pn_error *err);
+int sync_adopt_add(struct pn_sync *s, uint8_t kind, uint64_t id, uint64_t content, uint64_t stamp, const char *node);
+int sync_adopt_flush(struct pn_sync *s, struct pn_error *err); /* outside a transaction */
 int sync_take_want(struct pn_sync *s, const Pn__Want *m, struct pn_error *err);
 int sync_take_refused(struct pn_sync *s, const Pn__Refused *m, struct pn_error *err);
 int sync_take_entries(struct pn_sync *s, const Pn__Frame *f, struct pn_error *err);

@@ -13,7 +13,8 @@
 #define PN_WIRE_VERSION 1
 #define PN_WIRE_FRAME_MAX (1u << 20)
 #define PN_WIRE_FRAME_GOAL (192u << 10) /* a writer ends its frame about here */
-#define PN_WIRE_PLACES_MAX 256 /* places in the sums and items of one frame */
+#define PN_WIRE_PLACES_MAX 256 /* places that one frame asks about */
+#define PN_WIRE_ANSWERS_MAX 8192 /* places in an answer */
 #define PN_WIRE_MEMORY_MAX (24u << 20) /* a frame that unpacks to more is refused */
 
 struct pn_wire_out {

@@ -37,7 +37,7 @@ static int check_versions(const Pn__Frame *f, size_t n_id, size_t n_content, siz
 
 static int check_places(const Pn__Frame *f)
 {
-    size_t places = f->n_items;
+    size_t places = f->n_items, most = f->request ? PN_WIRE_PLACES_MAX : PN_WIRE_ANSWERS_MAX;
 
     for (size_t i = 0; i < f->n_sums; i++) {
         const Pn__Sums *s = f->sums[i];
@@ -45,7 +45,7 @@ static int check_places(const Pn__Frame *f)
             s->n_prefix != s->n_sum_hi)
             return -1;
         places += s->n_prefix;
-        for (size_t j = 0; j < s->n_prefix && places <= PN_WIRE_PLACES_MAX; j++)
+        for (size_t j = 0; j < s->n_prefix && places <= most; j++)
             if (!pn_digest_place_ok((struct pn_digest_place){s->prefix[j], s->depth[j]}))
                 return -1;
     }
@@ -56,7 +56,7 @@ static int check_places(const Pn__Frame *f)
                            m->stamp_node) != 0)
             return -1;
     }
-    return places <= PN_WIRE_PLACES_MAX ? 0 : -1;
+    return places <= most ? 0 : -1;
 }
 
 static int check_rest(const Pn__Frame *f)
