@@ -168,22 +168,21 @@ static bool compile_gateway_takes(const struct pn_runtime *rt, unsigned gateway)
            compile_weight(&rt->conf->gateways[gateway], g) > 0;
 }
 
-static uint16_t compile_member_flags(const struct compile *c, unsigned pool, unsigned tier, unsigned i)
+static uint16_t compile_member_flags(const struct pn_runtime *rt, unsigned pool, unsigned tier, unsigned i)
 {
-    enum pn_health health = pn_rt_member(c->rt, pool, tier, i)->health;
-    unsigned gateway = c->conf->pools[pool].tiers[tier].gateways[i];
-    if (health == PN_HEALTH_DOWN || c->rt->gateways[gateway].agent_down)
+    enum pn_health health = pn_rt_member(rt, pool, tier, i)->health;
+    unsigned gateway = rt->conf->pools[pool].tiers[tier].gateways[i];
+    if (health == PN_HEALTH_DOWN || rt->gateways[gateway].agent_down)
         return PN_SNAP_MEMBER_DOWN;
     return health == PN_HEALTH_BUSY ? PN_SNAP_MEMBER_BUSY : 0;
 }
 
-/* No member of the pool would take new flows but those that say busy: then a busy answer is better than none. */
-static bool compile_only_busy(const struct compile *c, unsigned pool)
+bool pn_rt_pool_is_only_busy(const struct pn_runtime *rt, unsigned pool)
 {
-    const struct pn_conf_pool *p = &c->conf->pools[pool];
+    const struct pn_conf_pool *p = &rt->conf->pools[pool];
     for (unsigned t = 0; t < p->n_tiers; t++)
         for (unsigned i = 0; i < p->tiers[t].n_gateways; i++)
-            if (compile_member_flags(c, pool, t, i) == 0 && compile_gateway_takes(c->rt, p->tiers[t].gateways[i]))
+            if (compile_member_flags(rt, pool, t, i) == 0 && compile_gateway_takes(rt, p->tiers[t].gateways[i]))
                 return false;
     return true;
 }
@@ -212,7 +211,7 @@ static int compile_pools(struct compile *c)
         const struct pn_conf_pool *pool = &c->conf->pools[p];
         if (!c->pool_used[p])
             continue;
-        bool only_busy = compile_only_busy(c, p);
+        bool only_busy = pn_rt_pool_is_only_busy(c->rt, p);
         c->pool_tier_first[p] = tier_at;
         for (unsigned t = 0; t < pool->n_tiers; t++) {
             const struct pn_conf_tier *tier = &pool->tiers[t];
@@ -231,7 +230,7 @@ static int compile_pools(struct compile *c)
             out->spill_above_active = rt->in_spill ? rt->above_active : 0;
             for (unsigned i = 0; i < tier->n_gateways; i++) {
                 unsigned g = tier->gateways[i];
-                uint16_t flags = compile_member_flags(c, p, t, i);
+                uint16_t flags = compile_member_flags(c->rt, p, t, i);
                 c->members[member_at++] = (struct pn_snap_member){
                     .gateway = c->gateway_id[g],
                     .weight = compile_weight(&c->conf->gateways[g], &c->rt->gateways[g]),

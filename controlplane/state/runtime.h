@@ -69,6 +69,9 @@ bool pn_rt_pool_is_judged(const struct pn_conf *conf, unsigned pool);
  */
 bool pn_rt_tier_takes_spill(const struct pn_runtime *rt, unsigned pool, unsigned tier);
 
+/* No member of the pool would take new flows but those that say busy: then a busy answer is better than none. */
+bool pn_rt_pool_is_only_busy(const struct pn_runtime *rt, unsigned pool);
+
 /* Names that keep their ids over snapshots, reloads and (read back from the dataplane) restarts. */
 struct pn_id_row {
     char key[3 * PN_NAME_BYTES]; /* "vip/in4", "service/smtp-in/in4", "gateway/mx1", "tier/mx/primary" */

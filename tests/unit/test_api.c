@@ -370,6 +370,18 @@ static void test_connections_are_bounded(void **state)
     pn_api_server_free(s);
 }
 
+/* Where all others are out, busy ones take flows: what people read says so too. */
+static void test_only_busy_is_not_out(void **state)
+{
+    (void)state;
+    pn_rt_member(f.rt, 0, 0, 0)->health = PN_HEALTH_BUSY;
+    assert_string_equal(pn_view_member_refuses(&f.view, 0, 0, 0), "busy");
+    f.rt->gateways[2].drain = true;
+    assert_null(pn_view_member_refuses(&f.view, 0, 0, 0));
+    f.rt->gateways[0].drain = true;
+    assert_string_equal(pn_view_member_refuses(&f.view, 0, 0, 0), "drain");
+}
+
 /* A daemon whose queue is full still lives: its socket is not a dead one's. */
 static void test_a_busy_socket_is_not_replaced(void **state)
 {
@@ -413,6 +425,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lengths_out_of_range_close_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_connections_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_only_busy_is_not_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_busy_socket_is_not_replaced, setup, teardown),
     };
 
