@@ -6,12 +6,18 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 
 #include "common/error.h"
+#include "common/log.h"
 #include "controlplane/metrics/metrics.h"
+
+#define ACCEPT_PAUSE_MS 500
 
 struct pn_metrics_server {
     struct evhttp *http;
+    struct event *again; /* accepting goes on after an error and a pause */
+    struct evconnlistener *listener; /* http's */
     const struct pn_view *view;
     char listen[64];
 };
@@ -78,9 +84,29 @@ static int split(const char *listen, char *host, size_t size, uint16_t *port, st
     return 0;
 }
 
+/*
+ * A process out of descriptors would otherwise spin here. The argument is evhttp's, so the listener is all that this can
+ * reach; on_again() takes care of the rest.
+ */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    (void)arg;
+    pn_log_limited(1000, PN_LOG_WARNING, "metrics: accept: %s", strerror(errno));
+    evconnlistener_disable(listener);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    evconnlistener_enable(((struct pn_metrics_server *)arg)->listener);
+}
+
 struct pn_metrics_server *pn_metrics_server_new(struct event_base *base, const char *listen, const struct pn_view *view,
                                                 struct pn_error *err)
 {
+    struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+    struct evhttp_bound_socket *bound;
     struct pn_metrics_server *s;
     char host[64];
     uint16_t port = 0;
@@ -88,9 +114,9 @@ struct pn_metrics_server *pn_metrics_server_new(struct event_base *base, const c
     if (split(listen, host, sizeof(host), &port, err) < 0)
         return NULL;
     s = calloc(1, sizeof(*s));
-    if (!s || !(s->http = evhttp_new(base))) {
-        free(s);
+    if (!s || !(s->http = evhttp_new(base)) || !(s->again = event_new(base, -1, EV_PERSIST, on_again, s))) {
         pn_error_set(err, "out of memory");
+        pn_metrics_server_free(s);
         return NULL;
     }
     s->view = view;
@@ -102,11 +128,15 @@ struct pn_metrics_server *pn_metrics_server_new(struct event_base *base, const c
     evhttp_set_cb(s->http, "/metrics", on_metrics, s);
     evhttp_set_gencb(s->http, on_other, s);
     errno = 0;
-    if (evhttp_bind_socket(s->http, host, port) < 0) {
+    bound = evhttp_bind_socket_with_handle(s->http, host, port);
+    if (!bound) {
         pn_error_set(err, "%s: %s", listen, errno ? strerror(errno) : "cannot listen there");
         pn_metrics_server_free(s);
         return NULL;
     }
+    s->listener = evhttp_bound_socket_get_listener(bound);
+    evconnlistener_set_error_cb(s->listener, on_accept_error);
+    event_add(s->again, &pause);
     return s;
 }
 
@@ -114,7 +144,10 @@ void pn_metrics_server_free(struct pn_metrics_server *s)
 {
     if (!s)
         return;
-    evhttp_free(s->http);
+    if (s->again)
+        event_free(s->again);
+    if (s->http)
+        evhttp_free(s->http);
     free(s);
 }
 

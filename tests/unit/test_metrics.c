@@ -7,7 +7,9 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <netinet/in.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -309,6 +311,43 @@ static void test_http(void **state)
     pn_metrics_server_free(s);
 }
 
+/* Who connects when no descriptor is left waits; the loop does not spin meanwhile. */
+static void test_out_of_descriptors(void **state)
+{
+    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    uint16_t port = (uint16_t)(21000 + getpid() % 20000);
+    struct pn_metrics_server *s = NULL;
+    struct rlimit before, none;
+    struct pn_error err;
+    char listen[32];
+    clock_t cpu;
+    int fd, next;
+
+    (void)state;
+    for (int i = 0; !s && i < 50; i++) {
+        snprintf(listen, sizeof(listen), "127.0.0.1:%u", ++port);
+        s = pn_metrics_server_new(f.base, listen, &f.view, &err);
+    }
+    assert_non_null(s);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    sin.sin_port = htons(port);
+    assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+    next = dup(fd);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    cpu = clock();
+    fake_dp_run(f.base, 300);
+    cpu = clock() - cpu;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_in_range(cpu, 0, CLOCKS_PER_SEC / 10);
+    fake_dp_run(f.base, 600);
+    assert_non_null(strstr(http(port, "GET /metrics HTTP/1.0\r\n\r\n"), "\npostern_dataplane_up 1\n"));
+    close(fd);
+    pn_metrics_server_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +356,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_counters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_values_and_labels_are_escaped, setup, teardown),
         cmocka_unit_test_setup_teardown(test_http, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_out_of_descriptors, setup, teardown),
     };
 
     pn_log_init("test", (enum pn_log_level)0);
