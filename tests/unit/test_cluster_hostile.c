@@ -13,6 +13,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
 
+#include "controlplane/cluster/cluster.pb-c.h"
 #include "controlplane/cluster/envelope.h"
 #include "controlplane/cluster/mtls.h"
 #include "controlplane/cluster/store.h"
@@ -230,6 +231,7 @@ static void test_bad_bytes_instead_of_a_hello(void **state)
         bufferevent_write(r.bev, cases[i].bytes, cases[i].len);
         expect_closed(w, &r);
         assert_true(n2_linked(w, 0));
+        assert_int_equal(w->nodes[0].got, 0);
     }
     leave(w, &id);
 }
@@ -293,6 +295,7 @@ static void test_hello_of_another(void **state)
     struct raw r;
     (void)state;
 
+    unsigned ups = w->nodes[0].ups;
     other = id;
     other.who.node = *pn_cluster_self(w->nodes[1].c);
     play(w, &r, &id);
@@ -304,7 +307,7 @@ static void test_hello_of_another(void **state)
     play(w, &r, &id);
     put_hello(&r, &other);
     expect_closed(w, &r);
-    assert_true(n2_linked(w, 0));
+    assert_int_equal(w->nodes[0].ups, ups);
     leave(w, &id);
 }
 
@@ -460,6 +463,67 @@ static void test_bad_bytes_on_a_join(void **state)
         bufferevent_write(r.bev, cases[i].bytes, cases[i].len);
         expect_closed(w, &r);
     }
+    leave(w, &id);
+}
+
+static void put_join(struct raw *r, const Pnpb__Join *m)
+{
+    struct pn_bytes b = pn_bytes_pack(&m->base);
+    uint8_t head[PN_FRAME_HEAD_BYTES];
+
+    pn_frame_head_put(head, b.len);
+    bufferevent_write(r->bev, head, sizeof(head));
+    bufferevent_write(r->bev, b.data, b.len);
+    pn_bytes_free(&b);
+}
+
+static bool raw_answered(struct world *w, int bytes)
+{
+    (void)w;
+    return watched->closed || watched->got > (size_t)bytes;
+}
+
+/* Who can read the member's files knows the verifier, and gets through the proofs; the secret itself is not there. */
+static void test_a_thief_of_the_invites(void **state)
+{
+    struct identity id;
+    struct world *w = stage(&id);
+    Pnpb__Join m = PNPB__JOIN__INIT;
+    Pnpb__JoinHello hello = PNPB__JOIN_HELLO__INIT;
+    Pnpb__JoinRequest request = PNPB__JOIN_REQUEST__INIT;
+    char token[PN_TOKEN_TEXT_BYTES];
+    uint8_t channel[PN_PROOF_BYTES], proof[PN_PROOF_BYTES];
+    struct pn_invites invites;
+    struct raw r;
+    (void)state;
+
+    WORLD_OK(pn_cluster_invite(w->nodes[0].c, 600, NULL, NULL, token, &world_error));
+    assert_int_equal(pn_invites_load(&invites, w->nodes[0].dir, NULL), 0);
+    const struct pn_invite *stolen = &invites.list[invites.n - 1];
+    raw_dial(w, &r, plain_ctx("\x0epostern-join/1", false, NULL), 0);
+    watched = &r;
+    world_until(w, raw_secured, 0, 3000);
+    assert_int_equal(pn_join_channel(bufferevent_openssl_get_ssl(r.bev), channel), 0);
+    pn_join_prove(stolen->verifier, channel, PN_JOIN_GUEST, proof);
+    hello.proto_min = hello.proto_max = 1;
+    hello.invite = (ProtobufCBinaryData){PN_INVITE_ID_BYTES, (uint8_t *)(uintptr_t)stolen->id};
+    hello.proof = (ProtobufCBinaryData){sizeof(proof), proof};
+    m.hello = &hello;
+    put_join(&r, &m);
+    world_until(w, raw_answered, 0, 3000);
+    assert_false(r.closed); /* welcomed */
+    struct pn_bytes csr = pn_csr_new(id.key);
+    request.secret = (ProtobufCBinaryData){PN_PROOF_BYTES, (uint8_t *)(uintptr_t)stolen->verifier};
+    request.csr = (ProtobufCBinaryData){csr.len, csr.data};
+    request.name = (char *)(uintptr_t) "thief";
+    m.hello = NULL;
+    m.request = &request;
+    put_join(&r, &m);
+    expect_closed(w, &r);
+    assert_int_equal(pn_members_active(pn_cluster_members(w->nodes[0].c)), 3);
+    pn_bytes_free(&csr);
+    world_join_try(w, 3, token, NULL, false, NULL); /* whom it was meant for */
+    assert_string_equal(w->nodes[3].joined, "");
     leave(w, &id);
 }
 
@@ -619,6 +683,7 @@ int main(void)
         cmocka_unit_test(test_forged_with_the_ca_key),
         cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_bad_bytes_on_a_join),
+        cmocka_unit_test(test_a_thief_of_the_invites),
         cmocka_unit_test(test_one_that_does_not_read),
         cmocka_unit_test(test_back_pressure_and_large_messages),
         cmocka_unit_test(test_a_storm_of_connections),
