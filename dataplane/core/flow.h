@@ -44,6 +44,7 @@ struct pn_flow {
     uint32_t aux; /* half-open: pn_now.us of the SYN; closing: 1 after RST; else 0 */
 };
 _Static_assert(sizeof(struct pn_flow) == 32, "two to a cache line");
+_Static_assert(offsetof(struct pn_flow, gateway) == 20 && offsetof(struct pn_flow, bits) == 22, "pn_flow_word");
 
 /* Time for one burst; wraps are meant, differences are taken in 32 bits. */
 struct pn_now {
@@ -87,8 +88,8 @@ void pn_flow_table_set_timers(struct pn_flow_table *t, const struct pn_flow_time
 /* A key on its way to the table; hash is pn_flow_hash of the rest. */
 struct pn_flow_key {
     uint64_t client[2]; /* never all zero: that is no client */
-    uint32_t port_svc; /* so far as struct pn_flow begins */
-    uint32_t home; /* pn_flow_home of hash; only pn_flow_at_home wants it */
+    uint32_t port_svc;
+    uint32_t plain; /* pn_flow_plain_word(), for pn_flow_at_home only: with it a key looks as its plain entry does */
     uint64_t hash;
 } __attribute__((aligned(32)));
 
@@ -218,39 +219,60 @@ static inline __attribute__((always_inline)) void pn_flow_prefetch(const struct 
 }
 
 /*
- * The slot of the home line that holds the key; *there says whether one does (else it is any slot of that line). No
- * branches: which slot it is cannot be guessed. Idle entries are found too, so look at seen_ms.
+ * A plain entry: established, proven, and packets of it were seen here. A segment without SYN, FIN or RST changes no more
+ * of it than seen_ms. The words are gateway, bits and flags as they lie in struct pn_flow.
  */
-static inline struct pn_flow *pn_flow_at_home(struct pn_flow_line *lines, const struct pn_flow_key *key, bool *there)
+union pn_flow_word {
+    struct {
+        uint16_t gateway;
+        uint8_t bits, flags;
+    };
+    uint32_t word;
+};
+
+static inline uint32_t pn_flow_plain_word(void)
 {
-    struct pn_flow *slot = lines[key->home].slot;
+    const struct pn_flow wanted = {.state = PN_FLOW_ESTABLISHED};
+    const union pn_flow_word w = {.bits = wanted.bits};
+    return w.word;
+}
+
+static inline uint32_t pn_flow_plain_mask(void)
+{
+    const struct pn_flow looked_at = {.state = 3, .unproven = 1};
+    const union pn_flow_word w = {.bits = looked_at.bits, .flags = PN_FLOW_F_SYNCED};
+    return w.word;
+}
+
+static inline bool pn_flow_is_plain(const struct pn_flow *flow)
+{
+    uint32_t word;
+    memcpy(&word, &flow->gateway, sizeof(word));
+    return ((word ^ pn_flow_plain_word()) & pn_flow_plain_mask()) == 0;
+}
+
+/*
+ * The slot of line that holds the key as a plain entry; *there says whether one does (else it is any slot). No branches:
+ * which slot it is cannot be guessed. Idle entries are found too, so look at seen_ms.
+ */
+static inline struct pn_flow *pn_flow_at_home(struct pn_flow_line *line, const struct pn_flow_key *key, uint64_t *there)
+{
+    struct pn_flow *slot = line->slot;
 #ifdef __AVX2__
-    const __m256i used = _mm256_setr_epi64x(-1, -1, 0xffffffff, 0); /* client and port_svc */
+    const __m256i mask = _mm256_setr_epi32(-1, -1, -1, -1, -1, (int)pn_flow_plain_mask(), 0, 0);
     __m256i k = _mm256_load_si256((const __m256i *)key);
-    int a = _mm256_testz_si256(_mm256_xor_si256(k, _mm256_load_si256((const __m256i *)&slot[0])), used);
-    int b = _mm256_testz_si256(_mm256_xor_si256(k, _mm256_load_si256((const __m256i *)&slot[1])), used);
+    uint64_t a = (unsigned)_mm256_testz_si256(_mm256_xor_si256(k, _mm256_load_si256((const __m256i *)&slot[0])), mask);
+    uint64_t b = (unsigned)_mm256_testz_si256(_mm256_xor_si256(k, _mm256_load_si256((const __m256i *)&slot[1])), mask);
 #else
-    int a = ((slot[0].client[0] ^ key->client[0]) | (slot[0].client[1] ^ key->client[1]) |
-             (slot[0].port_svc ^ key->port_svc)) == 0;
-    int b = ((slot[1].client[0] ^ key->client[0]) | (slot[1].client[1] ^ key->client[1]) |
-             (slot[1].port_svc ^ key->port_svc)) == 0;
+    uint64_t a = ((slot[0].client[0] ^ key->client[0]) | (slot[0].client[1] ^ key->client[1]) |
+                  (slot[0].port_svc ^ key->port_svc)) == 0 &&
+                 pn_flow_is_plain(&slot[0]);
+    uint64_t b = ((slot[1].client[0] ^ key->client[0]) | (slot[1].client[1] ^ key->client[1]) |
+                  (slot[1].port_svc ^ key->port_svc)) == 0 &&
+                 pn_flow_is_plain(&slot[1]);
 #endif
     *there = a | b;
     return slot + b;
-}
-
-/* Established, proven, and packets of it were seen here: a segment without SYN, FIN or RST changes no more than seen_ms. */
-static inline bool pn_flow_is_plain(const struct pn_flow *flow)
-{
-    const struct pn_flow looked_at = {.state = 3, .unproven = 1}, wanted = {.state = PN_FLOW_ESTABLISHED};
-    uint16_t bits_and_flags;
-
-    memcpy(&bits_and_flags, &flow->bits, sizeof(bits_and_flags));
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return (bits_and_flags & (looked_at.bits | PN_FLOW_F_SYNCED << 8)) == wanted.bits;
-#else
-    return (bits_and_flags & (looked_at.bits << 8 | PN_FLOW_F_SYNCED)) == wanted.bits << 8;
-#endif
 }
 
 enum pn_flow_event pn_flow_segment_slow(struct pn_flow_table *t, struct pn_flow *flow, uint8_t tcp_flags,

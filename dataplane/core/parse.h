@@ -91,6 +91,16 @@ static inline uint64_t pn_load64(const void *p)
     return v;
 }
 
+static inline void pn_store16(void *p, uint16_t v)
+{
+    memcpy(p, &v, sizeof(v));
+}
+
+static inline void pn_store32(void *p, uint32_t v)
+{
+    memcpy(p, &v, sizeof(v));
+}
+
 static inline void pn_store64(void *p, uint64_t v)
 {
     memcpy(p, &v, sizeof(v));

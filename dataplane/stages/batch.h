@@ -17,6 +17,7 @@
 struct pn_batch {
     unsigned n;
     bool reentered; /* packets came from another lcore: pn_mbuf_meta says more, they were counted as received before */
+    bool straight; /* all of them went the straight way */
     uint64_t at[PN_EDGE_COUNT]; /* bit i: packet i stands at this edge; PN_EDGE_TX is kept by port instead: */
     uint64_t out[PN_MAX_PORTS]; /* leaves through this port, counted as its tx_counter if the port takes it */
     uint64_t refused; /* by their port, after tx */

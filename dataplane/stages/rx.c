@@ -9,6 +9,7 @@ static void batch_clear(struct pn_batch *b, unsigned n, bool reentered)
 {
     b->n = n;
     b->reentered = reentered;
+    b->straight = false;
     b->refused = 0;
     b->answers = 0;
     memset(b->at, 0, sizeof(b->at));

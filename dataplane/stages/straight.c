@@ -11,12 +11,16 @@
 
 #define V4_SECOND 22u /* where the second stretch begins: it ends with the TCP header */
 #define V6_SECOND 32u
+#define FLAGS (PN_TCP_SYN | PN_TCP_FIN | PN_TCP_RST | PN_TCP_ACK)
 
 /* clang-format off */
-/* Destination MAC, EtherType, version and header length, fragment bits, protocol; destination address and port. */
+/*
+ * Destination MAC, EtherType, version and header length, fragment bits, protocol; destination address and port, TCP
+ * flags: ACK, but no SYN, FIN or RST changes nothing of an established flow.
+ */
 static const uint8_t mask4[2][32] __attribute__((aligned(32))) = {
     {255, 255, 255, 255, 255, 255, [12] = 255, 255, 255, [20] = 0x3f, 255, [23] = 255},
-    {[30 - V4_SECOND] = 255, 255, 255, 255, [36 - V4_SECOND] = 255, 255},
+    {[30 - V4_SECOND] = 255, 255, 255, 255, [36 - V4_SECOND] = 255, 255, [47 - V4_SECOND] = FLAGS},
 };
 static const uint8_t mask6[2][32] __attribute__((aligned(32))) = {
     {255, 255, 255, 255, 255, 255, [12] = 255, 255, 0xf0, [20] = 255},
@@ -38,6 +42,7 @@ struct lane {
     /* Of each packet of the batch, from the first pass. */
     uint8_t *frame[PN_BATCH_MAX];
     const struct pn_straight_slot *slot[PN_BATCH_MAX];
+    struct pn_flow_line *line[PN_BATCH_MAX]; /* its flow's home */
 };
 
 static inline bool fits(const uint8_t *a, const uint8_t *b, const uint8_t mask[2][32], const struct pn_straight_slot *s)
@@ -61,133 +66,137 @@ static inline bool fits(const uint8_t *a, const uint8_t *b, const uint8_t mask[2
 #endif
 }
 
-/* No SYN, FIN or RST, but ACK: nothing that changes an established flow. */
-static inline bool plain(uint8_t tcp_flags)
-{
-    return (tcp_flags & (PN_TCP_SYN | PN_TCP_FIN | PN_TCP_RST | PN_TCP_ACK)) == PN_TCP_ACK;
-}
-
 /* Big-endian 16 bits at p + 2, by way of 32: compilers swap 16 bits through memory. */
 static inline uint32_t low16(const uint8_t *p)
 {
     return pn_get32(p) & 0xffff;
 }
 
-static inline void fill(const struct lane *l, const struct pn_straight_slot *s, struct pn_pkt *k,
-                        struct pn_flow_key *key, uint64_t c0, uint64_t c1, uint32_t ports, uint32_t bytes)
+/* pn_csum_ipv4_20_ok, where the sum of the destination address is known. */
+static inline bool checksum_ok(const uint8_t *ip, uint16_t rest_sum)
+{
+    uint64_t a = pn_load64(ip), b = pn_load64(ip + 8), sum = a + b;
+
+    sum += sum < a;
+    sum += sum >> 32 | sum << 32;
+    uint32_t half = (uint32_t)(sum >> 32);
+    half += half >> 16 | half << 16;
+    return half >> 16 == rest_sum;
+}
+
+static inline void fill(struct lane *l, unsigned i, const struct pn_straight_slot *s, struct pn_batch *b, uint64_t c0,
+                        uint64_t c1, uint32_t ports, uint32_t bytes)
 {
     const uint64_t client[2] = {c0, c1};
+    struct pn_flow_key *key = &b->key[i];
     uint32_t port_svc = (be32toh(ports) & 0xffff0000u) | s->service;
     uint64_t hash = pn_hash_flow(&l->hash_key, client, port_svc);
-    uint32_t home = pn_hash_range((uint32_t)(hash >> 32), l->n_lines);
+    struct pn_flow_line *line = &l->lines[pn_hash_range((uint32_t)(hash >> 32), l->n_lines)];
 
-    __builtin_prefetch(&l->lines[home]);
+    __builtin_prefetch(line);
+    l->slot[i] = s;
+    l->line[i] = line;
     key->client[0] = c0;
     key->client[1] = c1;
     key->port_svc = port_svc;
-    key->home = home;
+    key->plain = pn_flow_plain_word();
     key->hash = hash;
-    k->frame_bytes = (uint16_t)bytes;
+    b->pkt[i].frame_bytes = (uint16_t)bytes;
 }
 
 /*
  * First pass. The conditions are pn_parse's, but for those that the slot answers, and those that the flow's entry
  * answers: no flow was ever entered for a client address or port that cannot be.
  */
-static inline bool look4(const struct lane *l, const uint8_t *f, uint32_t bytes, bool checked, struct pn_pkt *k,
-                         struct pn_flow_key *key, const struct pn_straight_slot **slot)
+static inline bool look4(struct lane *l, struct pn_batch *b, unsigned i, const uint8_t *f, uint32_t bytes, bool checked)
 {
     const struct pn_straight_slot *s = &l->straight->v4[(f[33] ^ f[37]) % PN_STRAIGHT_SLOTS];
     uint32_t total = low16(f + 14), tcp = (uint32_t)(f[46] >> 2) & 0x3c;
 
-    *slot = s;
-    if (unlikely(!plain(f[47]) || !fits(f, f + V4_SECOND, mask4, s) || tcp < 20 || total < 20 + tcp ||
-                 total + PN_ETHER_BYTES > bytes || !(checked || pn_csum_ipv4_20_ok(f + PN_ETHER_BYTES))))
+    if (unlikely(!fits(f, f + V4_SECOND, mask4, s) || tcp < 20 || total < 20 + tcp || total + PN_ETHER_BYTES > bytes ||
+                 !(checked || checksum_ok(f + PN_ETHER_BYTES, s->rest_sum))))
         return false;
     struct pn_addr client = pn_addr_from_v4(pn_load32(f + 26));
-    fill(l, s, k, key, 0, client.q[1], pn_load32(f + 34), bytes);
+    fill(l, i, s, b, 0, client.q[1], pn_load32(f + 34), bytes);
     return true;
 }
 
 /* Not inline: the loop over IPv4 keeps its registers. */
-static __rte_noinline bool look6(const struct lane *l, const uint8_t *f, uint32_t bytes, struct pn_pkt *k,
-                                 struct pn_flow_key *key, const struct pn_straight_slot **slot)
+static __rte_noinline bool look6(struct lane *l, struct pn_batch *b, unsigned i, const uint8_t *f, uint32_t bytes)
 {
-    *slot = NULL;
     if (unlikely(bytes < PN_PARSE_V6_BYTES))
         return false;
-    const struct pn_straight_slot *s = *slot = &l->straight->v6[(f[53] ^ f[57]) % PN_STRAIGHT_SLOTS];
+    const struct pn_straight_slot *s = &l->straight->v6[(f[53] ^ f[57]) % PN_STRAIGHT_SLOTS];
     uint32_t payload = low16(f + 16), tcp = (uint32_t)(f[66] >> 2) & 0x3c;
 
-    if (unlikely(!plain(f[67]) || !fits(f, f + V6_SECOND, mask6, s) || tcp < 20 || payload < tcp ||
+    if (unlikely(!fits(f, f + V6_SECOND, mask6, s) || (f[67] & FLAGS) != PN_TCP_ACK || tcp < 20 || payload < tcp ||
                  payload + 40 + PN_ETHER_BYTES > bytes))
         return false;
-    fill(l, s, k, key, pn_load64(f + 22), pn_load64(f + 30), pn_load32(f + 54), bytes);
+    fill(l, i, s, b, pn_load64(f + 22), pn_load64(f + 30), pn_load32(f + 54), bytes);
     return true;
 }
 
 static inline uint64_t look_at_all(struct lane *l, struct pn_batch *b)
 {
-    uint64_t fit = 0;
     unsigned n = b->n;
+    uint64_t misfit = 0;
 
     for (unsigned i = 0; i < n; i++) {
         const struct rte_mbuf *m = b->m[i];
         uint8_t *f = rte_pktmbuf_mtod(m, uint8_t *);
         uint32_t bytes = m->data_len;
-        bool taken;
+        bool checked = (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 
         l->frame[i] = f;
-        if (unlikely(m->nb_segs != 1 || bytes < PN_PARSE_V4_BYTES)) {
-            l->slot[i] = NULL;
-            continue;
+        if (likely(m->nb_segs == 1 && bytes >= PN_PARSE_V4_BYTES)) {
+            if (likely(look4(l, b, i, f, bytes, checked)))
+                continue;
+            if (f[12] != 0x08 && look6(l, b, i, f, bytes))
+                continue;
         }
-        if (likely(f[12] == 0x08))
-            taken = look4(l, f, bytes, (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD,
-                          &b->pkt[i], &b->key[i], &l->slot[i]);
-        else
-            taken = look6(l, f, bytes, &b->pkt[i], &b->key[i], &l->slot[i]);
-        fit |= (uint64_t)taken << i;
+        l->slot[i] = NULL;
+        misfit |= 1ull << i;
     }
-    return fit;
+    return pn_batch_all(n) & ~misfit;
 }
 
 /*
- * Second pass, one packet. True when the entry is the packet's (there), established, proven, our own and not idle, and
- * its gateway can be reached straight. Then the frame is rewritten, else some other bytes are, of no account.
+ * Second pass, one packet. 1 when its entry is there and plain, but not idle, and its gateway can be reached straight.
+ * Then the frame is rewritten, else some other bytes are, of no account: what is there cannot be guessed.
  */
-static inline bool forward(const struct lane *l, struct pn_flow *f, bool there, uint8_t *frame, struct pn_pkt *k)
+static inline uint64_t forward(struct lane *l, struct pn_flow *f, uint64_t there, uint8_t *frame, struct pn_pkt *k)
 {
-    uint32_t idle_ms = l->now_ms - f->seen_ms;
-    uint64_t way = l->way[f->gateway], dst = __atomic_load_n(&l->neigh[f->gateway], __ATOMIC_RELAXED);
-    uint32_t none = 0;
+    uint16_t gateway = f->gateway;
+    uint32_t idle_ms = l->now_ms - f->seen_ms, none = 0;
+    uint64_t way = l->way[gateway], dst = __atomic_load_n(&l->neigh[gateway], __ATOMIC_RELAXED);
 
-    there = there & pn_flow_is_plain(f) & (bool)((way & dst) >> 63);
+    there &= (way & dst) >> 63;
     if (unlikely(idle_ms >= PN_FLOW_SEEN_STEP_MS)) {
-        there = there && (int32_t)idle_ms < (int32_t)l->live_ms;
+        there &= (int32_t)idle_ms < (int32_t)l->live_ms;
         if (there)
             f->seen_ms = l->now_ms;
     }
-    k->gateway = f->gateway;
+    k->gateway = gateway;
     memcpy(&k->flow_state, &none, sizeof(none)); /* and tx_counter: TX_FORWARD */
-    /* Arithmetic, since compilers make a branch of ?: and which packets are not there cannot be guessed. */
-    uintptr_t nowhere = (uintptr_t)l->nowhere;
-    uintptr_t to = nowhere ^ ((nowhere ^ (uintptr_t)frame) & -(uintptr_t)there);
-    pn_rewrite_macs((uint8_t *)to, dst, way);
+    /* Arithmetic, since compilers make a branch of ?: here. */
+    uint8_t *to = l->nowhere + (((uintptr_t)frame - (uintptr_t)l->nowhere) & -there);
+    pn_store64(to, dst); /* two bytes too many, which the source covers */
+    pn_store32(to + 6, (uint32_t)way);
+    pn_store16(to + 10, (uint16_t)(way >> 32));
     return there;
 }
 _Static_assert(PN_C_TX_FORWARD == 0, "as forward takes it");
 
-static inline bool forward_home(const struct lane *l, struct pn_batch *b, unsigned i)
+static inline uint64_t forward_home(struct lane *l, struct pn_batch *b, unsigned i)
 {
-    bool there;
-    struct pn_flow *f = pn_flow_at_home(l->lines, &b->key[i], &there);
+    uint64_t there;
+    struct pn_flow *f = pn_flow_at_home(l->line[i], &b->key[i], &there);
 
     return forward(l, f, there, l->frame[i], &b->pkt[i]);
 }
 
 /* Those whose flow does not live in its home line. */
-static __rte_noinline uint64_t forward_away(struct pn_ctx *c, const struct lane *l, struct pn_batch *b, uint64_t set)
+static __rte_noinline uint64_t forward_away(struct pn_ctx *c, struct lane *l, struct pn_batch *b, uint64_t set)
 {
     struct pn_flow_key keys[PN_BATCH_MAX];
     struct pn_flow *found[PN_BATCH_MAX];
@@ -204,7 +213,7 @@ static __rte_noinline uint64_t forward_away(struct pn_ctx *c, const struct lane 
         struct pn_flow *f = found[n++];
 
         if (f != NULL)
-            done |= (uint64_t)forward(l, f, true, l->frame[i], &b->pkt[i]) << i;
+            done |= forward(l, f, pn_flow_is_plain(f), l->frame[i], &b->pkt[i]) << i;
     }
     return done;
 }
@@ -310,15 +319,16 @@ void pn_stage_straight(struct pn_ctx *c, struct pn_batch *b)
         unsigned n = b->n;
 
         for (i = 0; i < n; i++)
-            done |= (uint64_t)forward_home(&l, b, i) << i;
+            done |= forward_home(&l, b, i) << i;
     } else {
         PN_BATCH_EACH (i, open)
-            done |= (uint64_t)forward_home(&l, b, i) << i;
+            done |= forward_home(&l, b, i) << i;
     }
     if (open != done)
         done |= forward_away(c, &l, b, open & ~done);
     if (likely(done != 0)) {
         b->at[PN_EDGE_PARSE] &= ~done;
+        b->straight = done == all;
         count_all(&l, b, done, same);
     }
     if (likely(c->straight->way_port != PN_PORT_NONE)) {
@@ -350,6 +360,12 @@ void pn_straight_learn(struct pn_ctx *c, const struct pn_batch *b, unsigned i)
     for (unsigned j = 0; j < 32; j++) {
         s->value[0][j] = f[j] & mask[0][j];
         s->value[1][j] = second[j] & mask[1][j];
+    }
+    if (!k->is_v6) {
+        s->value[1][47 - V4_SECOND] = PN_TCP_ACK;
+        s->rest_sum = pn_csum_finish(pn_load32(f + 30));
+        if (s->rest_sum == 0)
+            s->rest_sum = 0xffff; /* the other zero of one's complement, which sums of anything come to */
     }
     s->service = k->port_svc & 0xffff;
     s->in_port = k->in_port;

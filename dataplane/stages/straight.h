@@ -24,6 +24,7 @@ struct pn_straight_slot {
     struct pn_stats_vip *vip_stats;
     struct pn_stats_service *service_stats;
     uint32_t service;
+    uint16_t rest_sum; /* IPv4: what the header without its destination must sum to */
     uint8_t in_port;
 } __attribute__((aligned(128)));
 

@@ -45,6 +45,23 @@ static inline void count_sent(struct pn_ctx *c, struct pn_batch *b, uint8_t port
     s->ports[port].tx_bytes += bytes;
 }
 
+/* The same where all n went the straight way: to gateways, as forwarded. */
+static inline void count_straight(struct pn_ctx *c, struct pn_batch *b, uint8_t port, unsigned n)
+{
+    struct pn_stats_worker *s = c->stats;
+
+    for (unsigned i = 0; i < n; i++) {
+        const struct pn_pkt *k = &b->pkt[i];
+        struct pn_stats_gateway *g = &s->gateways[k->gateway];
+
+        g->tx_packets++;
+        g->tx_bytes += k->frame_bytes;
+    }
+    s->counters[PN_C_TX_FORWARD] += n;
+    s->ports[port].tx_packets += n;
+    s->ports[port].tx_bytes += b->rx_bytes;
+}
+
 static __rte_noinline void refused(struct pn_ctx *c, struct pn_batch *b, struct rte_mbuf **m, const uint8_t *index,
                                    unsigned from, unsigned n)
 {
@@ -96,7 +113,10 @@ static inline void send_port(struct pn_ctx *c, struct pn_batch *b, uint8_t port,
     if (likely(p->used && queue != PN_TXQ_NONE)) {
         for (unsigned try = 0; sent < n && try < PN_TX_TRIES; try++)
             sent += rte_eth_tx_burst(p->port_id, queue, m + sent, (uint16_t)(n - sent));
-        count_sent(c, b, port, index, sent);
+        if (likely(b->straight && sent == b->n))
+            count_straight(c, b, port, sent);
+        else
+            count_sent(c, b, port, index, sent);
     } else if (p->used) {
         sent = send_via(c, b, port, m, index, n);
     }
@@ -109,8 +129,7 @@ static __rte_noinline void send_some(struct pn_ctx *c, struct pn_batch *b, uint8
     struct leaving l = {.n = 0};
     unsigned i;
 
-    PN_BATCH_EACH(i, b->out[port])
-    {
+    PN_BATCH_EACH (i, b->out[port]) {
         l.index[l.n] = (uint8_t)i;
         l.m[l.n++] = b->m[i];
     }
@@ -122,8 +141,7 @@ static __rte_noinline void drop(struct pn_ctx *c, struct pn_batch *b)
     struct rte_mbuf *m[PN_BATCH_MAX];
     unsigned i, n = 0;
 
-    PN_BATCH_EACH(i, b->at[PN_EDGE_DROP])
-    {
+    PN_BATCH_EACH (i, b->at[PN_EDGE_DROP]) {
         pn_count(c, b->pkt[i].counter, 1);
         m[n++] = b->m[i];
     }

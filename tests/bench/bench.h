@@ -11,7 +11,7 @@
 #include "dataplane/worker.h"
 
 #define BENCH_GATEWAYS 4
-#define BENCH_TABLE (1u << 20)
+#define BENCH_TABLE 1000000u
 
 /* One worker with its table, one port, one VIP with one service of BENCH_GATEWAYS gateways in DSR. */
 struct bench {
@@ -30,11 +30,14 @@ struct bench_options {
 };
 
 /* port_id: DPDK's. Aborts with a message when there is no memory. lcore -1: none. */
-/* Entries of the table for so many flows: as postern-dp makes it unless told otherwise, or more if they need it. */
+/*
+ * Entries of the table for so many flows: twice as many, as one sizes it for the busiest day, but from BENCH_TABLE on no
+ * more than there are flows (and a burst, since rounds end on whole bursts).
+ */
 static inline uint32_t bench_table(uint32_t flows)
 {
-    uint32_t needed = flows + 2 * PN_WORKER_BURST;
-    return needed < BENCH_TABLE ? BENCH_TABLE : needed;
+    uint32_t entries = flows >= BENCH_TABLE ? flows : 2 * flows > BENCH_TABLE ? BENCH_TABLE : 2 * flows;
+    return entries + 2 * PN_WORKER_BURST;
 }
 struct bench *bench_new(uint16_t port_id, uint32_t flows_max);
 void bench_free(struct bench *b);

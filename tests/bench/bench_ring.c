@@ -158,7 +158,7 @@ static bool established(const struct bench_options *o, struct loop *l, const cha
     uint64_t misses = b->stats->counters[PN_C_FLOW_NEW] + b->stats->counters[PN_C_FLOW_STATELESS] - new_before;
     double median = bench_median(ns, rounds), g = bench_median(gen, rounds);
 
-    *bytes_per_flow = (double)pn_flow_usage(b->worker->ctx.flows).bytes / flows;
+    *bytes_per_flow = (double)pn_flow_usage(b->worker->ctx.flows).bytes / bench_table(flows);
     printf("ring  %-7s established  %6.1f ns  %6.1f Mpps  (generator %.1f ns, best %.1f, worst %.1f; %u entries, %lu "
            "misses)\n",
            name, median, 1e3 / median, g, ns[0], ns[rounds - 1], used, misses);
