@@ -204,7 +204,7 @@ uint64_t pn_rule_content_hash(const struct pn_rule *rule)
 
 /* ---- What may come in ---- */
 
-static bool text_clean(const char *text, bool newlines)
+bool pn_rule_text_ok(const char *text, bool newlines)
 {
     for (const char *c = text; *c; c++)
         if (((unsigned char)*c < 0x20 && !(newlines && (*c == '\n' || *c == '\t' || *c == '\r'))) || *c == 0x7f)
@@ -237,11 +237,11 @@ int pn_rule_check(const struct pn_rule *rule, struct pn_error *err)
         return pn_error_set(err, "\"%.32s\" is no node's name", rule->node);
     if (rule->stamp == 0 || rule->stamp > INT64_MAX)
         return pn_error_set(err, "\"%.64s\" has no stamp that can be", rule->key.value);
-    if (!text_clean(rule->description, false))
+    if (!pn_rule_text_ok(rule->description, false))
         return pn_error_set(err, "the description of \"%.64s\" is not clean UTF-8", rule->key.value);
     if (rule->body_len > PN_RULE_BODY_MAX || (rule->body_len && kind->shape == PN_SHAPE_LIST))
         return pn_error_set(err, "\"%.64s\" has a body of %u bytes", rule->key.value, rule->body_len);
-    if (rule->body_len && (strlen(rule->body) != rule->body_len || !text_clean(rule->body, true)))
+    if (rule->body_len && (strlen(rule->body) != rule->body_len || !pn_rule_text_ok(rule->body, true)))
         return pn_error_set(err, "the body of \"%.64s\" is not clean UTF-8", rule->key.value);
     for (unsigned i = 0; i < rule->n_hits; i++)
         if (!pn_rule_node_ok(rule->hits[i].node) || rule->hits[i].last_ms >> 47 ||

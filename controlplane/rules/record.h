@@ -53,6 +53,8 @@ void pn_rule_hit_add(struct pn_rule *rule, const char *node, uint64_t count, uin
 uint64_t pn_rule_id(const struct pn_rule_key *key);
 uint64_t pn_rule_content_hash(const struct pn_rule *rule);
 
+/* UTF-8 without control characters; newlines, tabs where asked for. */
+bool pn_rule_text_ok(const char *text, bool newlines);
 bool pn_rule_node_ok(const char *name); /* could be a node's name: [A-Za-z0-9._-]+, short enough */
 /* Is this what another node or a file may hand us: known kind, normalised, within bounds? */
 int pn_rule_check(const struct pn_rule *rule, struct pn_error *err);
