@@ -116,7 +116,9 @@ pn_lab_start() { # [ID]
 
 pn_lab_trap() {
     local rc=$1
-    trap - EXIT INT TERM HUP
+    # A second Ctrl-C must not leave half of the lab behind.
+    trap '' INT TERM HUP
+    trap - EXIT
     set +e
     if [ "${LAB_STAY:-no}" = yes ] && [ "$rc" -lt 128 ]; then
         exit "$rc"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Ctrl-C in the middle of a lab leaves nothing behind: no namespace, process, mount or folder. A killed one is cleaned later.
+# Ctrl-C in the middle of a lab, and again while it cleans up, leaves nothing behind: no namespace, process, mount or folder. A killed one is cleaned later.
 . "$(dirname "$0")/lib.sh"
 PN_HUGE=no
 before_ns=$(ip netns list | grep -cE "^pn(it|ik)$$" || true)
@@ -30,6 +30,11 @@ setsid env --default-signal=INT bash "$work/child.sh" it$$ > "$work/out" 2>&1 &
 child=$!
 pn_wait 40 test -e "$work/up.it$$" || { cat "$work/out" >&2; fail "the lab did not come up"; }
 kill -INT -- "-$child" 2> /dev/null || kill -INT "$child"
+# Nor may somebody's impatience stop the cleaning up.
+for _ in 1 2 3 4; do
+    sleep 0.1
+    kill -INT -- "-$child" 2> /dev/null || true
+done
 wait $child || true
 want_eq "nothing is left after Ctrl-C" "$(left it$$)" ""
 
