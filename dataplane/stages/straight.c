@@ -179,7 +179,8 @@ static inline uint64_t forward(struct lane *l, struct pn_flow *f, uint64_t there
     k->gateway = gateway;
     memcpy(&k->flow_state, &none, sizeof(none)); /* and tx_counter: TX_FORWARD */
     /* Arithmetic, since compilers make a branch of ?: here. */
-    uint8_t *to = l->nowhere + (((uintptr_t)frame - (uintptr_t)l->nowhere) & -there);
+    uintptr_t nowhere = (uintptr_t)l->nowhere;
+    uint8_t *to = (uint8_t *)(nowhere ^ ((nowhere ^ (uintptr_t)frame) & -there));
     pn_store64(to, dst); /* two bytes too many, which the source covers */
     pn_store32(to + 6, (uint32_t)way);
     pn_store16(to + 10, (uint16_t)(way >> 32));
