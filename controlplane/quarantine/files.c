@@ -45,7 +45,6 @@ int pn_qfiles_open(const char *path, struct pn_qfiles **out, struct pn_error *er
     if (f == NULL)
         return pn_error_set(err, "no memory");
     f->root = f->tmp = f->partial = f->read_fd = -1;
-    memset(f->dirs, -1, sizeof(f->dirs));
     snprintf(f->path, sizeof(f->path), "%s", path);
     f->out_size = ZSTD_compressBound(PN_QSMALL_BYTES);
     f->out = malloc(f->out_size);
@@ -60,9 +59,10 @@ int pn_qfiles_open(const char *path, struct pn_qfiles **out, struct pn_error *er
         goto fail;
     for (unsigned i = 0; i < 256; i++) {
         snprintf(name, sizeof(name), "%02x", i);
-        f->dirs[i] = folder(f->root, name, err, path);
-        if (f->dirs[i] < 0)
+        int fd = folder(f->root, name, err, path);
+        if (fd < 0)
             goto fail;
+        close(fd);
     }
     tmp_clear(f);
     if (fsync(f->root) != 0) {
@@ -80,9 +80,6 @@ void pn_qfiles_close(struct pn_qfiles *f)
 {
     if (f == NULL)
         return;
-    for (unsigned i = 0; i < 256; i++)
-        if (f->dirs[i] >= 0)
-            close(f->dirs[i]);
     const int fds[] = {f->root, f->tmp, f->partial, f->read_fd};
     for (unsigned i = 0; i < 4; i++)
         if (fds[i] >= 0)
@@ -94,9 +91,25 @@ void pn_qfiles_close(struct pn_qfiles *f)
 
 char *pn_qfiles_name(const uint8_t sha[PN_Q_SHA_BYTES], char name[PN_QNAME_BYTES])
 {
-    pn_q_sha_format(sha, name);
-    memcpy(name + PN_Q_SHA_TEXT_BYTES - 1, ".zst", 5);
+    pn_q_sha_format(sha, name + 3);
+    memcpy(name, name + 3, 2);
+    name[2] = '/';
+    memcpy(name + 3 + PN_Q_SHA_TEXT_BYTES - 1, ".zst", 5);
     return name;
+}
+
+static int folder_sync(struct pn_qfiles *f, unsigned d)
+{
+    char name[3];
+
+    snprintf(name, sizeof(name), "%02x", d);
+    int fd = openat(f->root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -1;
+    int rc = fsync(fd), why = errno;
+    close(fd);
+    errno = why;
+    return rc;
 }
 
 void pn_qfiles_publish(struct pn_qfiles *f, struct pn_qtmp **tmps, unsigned n, bool *ok, struct pn_error *err)
@@ -116,7 +129,7 @@ void pn_qfiles_publish(struct pn_qfiles *f, struct pn_qtmp **tmps, unsigned n, b
         struct pn_qtmp *t = tmps[i];
         if (!ok[i])
             continue;
-        if (renameat(t->dir, t->name, f->dirs[t->sha[0]], pn_qfiles_name(t->sha, name)) != 0) {
+        if (renameat(t->dir, t->name, f->root, pn_qfiles_name(t->sha, name)) != 0) {
             pn_error_set(err, "%s: rename: %s", f->path, strerror(errno));
             ok[i] = false;
             continue;
@@ -124,7 +137,7 @@ void pn_qfiles_publish(struct pn_qfiles *f, struct pn_qtmp **tmps, unsigned n, b
         t->published = touched[t->sha[0]] = true;
     }
     for (unsigned d = 0; d < 256; d++)
-        if (touched[d] && fsync(f->dirs[d]) != 0) {
+        if (touched[d] && folder_sync(f, d) != 0) {
             pn_error_set(err, "%s/%02x: fsync: %s", f->path, d, strerror(errno));
             bad[d] = true;
         }
@@ -137,7 +150,7 @@ bool pn_qfiles_have(struct pn_qfiles *f, const uint8_t sha[PN_Q_SHA_BYTES])
     char name[PN_QNAME_BYTES];
     struct stat st;
 
-    return fstatat(f->dirs[sha[0]], pn_qfiles_name(sha, name), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+    return fstatat(f->root, pn_qfiles_name(sha, name), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
 int pn_qfiles_remove(struct pn_qfiles *f, const uint8_t sha[PN_Q_SHA_BYTES])
@@ -148,7 +161,7 @@ int pn_qfiles_remove(struct pn_qfiles *f, const uint8_t sha[PN_Q_SHA_BYTES])
         close(f->read_fd);
         f->read_fd = -1;
     }
-    return unlinkat(f->dirs[sha[0]], pn_qfiles_name(sha, name), 0) == 0 || errno == ENOENT ? 0 : -1;
+    return unlinkat(f->root, pn_qfiles_name(sha, name), 0) == 0 || errno == ENOENT ? 0 : -1;
 }
 
 ssize_t pn_qfiles_read(struct pn_qfiles *f, const uint8_t sha[PN_Q_SHA_BYTES], uint64_t offset, void *buf, size_t len)
@@ -156,7 +169,7 @@ ssize_t pn_qfiles_read(struct pn_qfiles *f, const uint8_t sha[PN_Q_SHA_BYTES], u
     char name[PN_QNAME_BYTES];
 
     if (f->read_fd < 0 || memcmp(f->read_sha, sha, PN_Q_SHA_BYTES) != 0) {
-        int fd = openat(f->dirs[sha[0]], pn_qfiles_name(sha, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        int fd = openat(f->root, pn_qfiles_name(sha, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
             return -1;
         if (f->read_fd >= 0)
@@ -171,10 +184,10 @@ int pn_qfiles_raw(struct pn_qfiles *f, const uint8_t sha[PN_Q_SHA_BYTES], bool c
                   struct pn_error *err)
 {
     char name[PN_QNAME_BYTES];
-    int fd = openat(f->dirs[sha[0]], pn_qfiles_name(sha, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(f->root, pn_qfiles_name(sha, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
     if (fd < 0)
-        return pn_error_set(err, "%s/%02x/%s: %s", f->path, sha[0], name, strerror(errno));
+        return pn_error_set(err, "%s/%s: %s", f->path, name, strerror(errno));
     int rc = pn_qfiles_unpack(f, fd, check ? sha : NULL, UINT64_MAX, sink, arg, err);
     close(fd);
     return rc;
@@ -185,7 +198,9 @@ int pn_qfiles_sweep(struct pn_qfiles *f, pn_qkeep *keep, void *arg)
     int removed = 0;
 
     for (unsigned i = 0; i < 256; i++) {
-        int copy = openat(f->dirs[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        char folder_name[3];
+        snprintf(folder_name, sizeof(folder_name), "%02x", i);
+        int copy = openat(f->root, folder_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
         if (d == NULL) {
             if (copy >= 0)
@@ -196,7 +211,7 @@ int pn_qfiles_sweep(struct pn_qfiles *f, pn_qkeep *keep, void *arg)
             uint8_t sha[PN_Q_SHA_BYTES];
             struct stat st;
             char text[PN_Q_SHA_TEXT_BYTES] = "";
-            if (e->d_name[0] == '.' || fstatat(f->dirs[i], e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            if (e->d_name[0] == '.' || fstatat(copy, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
                 continue;
             size_t len = strlen(e->d_name);
             bool named = len == PN_Q_SHA_TEXT_BYTES + 3 && strcmp(e->d_name + PN_Q_SHA_TEXT_BYTES - 1, ".zst") == 0;
@@ -204,7 +219,7 @@ int pn_qfiles_sweep(struct pn_qfiles *f, pn_qkeep *keep, void *arg)
                 memcpy(text, e->d_name, PN_Q_SHA_TEXT_BYTES - 1);
             if (!named || pn_q_sha_parse(text, sha) != 0 || sha[0] != i || !S_ISREG(st.st_mode))
                 continue; /* not ours: left alone */
-            if (!keep(arg, sha, (uint64_t)st.st_size) && unlinkat(f->dirs[i], e->d_name, 0) == 0)
+            if (!keep(arg, sha, (uint64_t)st.st_size) && unlinkat(copy, e->d_name, 0) == 0)
                 removed++;
         }
         closedir(d);

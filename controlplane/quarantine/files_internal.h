@@ -14,7 +14,6 @@
 
 struct pn_qfiles {
     int root, tmp, partial; /* folders */
-    int dirs[256];
     uint64_t next_tmp;
     ZSTD_CCtx *small;
     void *out; /* of out_size, for compressing and reading */
@@ -38,7 +37,7 @@ struct pn_qtmp {
 };
 
 int pn_qfiles_write(int fd, const void *bytes, size_t len, uint64_t *count); /* all of it, or -1 with errno */
-char *pn_qfiles_name(const uint8_t sha[PN_Q_SHA_BYTES], char name[PN_QNAME_BYTES]); /* "ab12....zst" */
+char *pn_qfiles_name(const uint8_t sha[PN_Q_SHA_BYTES], char name[PN_QNAME_BYTES]); /* "ab/ab12....zst" */
 struct pn_qtmp *pn_qtmp_new(struct pn_qfiles *f);
 /* Decompresses fd, checks size and hash where they are given (raw_bytes UINT64_MAX: any size). 0, -1 with err. */
 int pn_qfiles_unpack(struct pn_qfiles *f, int fd, const uint8_t *sha, uint64_t raw_bytes, pn_qsink *sink, void *arg,
