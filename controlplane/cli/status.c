@@ -195,9 +195,11 @@ int pn_cli_watch(struct pn_cli *cli, int argc, char *argv[])
         status = pn_cli_ask(cli, "status", NULL, &now, done > 0);
         if (status != PN_EXIT_OK && done == 0)
             return status;
-        if (screen)
+        if (screen && !cli->json)
             fputs("\033[H\033[J", stdout);
-        if (status != PN_EXIT_OK) {
+        if (status != PN_EXIT_OK && cli->json) {
+            puts("{\"code\":\"unreachable\",\"error\":\"posternd cannot be reached\"}");
+        } else if (status != PN_EXIT_OK) {
             printf("%s! posternd cannot be reached%s\n", pn_color_on(cli, PN_RED), pn_color_off(cli, PN_RED));
         } else if (cli->json) {
             json_dumpf(now, stdout, JSON_COMPACT);

@@ -251,6 +251,29 @@ static void test_unknown_is_not_none(void **state)
     blind = false;
 }
 
+/* A line of JSON each time, also when the daemon has gone. */
+static void test_watch_stays_json(void **state)
+{
+    char line[512], text[65536];
+    unsigned n = 0;
+    json_t *r = NULL;
+    FILE *p;
+
+    (void)state;
+    snprintf(line, sizeof(line), "timeout 20 %s --socket %s -j watch --count 2", PN_CLI_PATH, sock_path);
+    p = popen(line, "r");
+    for (; fgets(text, sizeof(text), p); n++) {
+        json_decref(r);
+        r = json_loads(text, 0, NULL);
+        assert_non_null(r);
+        kill(daemon_pid, SIGKILL);
+    }
+    assert_int_equal(WEXITSTATUS(pclose(p)), 3);
+    assert_int_equal(n, 2);
+    assert_string_equal(json_string_value(json_object_get(r, "code")), "unreachable");
+    json_decref(r);
+}
+
 static void test_check_tells_warnings(void **state)
 {
     static const char conf[] = "node n1 { port lan { interface = e0 } }\nvip a { address = 192.0.2.25 }\n"
@@ -312,6 +335,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_exit_statuses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_is_not_none, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_is_not_none, setup_blind, teardown),
+        cmocka_unit_test_setup_teardown(test_watch_stays_json, setup, teardown),
         cmocka_unit_test(test_check_tells_warnings),
         cmocka_unit_test_setup_teardown(test_colour_only_where_asked, setup, teardown),
     };
