@@ -64,5 +64,5 @@ void pn_stage_arp(struct pn_ctx *c, struct pn_batch *b)
     unsigned i;
 
     PN_BATCH_EACH(i, set)
-    one(c, b, i);
+        one(c, b, i);
 }

@@ -69,8 +69,7 @@ static void no_snapshot(struct pn_batch *b, enum pn_edge edge, uint64_t set)
 {
     unsigned i;
 
-    PN_BATCH_EACH(i, set)
-    {
+    PN_BATCH_EACH(i, set) {
         b->pkt[i].counter = PN_C_CLASSIFY_NO_SNAPSHOT;
         pn_batch_move(b, i, edge, PN_EDGE_HOST);
     }
@@ -88,8 +87,7 @@ void pn_stage_classify(struct pn_ctx *c, struct pn_batch *b, uint64_t straight)
             no_snapshot(b, edges[e], set);
             continue;
         }
-        PN_BATCH_EACH(i, set)
-        {
+        PN_BATCH_EACH(i, set) {
             if (find_vip(c, b, i, edges[e]) && edges[e] == PN_EDGE_FLOW)
                 find_service(c, b, i);
         }

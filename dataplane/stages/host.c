@@ -7,8 +7,7 @@ void pn_stage_host(struct pn_ctx *c, struct pn_batch *b)
     uint64_t set = b->at[PN_EDGE_HOST];
     unsigned i;
 
-    PN_BATCH_EACH(i, set)
-    {
+    PN_BATCH_EACH(i, set) {
         struct pn_pkt *k = &b->pkt[i];
         uint8_t exception = c->shared->ports[k->in_port].exception;
 

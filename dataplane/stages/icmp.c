@@ -65,8 +65,7 @@ void pn_stage_icmp(struct pn_ctx *c, struct pn_batch *b)
     uint64_t set = b->at[PN_EDGE_ICMP];
     unsigned i;
 
-    PN_BATCH_EACH(i, set)
-    {
+    PN_BATCH_EACH(i, set) {
         struct pn_icmp_quote quote;
 
         switch (pn_icmp_parse(pn_batch_frame(b, i), b->m[i]->data_len, &b->pkt[i], &quote)) {

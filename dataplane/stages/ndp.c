@@ -83,5 +83,5 @@ void pn_stage_ndp(struct pn_ctx *c, struct pn_batch *b)
     unsigned i;
 
     PN_BATCH_EACH(i, set)
-    one(c, b, i);
+        one(c, b, i);
 }

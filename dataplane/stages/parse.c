@@ -19,8 +19,7 @@ void pn_stage_parse(struct pn_ctx *c, struct pn_batch *b)
 
     (void)c;
     b->at[PN_EDGE_PARSE] = 0;
-    PN_BATCH_EACH(i, set)
-    {
+    PN_BATCH_EACH(i, set) {
         struct rte_mbuf *m = b->m[i];
         struct pn_pkt *k = &b->pkt[i];
         unsigned rx =

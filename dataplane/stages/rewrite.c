@@ -100,8 +100,7 @@ void pn_stage_rewrite(struct pn_ctx *c, struct pn_batch *b)
     uint8_t port = c->snap->gateways[b->pkt[__builtin_ctzll(set)].gateway].port;
     uint64_t src = pn_mac_u48(&c->shared->ports[port].mac);
 
-    PN_BATCH_EACH(i, set)
-    {
+    PN_BATCH_EACH(i, set) {
         const struct pn_pkt *k = &b->pkt[i];
         const struct pn_dp_gateway *g = &c->snap->gateways[k->gateway];
         uint64_t dst = pn_neigh_read(&c->shared->neigh, k->gateway);

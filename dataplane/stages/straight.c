@@ -206,11 +206,11 @@ static __rte_noinline uint64_t forward_away(struct pn_ctx *c, struct lane *l, st
 
     if (set == 0)
         return 0;
-    PN_BATCH_EACH (i, set)
+    PN_BATCH_EACH(i, set)
         keys[n++] = b->key[i];
     pn_flow_lookup_bulk(l->flows, keys, n, c->now, found);
     n = 0;
-    PN_BATCH_EACH (i, set) {
+    PN_BATCH_EACH(i, set) {
         struct pn_flow *f = found[n++];
 
         if (f != NULL)
@@ -272,7 +272,7 @@ static inline uint64_t open_ones(const struct pn_ctx *c, const struct lane *l, c
     *same = differ == 0;
     if (likely(*same))
         return slot_open(c, l->slot[0], b->in_port[0]) ? fit : 0;
-    PN_BATCH_EACH (i, fit)
+    PN_BATCH_EACH(i, fit)
         open |= (uint64_t)slot_open(c, l->slot[i], b->in_port[0]) << i;
     return open;
 }
@@ -284,12 +284,12 @@ static void count_all(const struct lane *l, const struct pn_batch *b, uint64_t s
     unsigned i;
 
     if (likely(same)) {
-        PN_BATCH_EACH (i, others)
+        PN_BATCH_EACH(i, others)
             bytes -= b->m[i]->pkt_len;
         count(l->slot[__builtin_ctzll(set)], (uint64_t)__builtin_popcountll(set), bytes);
         return;
     }
-    PN_BATCH_EACH (i, set)
+    PN_BATCH_EACH(i, set)
         count(l->slot[i], 1, b->pkt[i].frame_bytes);
 }
 
@@ -322,7 +322,7 @@ void pn_stage_straight(struct pn_ctx *c, struct pn_batch *b)
         for (i = 0; i < n; i++)
             done |= forward_home(&l, b, i) << i;
     } else {
-        PN_BATCH_EACH (i, open)
+        PN_BATCH_EACH(i, open)
             done |= forward_home(&l, b, i) << i;
     }
     if (open != done)
@@ -335,11 +335,11 @@ void pn_stage_straight(struct pn_ctx *c, struct pn_batch *b)
     if (likely(c->straight->way_port != PN_PORT_NONE)) {
         b->out[c->straight->way_port] |= done;
     } else {
-        PN_BATCH_EACH (i, done)
+        PN_BATCH_EACH(i, done)
             b->out[c->straight->way[b->pkt[i].gateway] >> 48 & (PN_MAX_PORTS - 1)] |= 1ull << i;
     }
     uint64_t rest = open & ~done;
-    PN_BATCH_EACH (i, rest)
+    PN_BATCH_EACH(i, rest)
         complete(b, i, &l);
 }
 

@@ -77,8 +77,7 @@ void pn_trace_end(struct pn_ctx *c, const struct pn_batch *b)
         out |= b->out[p] & ~b->refused;
 
     clock_gettime(CLOCK_BOOTTIME, &now); /* read in user space, no system call */
-    PN_BATCH_EACH(i, t->set)
-    {
+    PN_BATCH_EACH(i, t->set) {
         const struct pn_pkt *k = &b->pkt[i];
         struct pn_dp_trace_record *r = &t->record[i];
 

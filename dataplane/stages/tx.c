@@ -129,7 +129,7 @@ static __rte_noinline void send_some(struct pn_ctx *c, struct pn_batch *b, uint8
     struct leaving l = {.n = 0};
     unsigned i;
 
-    PN_BATCH_EACH (i, b->out[port]) {
+    PN_BATCH_EACH(i, b->out[port]) {
         l.index[l.n] = (uint8_t)i;
         l.m[l.n++] = b->m[i];
     }
@@ -141,7 +141,7 @@ static __rte_noinline void drop(struct pn_ctx *c, struct pn_batch *b)
     struct rte_mbuf *m[PN_BATCH_MAX];
     unsigned i, n = 0;
 
-    PN_BATCH_EACH (i, b->at[PN_EDGE_DROP]) {
+    PN_BATCH_EACH(i, b->at[PN_EDGE_DROP]) {
         pn_count(c, b->pkt[i].counter, 1);
         m[n++] = b->m[i];
     }
