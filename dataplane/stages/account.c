@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/stages/account.h"
 
-static void gauge(struct pn_ctx *c, uint16_t gateway, uint8_t state, int by)
+static void gauge(struct pn_ctx *c, uint16_t gateway, struct pn_account_before as, int by)
 {
     struct pn_stats_gateway *g = &c->stats->gateways[gateway];
 
-    if (state == PN_FLOW_HALF_OPEN)
+    if (as.state == PN_FLOW_HALF_OPEN || (as.state == PN_FLOW_ESTABLISHED && as.unproven))
         g->half_open += by;
-    else if (state == PN_FLOW_ESTABLISHED)
+    else if (as.state == PN_FLOW_ESTABLISHED)
         g->active += by;
     else
         return;
@@ -19,17 +19,17 @@ void pn_account_enter(struct pn_ctx *c, const struct pn_flow *flow)
     pn_count(c, PN_C_FLOW_NEW, 1);
     c->stats->gateways[flow->gateway].flows_new++;
     c->stats->services[flow->port_svc & 0xffff].flows_new++;
-    gauge(c, flow->gateway, flow->state, 1);
+    gauge(c, flow->gateway, pn_account_before(flow), 1);
 }
 
-void pn_account_segment(struct pn_ctx *c, const struct pn_flow *flow, enum pn_flow_event event, uint8_t before,
-                        uint32_t handshake_us)
+void pn_account_segment(struct pn_ctx *c, const struct pn_flow *flow, enum pn_flow_event event,
+                        struct pn_account_before before, uint32_t handshake_us)
 {
     struct pn_stats_gateway *g = &c->stats->gateways[flow->gateway];
 
-    if (flow->state != before) {
+    if (!pn_account_same(before, flow)) {
         gauge(c, flow->gateway, before, -1);
-        gauge(c, flow->gateway, flow->state, 1);
+        gauge(c, flow->gateway, pn_account_before(flow), 1);
     }
     switch (event) {
     case PN_FLOW_EV_ESTABLISHED:
@@ -47,7 +47,7 @@ void pn_account_segment(struct pn_ctx *c, const struct pn_flow *flow, enum pn_fl
         g->flows_closed++;
         break;
     case PN_FLOW_EV_REOPENED:
-        if (before != PN_FLOW_CLOSING) {
+        if (before.state != PN_FLOW_CLOSING) {
             pn_count(c, PN_C_FLOW_CLOSED, 1);
             g->flows_closed++;
         }
@@ -65,26 +65,26 @@ void pn_account_closed(struct pn_ctx *c, const struct pn_flow *flow)
         return;
     pn_count(c, PN_C_FLOW_CLOSED, 1);
     c->stats->gateways[flow->gateway].flows_closed++;
-    gauge(c, flow->gateway, flow->state, -1);
+    gauge(c, flow->gateway, pn_account_before(flow), -1);
 }
 
 void pn_account_forget(struct pn_ctx *c, const struct pn_flow *flow)
 {
-    gauge(c, flow->gateway, flow->state, -1);
+    gauge(c, flow->gateway, pn_account_before(flow), -1);
 }
 
 void pn_account_move(struct pn_ctx *c, const struct pn_flow *flow, uint16_t to)
 {
     pn_count(c, PN_C_FLOW_RESTEERED, 1);
     c->stats->gateways[to].flows_new++;
-    gauge(c, flow->gateway, flow->state, -1);
-    gauge(c, to, flow->state, 1);
+    gauge(c, flow->gateway, pn_account_before(flow), -1);
+    gauge(c, to, pn_account_before(flow), 1);
 }
 
 void pn_account_taken_over(struct pn_ctx *c, const struct pn_flow *flow)
 {
     pn_count(c, PN_C_FLOW_TAKEN_OVER, 1);
-    gauge(c, flow->gateway, flow->state, 1);
+    gauge(c, flow->gateway, pn_account_before(flow), 1);
 }
 
 void pn_account_gone(void *arg, const struct pn_flow *flow, bool evicted)
@@ -103,5 +103,5 @@ void pn_account_gone(void *arg, const struct pn_flow *flow, bool evicted)
         pn_count(c, PN_C_FLOW_EXPIRED, 1);
         g->flows_closed++;
     }
-    gauge(c, flow->gateway, flow->state, -1);
+    gauge(c, flow->gateway, pn_account_before(flow), -1);
 }

@@ -11,7 +11,8 @@
  * wants a gateway that answers.
  */
 static __rte_noinline bool known_changed(struct pn_ctx *c, struct pn_pkt *k, struct pn_flow *f,
-                                         enum pn_flow_event event, uint8_t before, uint32_t handshake_us)
+                                         enum pn_flow_event event, struct pn_account_before before,
+                                         uint32_t handshake_us)
 {
     const struct pn_dp_gateway *g = &c->snap->gateways[f->gateway];
     bool syn = (k->tcp_flags & (PN_TCP_SYN | PN_TCP_ACK)) == PN_TCP_SYN;
@@ -74,11 +75,11 @@ static void known_or_not(struct pn_ctx *c, struct pn_batch *b, unsigned i, struc
         pn_batch_drop(b, i, PN_EDGE_FLOW, PN_C_STEER_NO_LEASE);
         return;
     }
-    uint8_t before = f->state;
+    struct pn_account_before before = pn_account_before(f);
     enum pn_flow_event event = pn_flow_segment(c->flows, f, k->tcp_flags, c->now, &handshake_us);
 
-    note(k, f, before);
-    if (likely(event == PN_FLOW_EV_NONE && f->state == before && c->snap->gateways[f->gateway].used &&
+    note(k, f, before.state);
+    if (likely(event == PN_FLOW_EV_NONE && pn_account_same(before, f) && c->snap->gateways[f->gateway].used &&
                !(k->tcp_flags & PN_TCP_SYN)) ||
         known_changed(c, k, f, event, before, handshake_us))
         pn_batch_move(b, i, PN_EDGE_FLOW, PN_EDGE_REWRITE);
@@ -95,10 +96,10 @@ void pn_stage_flow(struct pn_ctx *c, struct pn_batch *b)
 
     if (unlikely(set == 0))
         return;
-    PN_BATCH_EACH (i, set)
+    PN_BATCH_EACH(i, set)
         keys[n++] = b->key[i];
     pn_flow_lookup_bulk(c->flows, keys, n, c->now, found);
     n = 0;
-    PN_BATCH_EACH (i, set)
+    PN_BATCH_EACH(i, set)
         known_or_not(c, b, i, found[n++]);
 }

@@ -80,7 +80,7 @@ static void first(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struct
         return;
     }
     if (f != NULL) {
-        uint8_t before = f->state;
+        struct pn_account_before before = pn_account_before(f);
         uint32_t handshake_us = 0;
         enum pn_flow_event event = pn_flow_segment(c->flows, f, k->tcp_flags, c->now, &handshake_us);
 
@@ -144,8 +144,7 @@ void pn_stage_fragment(struct pn_ctx *c, struct pn_batch *b)
     uint64_t set = b->at[PN_EDGE_FRAGMENT];
     unsigned i;
 
-    PN_BATCH_EACH(i, set)
-    {
+    PN_BATCH_EACH(i, set) {
         struct pn_frag_info info;
         uint16_t why = pn_frag_inspect(pn_batch_frame(b, i), b->m[i]->data_len, &b->pkt[i], &info);
 

@@ -134,7 +134,7 @@ static enum pn_edge enter(struct pn_ctx *c, struct pn_pkt *k, const uint8_t *fra
     }
     pn_account_enter(c, f);
     if (unlikely(!syn && (k->tcp_flags & PN_TCP_FIN))) {
-        uint8_t before = f->state;
+        struct pn_account_before before = pn_account_before(f);
         uint32_t handshake_us = 0;
         enum pn_flow_event event = pn_flow_segment(c->flows, f, k->tcp_flags, c->now, &handshake_us);
         pn_account_segment(c, f, event, before, handshake_us);
@@ -168,7 +168,7 @@ static __rte_noinline enum pn_edge known(struct pn_ctx *c, struct pn_pkt *k, str
         f->flags = choice.spilled ? PN_FLOW_F_SPILLED : 0;
         count_tiers(c, &choice);
     } else if (!retry) {
-        uint8_t before = f->state;
+        struct pn_account_before before = pn_account_before(f);
         uint32_t handshake_us = 0;
         enum pn_flow_event event = pn_flow_segment(c->flows, f, k->tcp_flags, c->now, &handshake_us);
 
@@ -184,8 +184,7 @@ void pn_stage_steer(struct pn_ctx *c, struct pn_batch *b)
     uint64_t set = b->at[PN_EDGE_STEER];
     unsigned i;
 
-    PN_BATCH_EACH(i, set)
-    {
+    PN_BATCH_EACH(i, set) {
         struct pn_pkt *k = &b->pkt[i];
         struct pn_flow *f = pn_flow_lookup(c->flows, k->client, k->port_svc, k->hash, c->now);
 

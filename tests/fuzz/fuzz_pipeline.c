@@ -131,8 +131,9 @@ static void check_gauges(void)
             const struct pn_flow *f = &t->lines[slot / 2].slot[slot % 2];
             if (f->flags & PN_FLOW_F_SYNCED)
                 continue; /* its own node counts it */
-            active[f->gateway] += f->state == PN_FLOW_ESTABLISHED;
-            half_open[f->gateway] += f->state == PN_FLOW_HALF_OPEN;
+            bool established = f->state == PN_FLOW_ESTABLISHED;
+            active[f->gateway] += established && !f->unproven;
+            half_open[f->gateway] += f->state == PN_FLOW_HALF_OPEN || (established && f->unproven);
         }
     }
     for (unsigned g = 0; g < PN_MAX_GATEWAYS; g++) {

@@ -68,11 +68,24 @@ static const struct row lifecycle6[] = {
     {"ACK shows that the RST was not the client's", T6(4000, ACK), TO(WORLD_MX1)},
 };
 
+static void counts_as_one_packet(struct world *w)
+{
+    assert_int_equal(w->stats[0]->gateways[WORLD_MX1].active, 0);
+    assert_int_equal(w->stats[0]->gateways[WORLD_MX1].half_open, 1);
+}
+
+static void counts_as_session(struct world *w)
+{
+    assert_int_equal(w->stats[0]->gateways[WORLD_MX1].active, 1);
+    assert_int_equal(w->stats[0]->gateways[WORLD_MX1].half_open, 0);
+}
+
 static const struct row unknown[] = {
     {"RST of nothing", T(4000, RST), GONE(PN_C_STEER_NOT_SYN)},
     {"RST+ACK of nothing", T(4000, RST | ACK), GONE(PN_C_STEER_NOT_SYN)},
     {"ACK is taken up", T(4000, ACK), TO(WORLD_MX1), .events = {PN_C_FLOW_NEW, PN_C_FLOW_PICKED_UP}},
-    {"and known then", T(4000, ACK), TO(WORLD_MX1)},
+    {"and known then", .before = counts_as_one_packet, T(4000, ACK), TO(WORLD_MX1)},
+    {"a session from its second packet on", .before = counts_as_session, T(4000, ACK), TO(WORLD_MX1)},
     {"FIN is taken up and closes", T(4001, FIN), TO(WORLD_MX1),
      .events = {PN_C_FLOW_NEW, PN_C_FLOW_PICKED_UP, PN_C_FLOW_CLOSED}},
     {"SYN+ACK goes on without an entry", T(4002, SYN | ACK), TO(WORLD_MX1), .events = {PN_C_FLOW_STATELESS}},

@@ -121,8 +121,10 @@ static void check_gauges(struct world *w, const struct scenario *s, const struct
             for (unsigned j = 0; j < n; j++) {
                 if (flows[j].flags & PN_FLOW_F_SYNCED)
                     continue; /* its own node counts it */
-                active[flows[j].gateway] += flows[j].state == PN_FLOW_ESTABLISHED;
-                half_open[flows[j].gateway] += flows[j].state == PN_FLOW_HALF_OPEN;
+                bool established = flows[j].state == PN_FLOW_ESTABLISHED;
+                active[flows[j].gateway] += established && !flows[j].unproven;
+                half_open[flows[j].gateway] +=
+                    flows[j].state == PN_FLOW_HALF_OPEN || (established && flows[j].unproven);
             }
         } while (cursor != 0);
     }
