@@ -143,6 +143,12 @@ enum pn_dp_status pn_control_send(struct pn_dataplane *dp, const struct pn_dp_pa
     const struct pn_port *p = &dp->ports.port[packet->port];
     if (pn_control_packet(l3, packet->bytes, &dst, err))
         return PN_DP_STATUS_REJECTED;
+    struct pn_lease_clock now = pn_dataplane_clock(dp);
+    if (packet->boottime_ns && packet->boottime_ns <= now.boottime_ns) {
+        pn_error_set(err, "packet: %llu us late", (unsigned long long)(now.boottime_ns - packet->boottime_ns) / 1000);
+        return PN_DP_STATUS_REJECTED;
+    }
+    uint64_t until_tsc = packet->boottime_ns ? pn_lease_tsc(packet->boottime_ns, &now) : 0;
     if (packet->bytes > p->mtu || !p->link_up) {
         pn_error_set(err, "port %s: %s", p->name, p->link_up ? "packet is longer than the MTU" : "no link");
         return PN_DP_STATUS_REJECTED;
@@ -156,7 +162,7 @@ enum pn_dp_status pn_control_send(struct pn_dataplane *dp, const struct pn_dp_pa
     }
     const struct pn_mac *src = pn_mac_is_zero(&packet->src_mac) ? &p->mac : &packet->src_mac;
     uint32_t n = pn_control_frame(frame, sizeof(frame), &dst_mac, src, packet->vlan, l3, packet->bytes);
-    if (!pn_inject_frame(dp, packet->port, PN_ID_NONE, frame, n, PN_C_CONTROL_SENT)) {
+    if (!pn_inject_until(dp, packet->port, until_tsc, frame, n, PN_C_CONTROL_SENT)) {
         pn_error_set(err, "port %s: the worker takes no more", p->name);
         return PN_DP_STATUS_REJECTED;
     }

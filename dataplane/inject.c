@@ -7,32 +7,40 @@
 #include "dataplane/core/ndp.h"
 #include "dataplane/runtime.h"
 
-bool pn_inject_frame(struct pn_dataplane *dp, unsigned port, uint16_t vip, const uint8_t *frame, uint32_t len,
-                     enum pn_counter counter)
+/* meta: what it is; port and origin are filled in here. */
+static bool inject(struct pn_dataplane *dp, unsigned port, const uint8_t *frame, uint32_t len, struct pn_mbuf_meta meta)
 {
     const struct pn_port_rt *p = &dp->shared->ports[port];
     unsigned worker = p->txq[0] != PN_TXQ_NONE ? 0 : p->tx_via;
     struct rte_mbuf *m = len ? rte_pktmbuf_alloc(dp->pool) : NULL;
     char *data = m ? rte_pktmbuf_append(m, (uint16_t)len) : NULL;
-    if (!data) {
-        rte_pktmbuf_free(m);
-        dp->main_stats->counters[PN_C_GEN_DROPPED]++;
-        return false;
+    if (data) {
+        memcpy(data, frame, len);
+        meta.port = (uint8_t)port;
+        meta.origin = (uint16_t)worker;
+        *pn_mbuf_meta(m) = meta;
+        if (rte_ring_enqueue(dp->workers[worker]->inject, m) == 0)
+            return true;
     }
-    memcpy(data, frame, len);
-    *pn_mbuf_meta(m) = (struct pn_mbuf_meta){
-        .kind = vip == PN_ID_NONE ? PN_META_TX : PN_META_ANSWER,
-        .port = (uint8_t)port,
-        .tx_counter = (uint8_t)counter,
-        .gateway = vip,
-        .origin = (uint16_t)worker,
-    };
-    if (rte_ring_enqueue(dp->workers[worker]->inject, m)) {
-        rte_pktmbuf_free(m);
-        dp->main_stats->counters[PN_C_GEN_DROPPED]++;
-        return false;
-    }
-    return true;
+    rte_pktmbuf_free(m);
+    dp->main_stats->counters[PN_C_GEN_DROPPED]++;
+    return false;
+}
+
+bool pn_inject_frame(struct pn_dataplane *dp, unsigned port, uint16_t vip, const uint8_t *frame, uint32_t len,
+                     enum pn_counter counter)
+{
+    const struct pn_mbuf_meta meta = {
+        .kind = vip == PN_ID_NONE ? PN_META_TX : PN_META_ANSWER, .tx_counter = (uint8_t)counter, .gateway = vip};
+    return inject(dp, port, frame, len, meta);
+}
+
+bool pn_inject_until(struct pn_dataplane *dp, unsigned port, uint64_t until_tsc, const uint8_t *frame, uint32_t len,
+                     enum pn_counter counter)
+{
+    const struct pn_mbuf_meta meta = {
+        .kind = PN_META_TX, .tx_counter = (uint8_t)counter, .gateway = PN_ID_NONE, .until_tsc = until_tsc};
+    return inject(dp, port, frame, len, meta);
 }
 
 static void announce_one(struct pn_dataplane *dp, uint16_t id, const struct pn_dp_vip *vip)

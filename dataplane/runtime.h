@@ -133,6 +133,9 @@ enum pn_dp_status pn_flowsync_again(struct pn_dataplane *dp, struct pn_error *er
  */
 bool pn_inject_frame(struct pn_dataplane *dp, unsigned port, uint16_t vip, const uint8_t *frame, uint32_t len,
                      enum pn_counter counter);
+/* The same for one that is worth nothing after until_tsc; 0: no limit. */
+bool pn_inject_until(struct pn_dataplane *dp, unsigned port, uint64_t until_tsc, const uint8_t *frame, uint32_t len,
+                     enum pn_counter counter);
 /* Announcements that are due, for VIPs whose lease holds. */
 void pn_inject_announcements(struct pn_dataplane *dp);
 /* After a link came up: the burst anew. ports: bits. */

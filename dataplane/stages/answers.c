@@ -15,8 +15,12 @@ void pn_stage_answers(struct pn_ctx *c, struct pn_batch *b)
 
     PN_BATCH_EACH (i, b->answers) {
         struct pn_pkt *k = &b->pkt[i];
-        bool holds = pn_lease_end(c, k->vip) > now;
+        bool holds;
 
+        if (k->vip == PN_ID_NONE) /* no answer: it has a time of its own */
+            holds = pn_mbuf_meta(b->m[i])->until_tsc > now;
+        else
+            holds = pn_lease_end(c, k->vip) > now;
         if (!holds && k->tx_counter == PN_C_ICMP_ECHOED)
             holds = atomic_load_explicit(&c->shared->forward_tsc[k->vip], memory_order_relaxed) > now;
         if (holds)

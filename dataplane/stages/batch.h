@@ -22,7 +22,7 @@ struct pn_batch {
     uint64_t out[PN_MAX_PORTS]; /* leaves through this port, counted as its tx_counter if the port takes it */
     uint64_t refused; /* by their port, after tx */
     uint64_t rx_bytes; /* of all packets, as received */
-    uint64_t answers; /* leave only while their VIP's lease holds */
+    uint64_t answers; /* leave only while their VIP's lease holds, or their own time */
     uint8_t in_port[PN_BATCH_MAX]; /* index of the port it came in through */
     struct rte_mbuf *m[PN_BATCH_MAX];
     struct pn_flow_key key[PN_BATCH_MAX]; /* of the packets at PN_EDGE_FLOW; pkt.client is not filled in there */

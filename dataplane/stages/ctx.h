@@ -134,8 +134,9 @@ struct pn_mbuf_meta {
     uint8_t hops; /* workers that have looked already */
     uint16_t gateway; /* gateway.id or PN_ID_NONE; ANSWER: vip.id */
     uint16_t origin; /* worker id where the packet landed */
+    uint64_t until_tsc; /* TX: not to be sent later than this; 0: no limit */
 };
-_Static_assert(sizeof(struct pn_mbuf_meta) == 8, "dynamic field");
+_Static_assert(sizeof(struct pn_mbuf_meta) == 16, "dynamic field");
 
 extern int pn_mbuf_meta_offset; /* -1 until registered */
 int pn_mbuf_meta_register(void); /* 0, or -1 with rte_errno; idempotent */

@@ -99,6 +99,7 @@ void pn_stage_reenter(struct pn_ctx *c, struct pn_batch *b, struct rte_mbuf **mb
             k->gateway = handed ? meta->gateway : PN_ID_NONE;
             c->stats->held -= handed;
             b->out[meta->port % PN_MAX_PORTS] |= 1ull << i;
+            b->answers |= (uint64_t)(meta->until_tsc != 0) << i;
             break;
         case PN_META_ANSWER:
             pn_pkt_clear(k, mbufs[i], PN_PORT_NONE);

@@ -429,6 +429,24 @@ static const struct row no_loop[] = {
     {"released: clients are served", T(4001, SYN), TO(WORLD_MX1), .events = {PN_C_FLOW_NEW}},
 };
 
+static void no_grace(struct world *w)
+{
+    for (unsigned v = 0; v < WORLD_VIPS; v++)
+        atomic_store(&w->shared.lease_tsc[v], w->tsc - 3000000000ull);
+}
+
+/* Another node's by now: what belongs to a known flow must not reach its gateway from here either. */
+static const struct row gone[] = {
+    {"a flow", T(5003, SYN), TO(WORLD_MX1), .events = {PN_C_FLOW_NEW}},
+    {"another", T(5004, SYN), TO(WORLD_MX1), .events = {PN_C_FLOW_NEW}},
+    {"a first fragment", .make = first_of_two, .out = WORLD_WAN, .to = &world_gateway_mac[WORLD_MX1],
+     .end = PN_C_TX_FRAGMENT, .events = {PN_C_FLOW_ESTABLISHED}},
+    {"the second comes late", .before = no_grace, .make = second_of_two, GONE(PN_C_STEER_NO_LEASE)},
+    {"a first one too", .make = first_of_two, GONE(PN_C_STEER_NO_LEASE)},
+    {"what a router says", .make = too_big, GONE(PN_C_ICMP_NO_LEASE)},
+    {"a segment", T(5003, ACK), GONE(PN_C_STEER_NO_LEASE)},
+};
+
 const struct scenario pipeline_peer[] = {
     SCENARIO("control packets", control, .workers = 1),
     SCENARIO("control packets before all", control_early, .workers = 1, .no_snapshot = true),
@@ -437,5 +455,6 @@ const struct scenario pipeline_peer[] = {
     SCENARIO("late answers", late, .workers = 1),
     SCENARIO("backup", backup, .workers = 1),
     SCENARIO("no loop", no_loop, .workers = 1),
+    SCENARIO("gone", gone, .workers = 1),
     {.name = NULL},
 };

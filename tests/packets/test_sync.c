@@ -237,6 +237,27 @@ static void test_taken_over_by_fin_or_syn(void **state)
     assert_int_equal(world->stats[0]->gateways[WORLD_MX1].half_open, 1);
 }
 
+/* Its first packet here comes in pieces. */
+static void test_taken_over_by_fragment(void **state)
+{
+    struct pn_sync_msg msg = peer_flow(4000, WORLD_MX2, PN_FLOW_ESTABLISHED);
+    static struct pn_fb whole, first, second;
+
+    (void)state;
+    tell(&msg);
+    pn_fb_ether(&whole, 0);
+    pn_fb_ip(&whole, CLIENT4, VIP4);
+    pn_fb_tcp(&whole, 4000, 25, ACK);
+    pn_fb_fill(&whole, 100);
+    pn_fb_done(&whole);
+    pn_fb_split(&whole, 9, 64, &first, &second);
+    world_drain(world);
+    world_receive_fb(world, 0, WORLD_WAN, &first);
+    assert_int_equal(last_byte_to(), world_gateway_mac[WORLD_MX2].b[5]);
+    assert_int_equal(world->stats[0]->gateways[WORLD_MX2].active, 1);
+    assert_int_equal(world_counter(world, PN_C_FLOW_TAKEN_OVER), 1);
+}
+
 static void test_changed_and_ended(void **state)
 {
     struct pn_sync_msg msg = peer_flow(4000, WORLD_MX2, PN_FLOW_ESTABLISHED);
@@ -421,6 +442,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ring_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_taken_over_by_fin_or_syn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_taken_over_by_fragment, setup, teardown),
         cmocka_unit_test_setup_teardown(test_changed_and_ended, setup, teardown),
         cmocka_unit_test_setup_teardown(test_runs_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),

@@ -172,6 +172,21 @@ static void test_inject(void **state)
         world_leases(world, -1);
     }
 
+    /* Nor a heartbeat longer than it is worth anything. */
+    for (unsigned i = 0; i < 2; i++) {
+        own = segment(CLIENT4, 4000, SYN);
+        *pn_mbuf_meta(own) = (struct pn_mbuf_meta){.kind = PN_META_TX,
+                                                   .port = WORLD_WAN,
+                                                   .tx_counter = PN_C_CONTROL_SENT,
+                                                   .gateway = PN_ID_NONE,
+                                                   .until_tsc = world->tsc + 1 - i};
+        rte_ring_enqueue(world->worker[0]->inject, own);
+        world_wait_ms(world, 0);
+        assert_int_equal(world_counter(world, PN_C_CONTROL_SENT), 1);
+        assert_int_equal(world_counter(world, PN_C_GEN_DROPPED), 1 + i);
+        assert_int_equal(world_drain(world), 1 - i);
+    }
+
     /* Waited for a gateway that has left meanwhile. */
     world->stats[0]->held++;
     world->stats[0]->ports[WORLD_WAN].rx_packets++;
