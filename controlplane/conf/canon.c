@@ -20,6 +20,17 @@ static void canon_refs(FILE *out, const struct pn_conf *conf, const struct pn_sc
         fputc(']', out);
 }
 
+static void canon_networks(FILE *out, const struct pn_schema_row *row, const void *object)
+{
+    const struct pn_prefix *list = (const struct pn_prefix *)((const char *)object + row->offset);
+    unsigned n = *(const unsigned *)((const char *)object + row->count_offset);
+    char text[PN_PREFIX_TEXT_BYTES];
+    for (unsigned i = 0; i < n; i++)
+        fprintf(out, "%s\"%s\"", i ? ", " : "[", pn_prefix_format(&list[i], text, sizeof(text)));
+    if (n > 0)
+        fputc(']', out);
+}
+
 static int canon_node_compare(const void *a, const void *b)
 {
     return strcmp((*(const struct pn_conf_node *const *)a)->name, (*(const struct pn_conf_node *const *)b)->name);
@@ -48,6 +59,8 @@ char *pn_canon_value(const struct pn_conf *conf, const struct pn_schema_row *row
         return NULL;
     if (row->type == PN_T_REFS)
         canon_refs(out, conf, row, object);
+    else if (row->type == PN_T_NETWORKS)
+        canon_networks(out, row, object);
     else if (row->type == PN_T_PRIORITIES)
         canon_priorities(out, conf, field);
     else if (row->type == PN_T_REF)

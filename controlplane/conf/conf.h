@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "common/addr.h"
 #include "postern/dpapi.h"
 #include "postern/snapshot.h"
 #include "postern/types.h"
@@ -16,6 +17,7 @@
 #define PN_CONF_MAX_CHECKS 64
 #define PN_CONF_MAX_CHECKS_PER_POOL 8
 #define PN_CONF_TEXT_BYTES 256
+#define PN_CONF_MAX_PERIMETER 64
 
 /* Where an object was written, for messages that come later than parsing. */
 struct pn_conf_where {
@@ -63,6 +65,8 @@ struct pn_conf_node {
     uint32_t memory_mb; /* EAL memory, 0 = computed */
     char local_interface[16];
     char metrics_listen[64]; /* address:port of the Prometheus endpoint, "" none */
+    char mesh_listen[64]; /* address:port for the other nodes */
+    struct pn_addr mesh_address[2]; /* where they find this one; or 0 */
 };
 
 enum pn_conf_preempt { PN_CONF_PREEMPT_YES, PN_CONF_PREEMPT_NO, PN_CONF_PREEMPT_DELAY };
@@ -207,6 +211,8 @@ struct pn_conf_heartbeat {
 
 struct pn_conf {
     char cluster_name[PN_NAME_BYTES];
+    struct pn_prefix perimeter[PN_CONF_MAX_PERIMETER];
+    unsigned n_perimeter;
     struct pn_conf_heartbeat heartbeat;
     uint64_t steering_seed; /* from cluster.steering-seed, else hashed from its name */
     struct pn_conf_node *nodes;

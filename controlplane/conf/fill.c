@@ -97,6 +97,40 @@ static void fill_refs(struct fill *f, const struct pn_schema_row *row, void *obj
         FILL_ERROR(f, first, "found an empty list, expected at least %.0f name", row->min);
 }
 
+static void fill_network_add(struct fill *f, const struct pn_schema_row *row, void *object,
+                             const struct pn_ucl_node *node)
+{
+    struct pn_prefix *list = (struct pn_prefix *)((char *)object + row->offset), prefix;
+    unsigned *count = (unsigned *)((char *)object + row->count_offset);
+    struct pn_error err;
+    if (node->type != PN_UCL_SCALAR) {
+        FILL_ERROR(f, node, "found %s, expected a network: ADDRESS/LENGTH or ADDRESS", fill_kind(node));
+    } else if (pn_prefix_parse(node->text, &prefix, &err) != 0) {
+        char quoted[64];
+        pn_value_quote(node->text, quoted, sizeof(quoted));
+        const char *hint = strstr(err.text, "did you mean");
+        FILL_ERROR(f, node, "found %s, expected a network: ADDRESS/LENGTH or ADDRESS%s%s", quoted, hint ? "; " : "",
+                   hint ? hint : "");
+    } else if (*count == (unsigned)row->max) {
+        FILL_ERROR(f, node, "more than %.0f entries", row->max);
+    } else {
+        list[(*count)++] = prefix;
+    }
+}
+
+/* One network, a list of them, or the key repeated with either. */
+static void fill_networks(struct fill *f, const struct pn_schema_row *row, void *object, const struct pn_ucl_node *node)
+{
+    for (; node; node = fill_again(node)) {
+        if (node->type != PN_UCL_ARRAY) {
+            fill_network_add(f, row, object, node);
+            continue;
+        }
+        for (const struct pn_ucl_node *e = node->first; e; e = e->next)
+            fill_network_add(f, row, object, e);
+    }
+}
+
 static void fill_priorities(struct fill *f, const struct pn_schema_row *row, void *object,
                             const struct pn_ucl_node *node)
 {
@@ -153,6 +187,8 @@ static void fill_row(struct fill *f, const struct pn_schema_row *row, void *obje
             FILL_ERROR(f, at, "missing, expected %s", pn_value_expected(row, expected, sizeof(expected)));
     } else if (row->type == PN_T_REFS) {
         fill_refs(f, row, object, node);
+    } else if (row->type == PN_T_NETWORKS) {
+        fill_networks(f, row, object, node);
     } else {
         const struct pn_ucl_node *again = fill_again(node);
         if (again)

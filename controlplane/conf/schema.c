@@ -34,6 +34,8 @@ const struct pn_schema_section pn_schema_sections[PN_SEC_COUNT] = {
                                .doc = "Resources of postern-dp. Changes need a restart of it."},
     [PN_SEC_NODE_METRICS] = {"metrics", "node.metrics", PN_SEC_NODE, PN_SHAPE_SINGLE,
                              .doc = "Prometheus endpoint of posternd."},
+    [PN_SEC_NODE_MESH] = {"mesh", "node.mesh", PN_SEC_NODE, PN_SHAPE_SINGLE,
+                          .doc = "The connections between the nodes of a cluster."},
     [PN_SEC_VIP] = {"vip", "vip", PN_SEC_ROOT, PN_SHAPE_LIST, offsetof(struct pn_conf, vips),
                     offsetof(struct pn_conf, n_vips), sizeof(struct pn_conf_vip), offsetof(struct pn_conf_vip, where),
                     PN_MAX_VIPS, .doc = "A virtual address. One node at a time owns it and answers ARP or NDP for it."},
@@ -143,6 +145,7 @@ static const struct pn_schema_word affinities[] = {
 #define PORT(member) PN_SEC_NODE_PORT, FIELD(struct pn_conf_port, member)
 #define DATAPLANE(member) PN_SEC_NODE_DATAPLANE, FIELD(struct pn_conf_node, member)
 #define METRICS(member) PN_SEC_NODE_METRICS, FIELD(struct pn_conf_node, member)
+#define MESH(member) PN_SEC_NODE_MESH, FIELD(struct pn_conf_node, member)
 #define VIP(member) PN_SEC_VIP, FIELD(struct pn_conf_vip, member)
 #define GATEWAY(member) PN_SEC_GATEWAY, FIELD(struct pn_conf_gateway, member)
 #define CHECK(member) PN_SEC_CHECK, FIELD(struct pn_conf_check, member)
@@ -175,6 +178,11 @@ const struct pn_schema_row pn_schema_rows[] = {
         "client. 0: made from the cluster's name. Another seed gives other choices; set it only when the name has to "
         "change and clients should stay where they are.",
         RANGE(0, 18446744073709551615.0, PN_UNIT_NONE)),
+    ROW("perimeter", PN_T_NETWORKS, CLUSTER(perimeter), NULL,
+        "Networks and addresses that belong to the perimeter besides the nodes' own addresses and the virtual "
+        "addresses: outgoing mail servers, for example. postern perimeter export writes all of them for a mail "
+        "server's configuration.",
+        .count_offset = offsetof(struct pn_conf, n_perimeter), .min = 0, .max = PN_CONF_MAX_PERIMETER),
 
     ROW("interval", PN_T_DURATION, HEARTBEAT(interval_ms), "10ms", "Time from one heartbeat to the next.",
         RANGE(1, 60 * SEC_MS, PN_UNIT_MS)),
@@ -278,6 +286,14 @@ const struct pn_schema_row pn_schema_rows[] = {
     ROW("listen", PN_T_LISTEN, METRICS(metrics_listen), NULL,
         "Address and port of the Prometheus endpoint. Default: none. It has no access control, so listen on a "
         "management network or on 127.0.0.1."),
+
+    ROW("listen", PN_T_LISTEN, MESH(mesh_listen), "*:9477",
+        "Address and port for the other nodes. Nothing listens before this node is in a cluster (postern cluster "
+        "init or join)."),
+    ROW("address", PN_T_ADDRESS, MESH(mesh_address[0]), NULL,
+        "Address at which the other nodes find this one. Default: that of listen, else of the node's paths."),
+    ROW("second-address", PN_T_ADDRESS, MESH(mesh_address[1]), NULL,
+        "Another, of the same or the other family, tried when the first does not answer."),
 
     ROW("address", PN_T_ADDRESS, VIP(addr), NULL, "The virtual address.", .flags = PN_ROW_REQUIRED),
     ROW("port", PN_T_NAME, VIP(port), NULL, "Port of the nodes that it lives on. Default: each node's first."),

@@ -25,6 +25,7 @@ enum pn_schema_type {
     PN_T_VIP_MAC, /* the same, or port (zero) or auto (PN_CONF_MAC_AUTO) */
     PN_T_REF, /* name of an object of section row.target; field: uint16_t, its position */
     PN_T_REFS, /* list of them; field: uint16_t[row.max], their number at count_offset */
+    PN_T_NETWORKS, /* list of networks; field: struct pn_prefix[row.max], their number at count_offset */
     PN_T_PRIORITIES, /* section of node = number; field: uint16_t[PN_MAX_NODES] by node position */
     PN_T_COUNT
 };
@@ -40,6 +41,7 @@ enum pn_schema_id {
     PN_SEC_NODE_PATH,
     PN_SEC_NODE_DATAPLANE,
     PN_SEC_NODE_METRICS,
+    PN_SEC_NODE_MESH,
     PN_SEC_VIP,
     PN_SEC_GATEWAY,
     PN_SEC_CHECK,
@@ -89,9 +91,9 @@ struct pn_schema_row {
     enum pn_schema_unit unit; /* of the field; and of a plain number unless it is a duration */
     unsigned flags;
     size_t offset, size; /* of the field in the section's struct */
-    size_t count_offset; /* PN_T_REFS: unsigned, their number; PN_T_PRIORITIES: bool, was it written */
+    size_t count_offset; /* PN_T_REFS, PN_T_NETWORKS: unsigned, their number; PN_T_PRIORITIES: bool, was it written */
     enum pn_schema_id target; /* PN_T_REF, PN_T_REFS */
-    double min, max; /* numbers: inclusive, in the field's unit; PN_T_REFS: how many */
+    double min, max; /* numbers: inclusive, in the field's unit; PN_T_REFS, PN_T_NETWORKS: how many */
     const struct pn_schema_word *words;
     const char *def; /* as one would write it; NULL: none (empty, zero, or see doc) */
     const char *doc; /* whole sentences, for postern.conf(5) */

@@ -55,6 +55,8 @@ static void doc_argument(const struct pn_schema_row *row)
         printf(" No = Ar %s", target);
     else if (row->type == PN_T_REFS)
         printf(" No = Bo Ar %s , No ... Bc", target);
+    else if (row->type == PN_T_NETWORKS)
+        printf(" No = Bo Ar network , No ... Bc");
     else
         printf(" No = Ar %s", arguments[row->type]);
 }
@@ -74,14 +76,14 @@ static void doc_bounds(const struct pn_schema_row *row)
     const char *between = "";
     pn_value_range(row, range, sizeof(range));
     bool restart = row->flags & PN_ROW_RESTART, required = row->flags & PN_ROW_REQUIRED;
-    if (!*range && row->type != PN_T_REFS && !row->def && !restart && !required)
+    if (!*range && row->type != PN_T_REFS && row->type != PN_T_NETWORKS && !row->def && !restart && !required)
         return;
     printf(" Pq ");
     if (*range) {
         printf("%s%s", range, units[row->unit]);
         between = ", ";
     }
-    if (row->type == PN_T_REFS) {
+    if (row->type == PN_T_REFS || row->type == PN_T_NETWORKS) {
         printf("at most %.0f", row->max);
         between = ", ";
     }

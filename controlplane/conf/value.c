@@ -482,6 +482,9 @@ char *pn_value_expected(const struct pn_schema_row *row, char *buf, size_t size)
     case PN_T_REF:
         snprintf(buf, size, "the name of a %s", pn_schema_sections[row->target].key);
         break;
+    case PN_T_NETWORKS:
+        snprintf(buf, size, "a list of networks (ADDRESS/LENGTH), at most %.0f", row->max);
+        break;
     case PN_T_REFS:
         snprintf(buf, size, "a list of names of %ss, at most %.0f", pn_schema_sections[row->target].key, row->max);
         break;

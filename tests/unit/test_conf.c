@@ -100,7 +100,7 @@ static void values_arrive(void **state)
 {
     (void)state;
     struct pn_conf *conf = load_good(
-        "cluster { name = c1 }\n"
+        "cluster { name = c1; perimeter = [198.51.100.0/24, \"2001:db8::/32\"]; perimeter = 192.0.2.1 }\n"
         "node n1 { port lan { interface = eth1; queues = 2; force-copy = yes }\n"
         "  port wan { type = dpdk; device = \"net_null0,no-rx=1\"; exception = tap1; queues = 2\n"
         "    address-v4 = 198.51.100.1; address-v6 = 2001:db8::9 }\n"
@@ -127,6 +127,11 @@ static void values_arrive(void **state)
         "  half-open-max = 1000 }\n");
     const struct pn_conf_node *n = &conf->nodes[0];
     assert_string_equal(conf->cluster_name, "c1");
+    assert_int_equal(conf->n_perimeter, 3);
+    assert_int_equal(conf->perimeter[0].len, 120);
+    assert_int_equal(conf->perimeter[1].len, 32);
+    assert_int_equal(conf->perimeter[2].len, 128);
+    assert_string_equal(n->mesh_listen, "*:9477");
     assert_true(conf->steering_seed != 0);
     assert_int_equal(conf->n_nodes, 1);
     assert_int_equal(n->n_ports, 2);
@@ -313,6 +318,10 @@ static const struct fault faults[] = {
     {NODE VIP GW CHECKS SERVICE "pool p { }", 6, 6, "pool.p.tier", "missing, expected at least one section: tier"},
     {BASE "pool q { checks = d; tier t { gateways = g } }", 7, 10, "pool.q.checks",
      "found \"d\", expected the name of a check"},
+    {BASE "cluster { perimeter = [192.0.2.1/24] }", 7, 24, "cluster.perimeter",
+     "found \"192.0.2.1/24\", expected a network: ADDRESS/LENGTH or ADDRESS; did you mean 192.0.2.0/24?"},
+    {BASE "cluster { perimeter = x }", 7, 11, "cluster.perimeter", "found \"x\", expected a network"},
+    {BASE "cluster { perimeter = [[::1]] }", 7, 24, "cluster.perimeter", "found a list, expected a network"},
     {BASE "pool q { tier t { } }", 7, 15, "pool.q.tier.t.gateways", "missing, expected a list of names of gateways"},
     {BASE "pool q { tier t { gateways = [] } }", 7, 19, "pool.q.tier.t.gateways", "found an empty list"},
     {BASE "pool q { tier t { gateways = [g, g] } }", 7, 34, "pool.q.tier.t.gateways", "\"g\" is listed twice"},
@@ -489,7 +498,7 @@ static void limits_hold(void **state)
 static void canonical_form_reads_back(void **state)
 {
     (void)state;
-    static const char odd[] = NODE VIP
+    static const char odd[] = "cluster { perimeter = [192.0.2.0/25, \"2001:db8::/32\", 192.0.2.200] }\n" NODE VIP
         "vip Z { address = 2001:db8::1; mac = \"02:00:00:00:00:02\"; lease = 1m }\n" GW CHECKS
         "check d { type = http; ca-file = \"/x \\\"y\\\" \\\\ ä\"; interval = 1.001s }"
         "pool p { checks = [d, c]; tier z { gateways = h; spill { handshake-high = 0.0105s; handshake-low = 0.25ms\n"
