@@ -265,7 +265,9 @@ static void test_a_member_gone_bad(void **state)
 
     hello_and_up(w, &r, &id);
     bufferevent_write(r.bev, "\x00\x08\x00\x00half", 8); /* half a message, then silence */
-    expect_closed(w, &r);
+    watched = &r;
+    world_until(w, raw_closed, 0, 2000);
+    raw_free(&r);
     world_until(w, n2_linked, 0, 3000);
 
     /* What is only nonsense in a channel does not end the link, and changes nothing. */
@@ -284,6 +286,27 @@ static void test_a_member_gone_bad(void **state)
     assert_true(n2_linked(w, 1));
     assert_int_equal(pn_members_digest64(pn_cluster_members(w->nodes[0].c)), digest);
     assert_memory_equal(&ring, &w->nodes[0].ring, sizeof(ring));
+    raw_free(&r);
+    leave(w, &id);
+}
+
+/* One byte now and then keeps a link for a while, since large messages take time, not for ever. */
+static void test_a_message_that_never_ends(void **state)
+{
+    struct identity id;
+    struct world *w = stage_with(&id, 250);
+    struct raw r;
+    unsigned bytes = 0;
+    (void)state;
+
+    hello_and_up(w, &r, &id);
+    bufferevent_write(r.bev, "\x00\x08\x00\x00", 4);
+    while (!r.closed && bytes < 200) {
+        bufferevent_write(r.bev, "x", 1);
+        bytes++;
+        world_run(w, 30);
+    }
+    assert_true(bytes > 500 / 30 && bytes < 4000 / 30);
     raw_free(&r);
     leave(w, &id);
 }
@@ -386,13 +409,40 @@ static void test_forged_with_the_ca_key(void **state)
     leave(w, &id);
 }
 
-static void refused(struct world *w, SSL_CTX *ctx)
+/* One that does not care for what it is told: it is cut off, and not heard any more. */
+static void test_removed_while_linked(void **state)
+{
+    struct identity id;
+    struct world *w = stage_with(&id, 5000);
+    struct raw r;
+    (void)state;
+
+    hello_and_up(w, &r, &id);
+    put(&r, PN_CHANNEL_RULES, "a", 1);
+    world_run(w, 50);
+    assert_int_equal(w->nodes[0].got, 1);
+    put(&r, PN_CHANNEL_RULES, "b", 1); /* on its way */
+    WORLD_OK(pn_cluster_remove(w->nodes[0].c, "n2", &world_error));
+    put(&r, PN_CHANNEL_RULES, "c", 1);
+    watched = &r;
+    world_until(w, raw_closed, 0, 500);
+    assert_int_equal(w->nodes[0].got, 1);
+    raw_free(&r);
+    leave(w, &id);
+}
+
+/* who: says hello where it can, as the one who was refused would. */
+static void refused(struct world *w, SSL_CTX *ctx, const struct identity *who)
 {
     unsigned ups = w->nodes[0].ups;
     struct raw r;
 
     assert_non_null(ctx);
     raw_dial(w, &r, ctx, 0);
+    watched = &r;
+    world_until(w, raw_secured, 0, 3000);
+    if (r.secured)
+        put_hello(&r, who);
     expect_closed(w, &r);
     assert_int_equal(w->nodes[0].ups, ups);
 }
@@ -420,23 +470,22 @@ static void test_strangers(void **state)
     struct world *w = stage(&id);
     (void)state;
 
-    refused(w, plain_ctx(mesh, false, NULL)); /* no certificate */
-    refused(w, plain_ctx(mesh, true, &id)); /* TLS 1.2 */
-    refused(w, plain_ctx("\x02h2", false, &id));
-    refused(w, plain_ctx(NULL, false, &id));
-    refused(w,
-            plain_ctx("\x0epostern-join/1", false, &id)); /* no protocol to skip proofs: it says nothing, and is gone */
+    refused(w, plain_ctx(mesh, false, NULL), &id); /* no certificate */
+    refused(w, plain_ctx(mesh, true, &id), &id); /* TLS 1.2 */
+    refused(w, plain_ctx("\x02h2", false, &id), &id);
+    refused(w, plain_ctx(NULL, false, &id), &id);
+    refused(w, plain_ctx("\x0epostern-join/1", false, &id), &id); /* joining is no way around */
 
     world_init(w, 4); /* another cluster */
     identity_load(w, 4, &foreign);
-    refused(w, pn_mtls_member_new(foreign.ca, foreign.cert, foreign.key, NULL));
-    refused(w, plain_ctx(mesh, false, &foreign));
+    refused(w, pn_mtls_member_new(foreign.ca, foreign.cert, foreign.key, NULL), &foreign);
+    refused(w, plain_ctx(mesh, false, &foreign), &foreign);
     identity_free(&foreign);
 
     X509 *expired = pn_ca_issue(id.ca, id.ca_key, &id.who, (int64_t)(w->nodes[0].opt.wall_ms() / 1000), -1, NULL);
     X509_free(id.cert);
     id.cert = expired;
-    refused(w, plain_ctx(mesh, false, &id));
+    refused(w, plain_ctx(mesh, false, &id), &id);
     leave(w, &id);
 }
 
@@ -512,7 +561,8 @@ static void test_a_thief_of_the_invites(void **state)
     put_join(&r, &m);
     world_until(w, raw_answered, 0, 3000);
     assert_false(r.closed); /* welcomed */
-    struct pn_bytes csr = pn_csr_new(id.key);
+    EVP_PKEY *key = pn_key_new(NULL);
+    struct pn_bytes csr = pn_csr_new(key);
     request.secret = (ProtobufCBinaryData){PN_PROOF_BYTES, (uint8_t *)(uintptr_t)stolen->verifier};
     request.csr = (ProtobufCBinaryData){csr.len, csr.data};
     request.name = (char *)(uintptr_t) "thief";
@@ -521,6 +571,7 @@ static void test_a_thief_of_the_invites(void **state)
     put_join(&r, &m);
     expect_closed(w, &r);
     assert_int_equal(pn_members_active(pn_cluster_members(w->nodes[0].c)), 3);
+    EVP_PKEY_free(key);
     pn_bytes_free(&csr);
     world_join_try(w, 3, token, NULL, false, NULL); /* whom it was meant for */
     assert_string_equal(w->nodes[3].joined, "");
@@ -679,8 +730,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_bytes_instead_of_a_hello),
         cmocka_unit_test(test_a_member_gone_bad),
+        cmocka_unit_test(test_a_message_that_never_ends),
         cmocka_unit_test(test_hello_of_another),
         cmocka_unit_test(test_forged_with_the_ca_key),
+        cmocka_unit_test(test_removed_while_linked),
         cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_bad_bytes_on_a_join),
         cmocka_unit_test(test_a_thief_of_the_invites),

@@ -57,6 +57,8 @@ static void test_there_and_back(void **state)
         assert_true(strlen(text) < PN_TOKEN_TEXT_BYTES - 1);
         assert_int_equal(pn_token_parse(text, &back, &err), 0);
         assert_true(equal(&t, &back));
+        strcat(text, "0"); /* one digit too many */
+        assert_int_equal(pn_token_parse(text, &back, &err), -1);
     }
 }
 
