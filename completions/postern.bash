@@ -43,29 +43,34 @@ _postern() {
     fi
 
     case ${#words[@]} in
-    0) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node log version help" -- "$cur") ;;
+    0) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node heartbeat log version help" -- "$cur") ;;
     1)
         case $noun in
-        vip | service | pool) mapfile -t COMPREPLY < <(compgen -W "list show" -- "$cur") ;;
+        vip) mapfile -t COMPREPLY < <(compgen -W "list show move force" -- "$cur") ;;
+        service | pool) mapfile -t COMPREPLY < <(compgen -W "list show" -- "$cur") ;;
         gateway) mapfile -t COMPREPLY < <(compgen -W "list show drain enable disable weight setup" -- "$cur") ;;
         flow) mapfile -t COMPREPLY < <(compgen -W "list show" -- "$cur") ;;
         port | neighbour) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur") ;;
-        node) mapfile -t COMPREPLY < <(compgen -W "show standby active" -- "$cur") ;;
+        node) mapfile -t COMPREPLY < <(compgen -W "show list hold standby active" -- "$cur") ;;
+        heartbeat) mapfile -t COMPREPLY < <(compgen -W "keygen" -- "$cur") ;;
         check) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur"; compgen -f -- "$cur") ;;
         diff) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-        help) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node log version" -- "$cur") ;;
+        help) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node heartbeat log version" -- "$cur") ;;
         esac
         ;;
     2)
         case "$noun $verb" in
-        "vip show") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names vip)" -- "$cur") ;;
+        "vip show" | "vip move" | "vip force") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names vip)" -- "$cur") ;;
         "service show") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names service)" -- "$cur") ;;
         "pool show") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names pool)" -- "$cur") ;;
         "gateway "* | "check list") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names gateway)" -- "$cur") ;;
+        "heartbeat keygen") mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+        "node hold") mapfile -t COMPREPLY < <(compgen -W "off" -- "$cur") ;;
         explain*) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names service)" -- "$cur") ;;
         esac
         ;;
     3)
+        [[ "$noun $verb" == "vip move" ]] && mapfile -t COMPREPLY < <(compgen -W "$(_postern_names node)" -- "$cur")
         [[ "$noun $verb" == "gateway weight" ]] && mapfile -t COMPREPLY < <(compgen -W "default" -- "$cur")
         ;;
     esac

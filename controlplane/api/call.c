@@ -205,6 +205,7 @@ struct pn_api_call *pn_api_request(const struct pn_view *view, struct pn_api_pee
                                  .done_arg = done_arg};
     /* The handler may answer, and so free the call, before it returns. */
     call->answered = &answered;
+    pn_view_refresh(view);
     command->run(call);
     if (answered)
         return NULL;

@@ -102,7 +102,7 @@ static json_t *explain_one(const struct pn_view *v, const struct explain_job *jo
 {
     const struct pn_conf_service *svc = &v->conf->services[job->service];
     unsigned vip = svc->vips[job->k];
-    const struct pn_vip *state = pn_vip_find(v->vips, v->conf->vips[vip].name);
+    const struct pn_own_vip *state = pn_own_vip_find(v->own, v->conf->vips[vip].name);
     int g = pn_view_gateway_of_id(v, e->gateway), d = pn_view_gateway_of_id(v, e->default_gateway),
         f = e->flow_known ? pn_view_gateway_of_id(v, e->flow.gateway) : -1, tier = tier_of_id(v, svc->pool, e->tier);
     const char *gateway = g >= 0 ? v->conf->gateways[g].name : "(removed)";
@@ -119,7 +119,7 @@ static json_t *explain_one(const struct pn_view *v, const struct explain_job *jo
         "{s:s, s:i, s:s, s:o, s:s, s:s, s:b, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:b, s:o, s:o, "
         "s:I}",
         "service", svc->name, "service_port", svc->l4_port, "vip", v->conf->vips[vip].name, "vip_address",
-        pn_json_addr(&v->conf->vips[vip].addr), "vip_state", pn_vip_state_name[state ? state->state : PN_VIP_INIT],
+        pn_json_addr(&v->conf->vips[vip].addr), "vip_state", pn_election_state_name[state ? state->state : PN_EL_INIT],
         "vip_reason", state ? state->reason : "", "lease_valid", e->lease_valid != 0, "lease_left_ms",
         (json_int_t)e->lease_left_ms, "affinity", pn_view_affinity_name[svc->affinity], "bucket", text, "hash", hash,
         "pool", v->conf->pools[svc->pool].name, "tiers", tiers, "tier",

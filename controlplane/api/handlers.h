@@ -7,9 +7,13 @@
 
 void pn_cmd_status(struct pn_api_call *call);
 void pn_cmd_node(struct pn_api_call *call);
+void pn_cmd_node_list(struct pn_api_call *call);
+void pn_cmd_node_hold(struct pn_api_call *call);
 void pn_cmd_node_standby(struct pn_api_call *call);
 void pn_cmd_node_active(struct pn_api_call *call);
 void pn_cmd_vip_list(struct pn_api_call *call);
+void pn_cmd_vip_move(struct pn_api_call *call);
+void pn_cmd_vip_force(struct pn_api_call *call);
 void pn_cmd_service_list(struct pn_api_call *call);
 void pn_cmd_pool_list(struct pn_api_call *call);
 void pn_cmd_port_list(struct pn_api_call *call);

@@ -71,11 +71,11 @@ json_t *pn_show_node(const struct pn_view *v)
 {
     unsigned owned = 0;
 
-    for (unsigned i = 0; i < v->vips->n; i++)
-        owned += v->vips->vips[i].state == PN_VIP_OWNER;
+    for (unsigned i = 0; i < v->own->n; i++)
+        owned += v->own->vips[i].state == PN_EL_OWNER;
     return json_pack("{s:s, s:s, s:I, s:b, s:i, s:i}", "name", v->node >= 0 ? v->conf->nodes[v->node].name : "",
                      "version", v->version, "uptime_ms", (json_int_t)(v->now_ms() - v->started_ms), "standby",
-                     v->vips->standby, "vips_owned", (int)owned, "vips", (int)v->vips->n);
+                     v->own->standby, "vips_owned", (int)owned, "vips", (int)v->own->n);
 }
 
 json_t *pn_show_totals(const struct pn_view *v)

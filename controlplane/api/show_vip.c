@@ -26,34 +26,76 @@ json_t *pn_show_list(struct pn_api_call *call, const char *name, unsigned n,
 }
 
 /* What the dataplane holds, as far as it can be known. */
-static uint64_t lease_left_ms(const struct pn_view *v, uint16_t id, const struct pn_vip *vip)
+static uint64_t lease_left_ms(const struct pn_view *v, uint16_t id, const struct pn_own_vip *vip)
 {
     if (v->stats->valid && id < PN_MAX_VIPS)
         return pn_show_left_ms(v, v->stats->lease_deadline_boottime_ns[id]);
-    return vip ? pn_show_left_ms(v, vip->deadline_ns) : 0;
+    return vip ? pn_show_left_ms(v, vip->lease_ns) : 0;
+}
+
+/* How the other nodes stand to it. */
+static json_t *vip_nodes(const struct pn_view *v, const struct pn_own_vip *vip)
+{
+    json_t *list = json_array();
+
+    for (uint8_t i = 0; vip && i < PN_MAX_NODES; i++) {
+        const struct pn_own_peer *peer = &v->own->peers[i];
+        const struct pn_own_peer_vip *row = &peer->vips[vip - v->own->vips];
+
+        if (peer->configured)
+            json_array_append_new(
+                list, json_pack("{s:s, s:b, s:s, s:i, s:f}", "node", pn_view_node_name(v, i), "heard", peer->heard,
+                                "state", peer->heard && row->there ? pn_election_state_name[row->state] : "unknown",
+                                "priority", (int)row->priority, "load", row->load / 65535.0));
+    }
+    return list;
+}
+
+static const char *owner_name(const struct pn_view *v, const struct pn_own_vip *vip)
+{
+    if (!vip || (vip->owner == PN_HB_NO_NODE && vip->state != PN_EL_OWNER))
+        return NULL;
+    return pn_view_node_name(v, vip->state == PN_EL_OWNER ? v->own->self : vip->owner);
+}
+
+static json_t *vip_ownership(const struct pn_view *v, const struct pn_conf_vip *conf, const struct pn_own_vip *vip)
+{
+    static const struct pn_own_vip none;
+    const struct pn_own_vip *o = vip ? vip : &none;
+
+    return json_pack("{s:s?, s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:b, s:o}", "owner", owner_name(v, vip), "protocol",
+                     conf->protocol == PN_CONF_VRRP ? "vrrp" : "sealed", "prefer",
+                     conf->prefer == PN_CONF_EXCLUSIVE ? "exclusive" : "available", "group", conf->group, "transitions",
+                     (json_int_t)o->transitions, "wanted", o->wanted, "path_failed", o->path_failed, "forced",
+                     o->forced, "alone", v->own->n_nodes <= 1, "nodes", vip_nodes(v, vip));
 }
 
 json_t *pn_show_vip(const struct pn_view *v, unsigned i)
 {
     const struct pn_conf_vip *conf = &v->conf->vips[i];
-    const struct pn_vip *vip = pn_vip_find(v->vips, conf->name);
+    const struct pn_own_vip *vip = pn_own_vip_find(v->own, conf->name);
     uint16_t id = pn_view_vip_id(v, i);
     static const struct pn_stats_vip none;
     const struct pn_stats_vip *stats = id < PN_MAX_VIPS ? &v->stats->sum.vips[id] : &none;
-    json_t *services = json_array();
+    uint32_t lease_ms = v->own->n_nodes > 1 ? v->conf->heartbeat.lease_ms : conf->lease_ms;
+    json_t *services = json_array(), *out, *more = vip_ownership(v, conf, vip);
 
     for (unsigned s = 0; s < v->conf->n_services; s++)
         for (unsigned k = 0; k < v->conf->services[s].n_vips; k++)
             if (v->conf->services[s].vips[k] == i)
                 json_array_append_new(services, json_string(v->conf->services[s].name));
-    return json_pack("{s:s, s:o, s:s, s:i, s:s, s:I, s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:o}", "name", conf->name,
-                     "address", pn_json_addr(&conf->addr), "port", conf->port, "vlan", conf->vlan, "state",
-                     pn_vip_state_name[vip ? vip->state : PN_VIP_INIT], "state_for_ms",
-                     (json_int_t)(vip && vip->since_ns ? v->now_ms() - vip->since_ns / 1000000u : 0), "reason",
-                     vip ? vip->reason : "not in the dataplane yet", "policy", v->vips->policy->name, "priority",
-                     v->node >= 0 ? conf->priority[v->node] : 0, "lease_ms", (json_int_t)conf->lease_ms,
-                     "lease_left_ms", (json_int_t)lease_left_ms(v, id, vip), "services", services, "rx_packets",
-                     pn_json_u64(stats->rx_packets), "rx_bytes", pn_json_u64(stats->rx_bytes));
+    out = json_pack("{s:s, s:o, s:s, s:i, s:s, s:I, s:s, s:i, s:I, s:I, s:o, s:o, s:o}", "name", conf->name, "address",
+                    pn_json_addr(&conf->addr), "port", conf->port, "vlan", conf->vlan, "state",
+                    pn_election_state_name[vip ? vip->state : PN_EL_INIT], "state_for_ms",
+                    (json_int_t)(vip && vip->since_ns ? v->now_ms() - vip->since_ns / 1000000u : 0), "reason",
+                    vip ? vip->reason : "not in the dataplane yet", "priority",
+                    v->node >= 0 ? conf->priority[v->node] : 0, "lease_ms", (json_int_t)lease_ms, "lease_left_ms",
+                    (json_int_t)lease_left_ms(v, id, vip), "services", services, "rx_packets",
+                    pn_json_u64(stats->rx_packets), "rx_bytes", pn_json_u64(stats->rx_bytes));
+    if (out && more)
+        json_object_update(out, more);
+    json_decref(more);
+    return out;
 }
 
 static json_t *service_vip(const struct pn_view *v, unsigned s, unsigned vip, struct pn_stats_service *total)

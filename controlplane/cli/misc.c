@@ -66,7 +66,8 @@ int pn_cli_names(struct pn_cli *cli, int argc, char *argv[])
     } row[] = {{"gateway", "gateway list", "gateways"},
                {"service", "service list", "services"},
                {"vip", "vip list", "vips"},
-               {"pool", "pool list", "pools"}};
+               {"pool", "pool list", "pools"},
+               {"node", "node list", "nodes"}};
     const char *kind = "";
 
     if (pn_cli_args(cli, argc, argv, NULL, &kind, 1) < 0)

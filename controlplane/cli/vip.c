@@ -5,8 +5,9 @@
 
 void pn_vip_table(const struct pn_cli *cli, const json_t *vips, FILE *out)
 {
-    struct pn_table *t = pn_table_new(cli, "VIP", "ADDRESS", "STATE", ">LEASE", "PORT", "SERVICES", NULL);
-    char lease[PN_FMT_BYTES], services[PN_FMT_BYTES * 3];
+    struct pn_table *t =
+        pn_table_new(cli, "VIP", "ADDRESS", "STATE", "OWNER", ">FOR", ">LEASE", "SERVICES", "REASON", NULL);
+    char lease[PN_FMT_BYTES], since[PN_FMT_BYTES], services[PN_FMT_BYTES * 3];
     json_t *v;
     size_t i;
 
@@ -19,12 +20,16 @@ void pn_vip_table(const struct pn_cli *cli, const json_t *vips, FILE *out)
         pn_table_cell(t, PN_PLAIN, "%s", pn_js(v, "name"));
         pn_table_cell(t, PN_PLAIN, "%s", pn_js(v, "address"));
         pn_table_cell(t, pn_color_of(state), "%s", state);
+        pn_table_cell(t, PN_PLAIN, "%s", pn_js(v, "owner"));
+        pn_table_cell(t, PN_PLAIN, "%s",
+                      pn_ji(v, "state_for_ms") ? pn_fmt_duration(pn_ji(v, "state_for_ms"), since) : "");
         pn_table_cell(t, owner && left == 0 ? PN_RED : PN_PLAIN, "%s",
                       left    ? pn_fmt_duration(left, lease)
                       : owner ? "none"
                               : "");
-        pn_table_cell(t, PN_PLAIN, "%s", pn_js(v, "port"));
         pn_table_cell(t, PN_PLAIN, "%s", pn_fmt_list(pn_jo(v, "services"), services, sizeof(services)));
+        pn_table_cell(t, pn_jb(v, "path_failed") ? PN_RED : PN_PLAIN, "%s",
+                      pn_jb(v, "path_failed") ? "its owner answers, but is not heard" : pn_js(v, "reason"));
     }
     pn_table_print(t, out);
 }
@@ -50,7 +55,8 @@ int pn_cli_vip_show(struct pn_cli *cli, int argc, char *argv[])
 {
     const char *name = NULL;
     char buf[256];
-    json_t *r, *v;
+    json_t *r, *v, *row;
+    size_t i;
     int n = pn_cli_args(cli, argc, argv, NULL, &name, 1), status;
 
     if (n < 0)
@@ -69,8 +75,18 @@ int pn_cli_vip_show(struct pn_cli *cli, int argc, char *argv[])
         printf(", VLAN %lld", (long long)pn_ji(v, "vlan"));
     printf("\n  state      %s for %s (%s)\n", pn_js(v, "state"), pn_fmt_duration(pn_ji(v, "state_for_ms"), buf),
            pn_js(v, "reason"));
-    printf("  ownership  policy \"%s\", priority %lld on this node\n", pn_js(v, "policy"),
+    printf("  owner      %s\n", *pn_js(v, "owner") ? pn_js(v, "owner") : "nobody that is heard");
+    printf("  ownership  %s, priority %lld on this node", pn_jb(v, "alone") ? "no other node" : pn_js(v, "protocol"),
            (long long)pn_ji(v, "priority"));
+    if (strcmp(pn_js(v, "prefer"), "exclusive") == 0)
+        printf(", exclusive%s", pn_jb(v, "forced") ? " (forced)" : "");
+    if (*pn_js(v, "group"))
+        printf(", group %s", pn_js(v, "group"));
+    printf("%s%s\n", pn_jb(v, "wanted") ? ", asked for" : "",
+           pn_jb(v, "path_failed") ? ", its owner answers on the wire but is not heard" : "");
+    json_array_foreach(pn_jo(v, "nodes"), i, row)
+        printf("  on %-8s %s, priority %lld, load %.0f %%\n", pn_js(row, "node"), pn_js(row, "state"),
+               (long long)pn_ji(row, "priority"), pn_jf(row, "load") * 100);
     printf("  lease      %s left", pn_fmt_duration(pn_ji(v, "lease_left_ms"), buf));
     printf(" of %s\n", pn_fmt_duration(pn_ji(v, "lease_ms"), buf));
     printf("  services   %s\n", pn_fmt_list(pn_jo(v, "services"), buf, sizeof(buf)));

@@ -80,6 +80,8 @@ static int close_system_calls(struct pn_error *err)
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
     int rc = ctx ? 0 : -ENOMEM;
 
+    if (rc == 0)
+        rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1); /* the ownership thread, too */
     for (unsigned i = 0; rc == 0 && i < sizeof(calls) / sizeof(calls[0]); i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), calls[i], 0);
     if (rc == 0)
@@ -106,4 +108,9 @@ int pn_confine(const char *user, struct pn_error *err)
     if (drop_capabilities(err) < 0)
         return -1;
     return close_system_calls(err);
+}
+
+int pn_confine_thread(struct pn_error *err)
+{
+    return drop_capabilities(err);
 }

@@ -11,4 +11,7 @@
  */
 int pn_confine(const char *user, struct pn_error *err);
 
+/* For a thread that was made before that: capabilities are each thread's own. */
+int pn_confine_thread(struct pn_error *err);
+
 #endif

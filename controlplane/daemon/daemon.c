@@ -78,7 +78,7 @@ static void on_agent(void *arg, const char *gateway, const struct pn_agent_repor
 void pn_daemon_orders_collect(const struct pn_daemon *d, struct pn_state *state)
 {
     memset(state, 0, sizeof(*state));
-    state->standby = d->vips.standby;
+    state->standby = d->ownership.standby;
     for (unsigned g = 0; g < d->conf->n_gateways; g++) {
         const struct pn_rt_gateway *rt = &d->rt->gateways[g];
         struct pn_state_gateway *s = &state->gateways[state->n];
@@ -95,7 +95,7 @@ void pn_daemon_orders_collect(const struct pn_daemon *d, struct pn_state *state)
 
 void pn_daemon_orders_apply(struct pn_daemon *d, const struct pn_state *state)
 {
-    d->vips.standby = state->standby;
+    pn_vips_standby(d, state->standby);
     for (unsigned i = 0; i < state->n; i++) {
         int g = pn_view_gateway(d->conf, state->gateways[i].name);
 
@@ -158,11 +158,10 @@ static int op_node_standby(void *arg, bool standby, struct pn_error *err)
 {
     struct pn_daemon *d = arg;
 
-    if (d->vips.standby != standby)
+    if (d->ownership.standby != standby)
         pn_eventlog_add(d->events, PN_LOG_NOTICE, "order", d->conf->nodes[d->node].name,
                         standby ? "standby: every VIP is given up" : "active");
-    d->vips.standby = standby;
-    pn_leases_run(d);
+    pn_vips_standby(d, standby);
     pn_notify_status(d);
     return orders_save(d, err);
 }
@@ -173,7 +172,13 @@ static int op_reload(void *arg, struct pn_conf_error *errors, unsigned max, unsi
 }
 
 static const struct pn_view_ops ops = {
-    .reload = op_reload, .gateway_order = op_gateway_order, .node_standby = op_node_standby};
+    .reload = op_reload,
+    .gateway_order = op_gateway_order,
+    .node_standby = op_node_standby,
+    .node_hold = pn_vips_hold,
+    .vip_move = pn_vips_move,
+    .vip_force = pn_vips_force,
+};
 
 /* ---- timers and signals ---- */
 
@@ -213,9 +218,10 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
         pn_log_set_level(pn_log_enabled(PN_LOG_DEBUG) ? (enum pn_log_level)d->opt->log_level : PN_LOG_DEBUG);
         pn_log_notice("debug messages %s", pn_log_enabled(PN_LOG_DEBUG) ? "on" : "off");
     } else {
-        pn_eventlog_add(d->events, PN_LOG_NOTICE, "daemon", "", "stopping on signal %d; the leases run on", (int)sig);
+        pn_eventlog_add(d->events, PN_LOG_NOTICE, "daemon", "", "stopping on signal %d; %s", (int)sig,
+                        d->conf->n_nodes > 1 ? "VIPs are handed over" : "the leases run on");
         pn_notify_stopping();
-        event_base_loopbreak(d->base);
+        pn_vips_leave(d);
     }
 }
 
@@ -263,6 +269,11 @@ static int load_first(struct pn_daemon *d)
                      d->opt->node ? d->opt->node : "this host", "");
         return -1;
     }
+    struct pn_error err;
+    if (pn_vips_keys(d->conf, &d->ring, &err) < 0) {
+        pn_log_error("heartbeats: %s", err.text);
+        return -1;
+    }
     d->rt = pn_runtime_new(d->conf);
     d->reload.last_ok = true;
     d->reload.last_ms = pn_clock_ms();
@@ -301,7 +312,8 @@ static void view_init(struct pn_daemon *d)
                                .health = d->health,
                                .ports = d->ports,
                                .stats = &d->stats,
-                               .vips = &d->vips,
+                               .own = &d->ownership,
+                               .own_refresh = pn_vips_refresh,
                                .events = d->events,
                                .push = &d->push.status,
                                .reload = &d->reload,
@@ -337,13 +349,18 @@ static int start(struct pn_daemon *d)
     make_folder_of(d->opt->socket, 0755);
     make_folder(d->opt->state_dir, 0750);
     d->health = pn_health_engine_new(d->base, &cb);
-    if (!d->health || pn_push_init(d) < 0 || pn_leases_init(d) < 0) {
+    if (!d->health || pn_push_init(d) < 0) {
         pn_log_error("out of memory");
+        return -1;
+    }
+    if (pn_vips_init(d, &err) < 0) {
+        pn_log_error("%s", err.text);
         return -1;
     }
     view_init(d);
     orders_load(d);
-    pn_leases_configure(d);
+    pn_vips_configure(d);
+    pn_vips_refresh(d);
     if (pn_dataplane_init(d) < 0)
         return -1;
     d->view.dp = d->dp;
@@ -366,6 +383,7 @@ static int start(struct pn_daemon *d)
         pn_log_error("%s", err.text);
         return -1;
     }
+    pn_own_go(d->own);
     return 0;
 }
 
@@ -403,6 +421,7 @@ void pn_daemon_free(struct pn_daemon *d)
     pn_metrics_server_free(d->metrics);
     if (d->health)
         pn_health_engine_free(d->health);
+    pn_own_free(d->own);
     pn_dplink_free(d->dp);
     pn_stats_reader_free(d->reader);
     pn_push_free(d);
@@ -415,8 +434,12 @@ void pn_daemon_free(struct pn_daemon *d)
         event_free(d->slow_tick);
     if (d->watchdog)
         event_free(d->watchdog);
-    if (d->lease_timer)
-        event_free(d->lease_timer);
+    if (d->leave_timer)
+        event_free(d->leave_timer);
+    explicit_bzero(&d->ring, sizeof(d->ring));
+    if (d->node_conf)
+        explicit_bzero(d->node_conf, sizeof(*d->node_conf));
+    free(d->node_conf);
     pn_runtime_free(d->rt);
     pn_conf_free(d->conf);
     pn_eventlog_free(d->events);

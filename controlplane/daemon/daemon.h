@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * posternd's one loop. daemon.c holds what lives as long as the process and what administrators order; the other files
- * of this folder each drive one concern: push.c snapshots, leases.c leases, feed.c load and spill, reload.c the
+ * of this folder each drive one concern: push.c snapshots, vips.c the ownership of VIPs (a thread of its own, ownership.c), feed.c load and spill, reload.c the
  * configuration, dataplane.c the coming and going of postern-dp, notify.c the service manager.
  */
 #ifndef POSTERN_DAEMON_H
@@ -9,6 +9,7 @@
 
 #include "controlplane/api/api.h"
 #include "controlplane/daemon/options.h"
+#include "controlplane/daemon/ownership.h"
 #include "controlplane/daemon/statefile.h"
 #include "controlplane/metrics/metrics.h"
 #include "controlplane/view/view.h"
@@ -47,14 +48,18 @@ struct pn_daemon {
     struct pn_load_gateway loads[PN_MAX_GATEWAYS];
     struct pn_load_tier tier_loads[PN_TIER_SLOTS];
     struct pn_spill_state spills[PN_TIER_SLOTS];
-    struct pn_vip_keeper vips;
+    struct pn_own *own;
+    struct pn_ownership ownership; /* as it was when the thread was asked last */
+    struct pn_node_conf *node_conf;
+    struct pn_seal_ring ring; /* heartbeats' keys */
+    uint64_t leave_until_ms;
     struct pn_eventlog *events;
     struct pn_push push;
     struct pn_reload_status reload;
     struct pn_view view;
     struct pn_api_server *api;
     struct pn_metrics_server *metrics;
-    struct event *tick, *slow_tick, *lease_timer, *watchdog, *signals[4];
+    struct event *tick, *slow_tick, *leave_timer, *watchdog, *signals[4];
     bool stopping;
 };
 
@@ -70,11 +75,20 @@ void pn_push_changed(struct pn_daemon *d); /* something that the snapshot is mad
 void pn_push_dataplane_up(struct pn_daemon *d);
 void pn_push_dataplane_down(struct pn_daemon *d);
 
-/* leases.c */
-int pn_leases_init(struct pn_daemon *d);
-void pn_leases_configure(struct pn_daemon *d); /* VIPs or their ids changed */
-void pn_leases_installed(struct pn_daemon *d, const struct pn_snapshot *running); /* NULL: none runs */
-void pn_leases_run(struct pn_daemon *d); /* sends what is due, sets the timer for the next */
+/* vips.c */
+int pn_vips_init(struct pn_daemon *d, struct pn_error *err);
+/* A lone node needs none. */
+int pn_vips_keys(const struct pn_conf *conf, struct pn_seal_ring *ring, struct pn_error *err);
+void pn_vips_configure(struct pn_daemon *d); /* configuration, keys or ids changed */
+void pn_vips_installed(struct pn_daemon *d, const struct pn_snapshot *running); /* NULL: none runs */
+void pn_vips_ports(struct pn_daemon *d); /* the dataplane named them */
+void pn_vips_loads(struct pn_daemon *d);
+void pn_vips_refresh(void *daemon); /* d->ownership is up to date */
+int pn_vips_move(void *daemon, const char *vip, const char *to, struct pn_error *err);
+int pn_vips_force(void *daemon, const char *vip, struct pn_error *err);
+int pn_vips_hold(void *daemon, uint32_t ms, struct pn_error *err);
+void pn_vips_standby(struct pn_daemon *d, bool standby);
+void pn_vips_leave(struct pn_daemon *d); /* hands over, or makes leases last; then ends the loop */
 
 /* feed.c */
 void pn_feed_tick(struct pn_daemon *d);

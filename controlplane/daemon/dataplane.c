@@ -32,6 +32,7 @@ static void on_ports(void *arg, unsigned status, const void *payload, size_t len
                             "link is %s", ports[i].link_up ? "up" : "down");
     }
     d->view.n_ports = (unsigned)n;
+    pn_vips_ports(d);
 }
 
 static void on_up(void *arg, const struct pn_dp_hello *hello)

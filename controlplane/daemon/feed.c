@@ -109,6 +109,8 @@ void pn_feed_tick(struct pn_daemon *d)
     bool changed = false;
 
     pn_stats_read(d->reader, &d->stats);
+    pn_vips_refresh(d);
+    pn_vips_loads(d);
     if (d->stats.valid)
         changed = gateways_step(d, now_ms);
     for (unsigned p = 0; p < d->conf->n_pools; p++)

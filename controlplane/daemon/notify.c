@@ -31,8 +31,8 @@ void pn_notify_status(const struct pn_daemon *d)
 {
     unsigned owned = 0, up = 0;
 
-    for (unsigned i = 0; i < d->vips.n; i++)
-        owned += d->vips.vips[i].state == PN_VIP_OWNER;
+    for (unsigned i = 0; i < d->ownership.n; i++)
+        owned += d->ownership.vips[i].state == PN_EL_OWNER;
     for (unsigned g = 0; g < d->conf->n_gateways; g++) {
         const char *reason;
         enum pn_health health = pn_view_gateway_health(&d->view, g, &reason);

@@ -78,6 +78,7 @@ int pn_daemon_options_parse(struct pn_daemon_options *o, int argc, char *argv[],
                                     .socket_mode = 0666,
                                     .state_dir = PN_STATE_DIR_DEFAULT,
                                     .log_level = PN_LOG_INFO,
+                                    .realtime = true,
                                     .confine = true};
     optind = 0;
     opterr = 0;

@@ -25,6 +25,7 @@ struct pn_daemon_options {
     const char *user; /* NULL: stay who we are */
     const char *dp_args_file; /* NULL: standard output */
     int log_level;
+    bool realtime; /* heartbeats may ask for real-time priority and locked memory */
     bool confine; /* drop capabilities and close system calls */
 };
 

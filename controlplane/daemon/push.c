@@ -52,11 +52,11 @@ static void running_is(struct pn_daemon *d, const void *message, size_t len)
     p->running_len = len;
     if (pn_snapshot_validate(p->running, len, &view, &err) < 0) {
         p->running_len = 0;
-        pn_leases_installed(d, NULL);
+        pn_vips_installed(d, NULL);
         return;
     }
     p->status.running_generation = view.header->generation;
-    pn_leases_installed(d, &view);
+    pn_vips_installed(d, &view);
 }
 
 /* ---- sending ---- */
@@ -115,10 +115,9 @@ static void push_now(struct pn_daemon *d)
         refused(d, "compiler", err.text, strlen(err.text));
         return;
     }
-    pn_leases_configure(d);
+    pn_vips_configure(d);
     if (p->running_len == p->work_len && same_but_for_generation(p->running, p->work, p->work_len)) {
         p->dirty = p->status.pending = false;
-        pn_leases_run(d);
         return;
     }
     if (pn_dplink_send(d->dp, PN_DP_SNAPSHOT_PUT, p->work, p->work_len, on_put, d) == 0) {
@@ -156,7 +155,7 @@ static void on_get(void *arg, unsigned status, const void *payload, size_t len)
                 p->generation = view.header->generation;
             if (!d->seeded)
                 pn_feed_seed(d, &view);
-            pn_leases_configure(d);
+            pn_vips_configure(d);
             running_is(d, payload, len);
             pn_eventlog_add(d->events, PN_LOG_INFO, "snapshot", "", "postern-dp runs generation %llu, taken over",
                             (unsigned long long)view.header->generation);
@@ -166,7 +165,6 @@ static void on_get(void *arg, unsigned status, const void *payload, size_t len)
     p->phase = PN_PUSH_READY;
     p->dirty = true;
     p->backoff_ms = BUSY_FIRST_MS;
-    pn_leases_run(d); /* before anything else: what runs goes on being answered for */
     push_now(d);
 }
 
@@ -231,5 +229,5 @@ void pn_push_dataplane_down(struct pn_daemon *d)
     d->push.status.running_generation = 0;
     d->push.status.pending = true;
     evtimer_del(d->push.timer);
-    pn_leases_installed(d, NULL);
+    pn_vips_installed(d, NULL);
 }

@@ -86,6 +86,7 @@ int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, u
     struct pn_conf *conf, *before = d->conf;
     struct pn_runtime *rt = NULL, *rt_before = d->rt;
     struct pn_error err = {""};
+    struct pn_seal_ring ring = {.n_keys = 0};
     int node = -1;
 
     *n = 0;
@@ -99,6 +100,8 @@ int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, u
     node = pn_conf_node_find(conf, d->opt->node);
     if (node < 0)
         snprintf(err.text, sizeof(err.text), "no node is this machine (use --node, or name one after the host)");
+    else if (pn_vips_keys(conf, &ring, &err) < 0)
+        ; /* err says it */
     else if (!(rt = pn_runtime_new(conf)))
         snprintf(err.text, sizeof(err.text), "out of memory");
     if (rt)
@@ -116,8 +119,9 @@ int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, u
     d->view.rt = rt;
     d->view.node = node;
     pn_feed_carry(d, before);
-    pn_leases_configure(d);
-    pn_leases_run(d);
+    d->ring = ring;
+    explicit_bzero(&ring, sizeof(ring));
+    pn_vips_configure(d);
     metrics_follow(d);
     d->reload.done++;
     d->reload.last_ok = true;
@@ -131,6 +135,7 @@ int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, u
     return 0;
 
 failed:
+    explicit_bzero(&ring, sizeof(ring));
     count_failure(d, errors, max, *n);
     pn_runtime_free(rt);
     pn_conf_free(conf);

@@ -24,7 +24,7 @@ static void daemon_families(struct pn_expo *e, VIEW)
     pn_expo_family(e, "postern_config_reload_failures_total", "counter", "Configurations refused since the start.");
     pn_expo_u64(e, v->reload->failed, END);
     pn_expo_family(e, "postern_node_standby", "gauge", "1: the administrator took this node out of service.");
-    pn_expo_u64(e, v->vips->standby, END);
+    pn_expo_u64(e, v->own->standby, END);
     pn_expo_family(e, "postern_dataplane_up", "gauge", "1: posternd is connected to postern-dp.");
     pn_expo_u64(e, up, END);
     pn_expo_family(e, "postern_dataplane_snapshot_generation", "gauge",
@@ -134,8 +134,16 @@ static void vip_families(struct pn_expo *e, VIEW)
     const struct pn_conf *conf = v->conf;
 
     pn_expo_family(e, "postern_vip_owner", "gauge", "1: this node owns the VIP.");
-    for (unsigned i = 0; i < v->vips->n; i++)
-        pn_expo_u64(e, v->vips->vips[i].state == PN_VIP_OWNER, "vip", v->vips->vips[i].name, END);
+    for (unsigned i = 0; i < v->own->n; i++)
+        pn_expo_u64(e, v->own->vips[i].state == PN_EL_OWNER, "vip", v->own->vips[i].name, END);
+    pn_expo_family(e, "postern_vip_transitions_total", "counter",
+                   "Times that this node became owner of the VIP or ceased to be it.");
+    for (unsigned i = 0; i < v->own->n; i++)
+        pn_expo_u64(e, v->own->vips[i].transitions, "vip", v->own->vips[i].name, END);
+    pn_expo_family(e, "postern_vip_path_failed", "gauge",
+                   "1: the owner of the VIP answers on the wire, but its heartbeats do not arrive.");
+    for (unsigned i = 0; i < v->own->n; i++)
+        pn_expo_u64(e, v->own->vips[i].path_failed, "vip", v->own->vips[i].name, END);
     if (!v->stats->valid)
         return;
     pn_expo_family(e, "postern_vip_lease_seconds", "gauge", "Time left of the lease that the dataplane holds.");
@@ -152,6 +160,72 @@ static void vip_families(struct pn_expo *e, VIEW)
     for (unsigned i = 0; i < conf->n_vips; i++)
         if (pn_view_vip_id(v, i) < PN_MAX_VIPS)
             pn_expo_u64(e, v->stats->sum.vips[pn_view_vip_id(v, i)].rx_bytes, "vip", conf->vips[i].name, END);
+}
+
+static void refused_samples(struct pn_expo *e, const struct pn_ownership *o)
+{
+    pn_expo_family(e, "postern_heartbeat_refused_total", "counter", "Datagrams that changed nothing, by reason.");
+    for (unsigned i = PN_HB_UNKNOWN_SENDER; i < PN_HB_SEAL; i++)
+        pn_expo_u64(e, o->refused[i], "reason", pn_hb_verdict_name[i], END);
+    for (unsigned i = 1; i < PN_SEAL_VERDICT_COUNT; i++)
+        if (i != PN_SEAL_REPLAYED)
+            pn_expo_u64(e, o->refused_seal[i], "reason", pn_seal_verdict_name[i], END);
+    for (unsigned i = 1; i < PN_WIRE_VERDICT_COUNT; i++)
+        pn_expo_u64(e, o->refused_wire[i], "reason", pn_wire_verdict_name[i], END);
+}
+
+#define EACH_PEER                                                                                                      \
+    for (uint8_t i = 0; i < PN_MAX_NODES; i++)                                                                         \
+        if (o->peers[i].configured)
+#define PEER "peer", pn_view_node_name(v, i), END
+
+static void node_families(struct pn_expo *e, VIEW)
+{
+    const struct pn_ownership *o = v->own;
+
+    if (o->n_nodes < 2)
+        return;
+    pn_expo_family(e, "postern_heartbeat_sent_total", "counter", "Heartbeats sent.");
+    pn_expo_u64(e, o->heartbeats_sent, END);
+    pn_expo_family(e, "postern_heartbeat_skipped_total", "counter",
+                   "Heartbeats not sent since the dataplane had not answered the one before.");
+    pn_expo_u64(e, o->heartbeats_skipped, END);
+    pn_expo_family(e, "postern_heartbeat_late_seconds_max", "gauge",
+                   "How late a heartbeat was at worst since the start.");
+    pn_expo_double(e, (double)o->late_us_max / 1e6, END);
+    pn_expo_family(e, "postern_heartbeat_received_total", "counter", "Heartbeats of a peer that counted.");
+    EACH_PEER pn_expo_u64(e, o->peers[i].received, PEER);
+    refused_samples(e, o);
+    pn_expo_family(e, "postern_peer_heard", "gauge", "1: a heartbeat of the peer counted within the takeover wait.");
+    EACH_PEER pn_expo_u64(e, o->peers[i].heard, PEER);
+    pn_expo_family(e, "postern_peer_heartbeat_age_seconds", "gauge",
+                   "Time since the peer's last heartbeat that counted.");
+    EACH_PEER if (o->peers[i].heard_ns)
+    {
+        uint64_t at_ms = o->peers[i].heard_ns / 1000000u, now_ms = v->now_ms();
+        pn_expo_double(e, now_ms > at_ms ? (double)(now_ms - at_ms) / 1e3 : 0, PEER);
+    }
+    pn_expo_family(e, "postern_peer_configuration_same", "gauge", "1: the peer runs the configuration of this node.");
+    EACH_PEER pn_expo_u64(e, o->peers[i].same_generation, PEER);
+    pn_expo_family(e, "postern_peer_starts_total", "counter", "Starts of the peer that were seen.");
+    EACH_PEER pn_expo_u64(e, o->peers[i].boots, PEER);
+    pn_expo_family(e, "postern_flow_sync_complete", "gauge", "1: the flows of every peer that is heard are here.");
+    pn_expo_u64(e, o->synced, END);
+    pn_expo_family(e, "postern_flow_sync_sent_total", "counter", "Flows told to peers.");
+    pn_expo_u64(e, o->sync.flows_sent, END);
+    pn_expo_family(e, "postern_flow_sync_received_total", "counter", "Flows that peers told of.");
+    pn_expo_u64(e, o->sync.flows_received, END);
+    pn_expo_family(e, "postern_flow_sync_dropped_total", "counter", "Flows that found no room, by direction.");
+    pn_expo_u64(e, o->sync.dropped_out, "direction", "out", END);
+    pn_expo_u64(e, o->sync.dropped_in, "direction", "in", END);
+    pn_expo_family(e, "postern_flow_sync_unknown_total", "counter",
+                   "Flows that peers told of, of services or gateways that are not configured here.");
+    pn_expo_u64(e, o->sync.unknown, END);
+    pn_expo_family(e, "postern_flow_sync_refused_total", "counter", "Flow sync datagrams that changed nothing.");
+    pn_expo_u64(e, o->sync.refused, END);
+    pn_expo_family(e, "postern_foreign_vrrp_total", "counter",
+                   "Packets of VRRP speakers that named one of our addresses.");
+    pn_expo_u64(e, o->vrrp_seen, END);
 }
 
 static void service_families(struct pn_expo *e, VIEW)
@@ -338,7 +412,9 @@ int pn_metrics_write(struct evbuffer *out, const struct pn_view *v)
 {
     struct pn_expo e = {.out = out};
 
+    pn_view_refresh(v);
     daemon_families(&e, v);
+    node_families(&e, v);
     vip_families(&e, v);
     tier_families(&e, v);
     member_families(&e, v);

@@ -7,6 +7,20 @@ const char *const pn_view_fwd_name[PN_FWD_COUNT] = {"l2dsr", "local"};
 const char *const pn_view_check_type_name[PN_CHECK_TYPE_COUNT] = {"tcp",  "smtp",  "smtp-starttls", "smtps",
                                                                   "http", "https", "agent"};
 
+void pn_view_refresh(const struct pn_view *v)
+{
+    if (v->own_refresh)
+        v->own_refresh(v->ops_arg);
+}
+
+const char *pn_view_node_name(const struct pn_view *v, uint8_t number)
+{
+    for (unsigned i = 0; i < v->conf->n_nodes; i++)
+        if (v->conf->nodes[i].number == number + 1)
+            return v->conf->nodes[i].name;
+    return "";
+}
+
 int pn_view_gateway(const struct pn_conf *conf, const char *name)
 {
     for (unsigned i = 0; i < conf->n_gateways; i++)

@@ -13,7 +13,7 @@
 #include "controlplane/load/load.h"
 #include "controlplane/state/runtime.h"
 #include "controlplane/view/eventlog.h"
-#include "controlplane/vip/vip.h"
+#include "controlplane/vip/ownership.h"
 
 /* The way of snapshots to the dataplane. */
 struct pn_push_status {
@@ -46,6 +46,10 @@ struct pn_view_ops {
     /* Both take effect at once: 0 and on disk; 1 and err: not on disk, a restart would forget it. -1: refused. */
     int (*gateway_order)(void *arg, unsigned gateway, const struct pn_gateway_order *order, struct pn_error *err);
     int (*node_standby)(void *arg, bool standby, struct pn_error *err);
+    /* Not kept on disk. -1 and err: refused. */
+    int (*node_hold)(void *arg, uint32_t ms, struct pn_error *err); /* 0: ends it */
+    int (*vip_move)(void *arg, const char *vip, const char *to, struct pn_error *err); /* to NULL: the best other */
+    int (*vip_force)(void *arg, const char *vip, struct pn_error *err);
 };
 
 struct pn_view {
@@ -66,13 +70,19 @@ struct pn_view {
     const struct pn_dp_port *ports; /* as the dataplane named them last */
     unsigned n_ports;
     const struct pn_stats_sum *stats;
-    const struct pn_vip_keeper *vips;
+    const struct pn_ownership *own;
+    void (*own_refresh)(void *ops_arg); /* makes *own what is true now; NULL: it stands still */
     const struct pn_eventlog *events;
     const struct pn_push_status *push;
     const struct pn_reload_status *reload;
     const struct pn_view_ops *ops;
     void *ops_arg;
 };
+
+/* Before a look at v->own: what is true now. */
+void pn_view_refresh(const struct pn_view *v);
+/* A node's name by its number in heartbeats; "": unknown. */
+const char *pn_view_node_name(const struct pn_view *v, uint8_t number);
 
 /* Positions by name in a configuration; -1: no such. */
 int pn_view_gateway(const struct pn_conf *conf, const char *name);

@@ -40,7 +40,7 @@ struct pn_hb_peer {
 
 struct pn_hb_vip {
     uint32_t name_hash;
-    uint8_t state; /* enum pn_vip_state, below PN_VIP_STATE_COUNT */
+    uint8_t state; /* enum pn_election_state */
     uint8_t flags; /* PN_HB_VIP_* */
     uint8_t successor; /* node, PN_HB_NO_NODE */
     uint8_t vote; /* node, PN_HB_NO_NODE */

@@ -133,6 +133,7 @@ int pn_node_configure(struct pn_node *n, const struct pn_node_conf *conf, uint64
     if (first) {
         pn_peers_init(&n->peers, conf->self, n->io.random64, n->io.arg);
         pn_election_init(&n->election, &n->peers, conf->self);
+        n->election.standby = n->show.standby;
     }
     if ((first || !n->sealer) && make_seals(n, err) < 0)
         return -1;

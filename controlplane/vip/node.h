@@ -16,6 +16,7 @@
 #include "controlplane/vip/sync.h"
 
 #define PN_NODE_PATHS 2u
+#define PN_NODE_WITNESS_ID 0x8000u /* ids from here on: VIPs that this node only votes for (priority 0) */
 #define PN_NODE_RETRY_NS UINT64_C(200000000) /* a lease that was refused is asked for again after this */
 #define PN_NODE_LEAVE_HOLD_MS 10000u /* lease of a node that stops while no peer is there to take over */
 

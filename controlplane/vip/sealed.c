@@ -250,7 +250,18 @@ static void sealed_release(struct pn_node *n)
 static void sealed_installed(struct pn_node *n, const uint16_t *ids, const uint64_t *leases, unsigned n_ids,
                              uint64_t now_ns)
 {
-    pn_election_installed(&n->election, ids, leases, n_ids, now_ns);
+    uint16_t all[2 * PN_MAX_VIPS];
+    uint64_t held[2 * PN_MAX_VIPS] = {0};
+    unsigned count = 0;
+    for (; count < n_ids && count < PN_MAX_VIPS; count++) {
+        all[count] = ids[count];
+        held[count] = leases[count];
+    }
+    /* No dataplane runs what can never be owned here, but votes count. */
+    for (unsigned i = 0; i < n->conf.n_vips && n->linked; i++)
+        if (n->conf.vips[i].want.id >= PN_NODE_WITNESS_ID && n->conf.vips[i].want.id != PN_ID_NONE)
+            all[count++] = n->conf.vips[i].want.id;
+    pn_election_installed(&n->election, all, held, count, now_ns);
 }
 
 static void sealed_probe_seen(struct pn_node *n, const struct pn_node_vip *vip, const struct pn_dp_probe_seen *seen,

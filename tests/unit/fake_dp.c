@@ -17,8 +17,8 @@
 
 #define WORKERS 1u
 
-static void reply(struct fake_dp *f, const struct pn_dp_header *ask, unsigned status, const void *a, size_t a_len,
-                  const void *b, size_t b_len)
+static void reply(struct fake_dp *f, struct bufferevent *bev, const struct pn_dp_header *ask, unsigned status,
+                  const void *a, size_t a_len, const void *b, size_t b_len)
 {
     struct pn_dp_header h = *ask;
 
@@ -29,14 +29,34 @@ static void reply(struct fake_dp *f, const struct pn_dp_header *ask, unsigned st
     if (f->bad_length)
         h.bytes = 3;
     f->bad_seq = f->bad_length = false;
-    bufferevent_write(f->conn, &h, sizeof(h));
+    bufferevent_write(bev, &h, sizeof(h));
     if (a_len)
-        bufferevent_write(f->conn, a, a_len);
+        bufferevent_write(bev, a, a_len);
     if (b_len)
-        bufferevent_write(f->conn, b, b_len);
+        bufferevent_write(bev, b, b_len);
 }
 
-static void answer(struct fake_dp *f, const struct pn_dp_header *h, const void *payload, size_t len)
+void fake_dp_tell(struct fake_dp *f, enum pn_dp_type type, const void *payload, size_t len)
+{
+    struct pn_dp_header h = {.bytes = (uint32_t)(sizeof(h) + len), .type = (uint16_t)type};
+    uint64_t now = pn_clock_ns();
+
+    if (!f->control)
+        return;
+    bufferevent_write(f->control, &h, sizeof(h));
+    if (type == PN_DP_PACKET_RX) {
+        struct pn_dp_packet p = *(const struct pn_dp_packet *)payload;
+
+        p.boottime_ns = now;
+        bufferevent_write(f->control, &p, sizeof(p));
+        bufferevent_write(f->control, (const char *)payload + sizeof(p), len - sizeof(p));
+    } else if (len) {
+        bufferevent_write(f->control, payload, len);
+    }
+}
+
+static void answer(struct fake_dp *f, struct bufferevent *bev, const struct pn_dp_header *h, const void *payload,
+                   size_t len)
 {
     static const char text[] = "fake refusal";
     struct pn_dp_port port = {.name = "lan", .device = "net_fake0", .mtu = 1500, .rx_queues = 1, .link_up = 1};
@@ -51,20 +71,20 @@ static void answer(struct fake_dp *f, const struct pn_dp_header *h, const void *
                                     .flows_max = 1000};
         snprintf(hello.stats_path, sizeof(hello.stats_path), "%s", f->stats_path);
         snprintf(hello.version, sizeof(hello.version), "0.1.0");
-        reply(f, h, PN_DP_STATUS_OK, &hello, sizeof(hello), NULL, 0);
+        reply(f, bev, h, PN_DP_STATUS_OK, &hello, sizeof(hello), NULL, 0);
         return;
     }
     case PN_DP_SNAPSHOT_PUT:
         if (f->put_status != PN_DP_STATUS_OK) {
-            reply(f, h, f->put_status, text, strlen(text), NULL, 0);
+            reply(f, bev, h, f->put_status, text, strlen(text), NULL, 0);
             return;
         }
         memcpy(f->snapshot, payload, len);
         f->snapshot_len = len;
-        reply(f, h, PN_DP_STATUS_OK, NULL, 0, NULL, 0);
+        reply(f, bev, h, PN_DP_STATUS_OK, NULL, 0, NULL, 0);
         return;
     case PN_DP_SNAPSHOT_GET:
-        reply(f, h, PN_DP_STATUS_OK, f->snapshot, f->snapshot_len, NULL, 0);
+        reply(f, bev, h, PN_DP_STATUS_OK, f->snapshot, f->snapshot_len, NULL, 0);
         return;
     case PN_DP_LEASE: {
         const struct pn_dp_lease *l = payload;
@@ -72,7 +92,7 @@ static void answer(struct fake_dp *f, const struct pn_dp_header *h, const void *
             f->leases[l[i].vip % PN_MAX_VIPS] = l[i];
             f->stats->lease_deadline_boottime_ns[l[i].vip % PN_MAX_VIPS] = l[i].deadline_boottime_ns;
         }
-        reply(f, h, PN_DP_STATUS_OK, NULL, 0, NULL, 0);
+        reply(f, bev, h, PN_DP_STATUS_OK, NULL, 0, NULL, 0);
         return;
     }
     case PN_DP_FLOWS: {
@@ -80,26 +100,46 @@ static void answer(struct fake_dp *f, const struct pn_dp_header *h, const void *
         /* One a batch, so that cursors are used. */
         struct pn_dp_flows_head head = {.count = q->cursor < f->n_flows,
                                         .cursor = q->cursor + 1 < f->n_flows ? q->cursor + 1 : 0};
-        reply(f, h, PN_DP_STATUS_OK, &head, sizeof(head), &f->flows[q->cursor], head.count * sizeof(struct pn_dp_flow));
+        reply(f, bev, h, PN_DP_STATUS_OK, &head, sizeof(head), &f->flows[q->cursor],
+              head.count * sizeof(struct pn_dp_flow));
         return;
     }
     case PN_DP_EXPLAIN:
-        reply(f, h, PN_DP_STATUS_OK, &f->explain, sizeof(f->explain), NULL, 0);
+        reply(f, bev, h, PN_DP_STATUS_OK, &f->explain, sizeof(f->explain), NULL, 0);
         return;
     case PN_DP_TRACE_START:
-        reply(f, h, PN_DP_STATUS_OK, NULL, 0, NULL, 0);
+        reply(f, bev, h, PN_DP_STATUS_OK, NULL, 0, NULL, 0);
         return;
     case PN_DP_TRACE_READ:
-        reply(f, h, PN_DP_STATUS_OK, f->trace, f->n_trace * sizeof(f->trace[0]), NULL, 0);
+        reply(f, bev, h, PN_DP_STATUS_OK, f->trace, f->n_trace * sizeof(f->trace[0]), NULL, 0);
         return;
     case PN_DP_NEIGHBOURS:
-        reply(f, h, PN_DP_STATUS_OK, f->neighbours, f->n_neighbours * sizeof(f->neighbours[0]), NULL, 0);
+        reply(f, bev, h, PN_DP_STATUS_OK, f->neighbours, f->n_neighbours * sizeof(f->neighbours[0]), NULL, 0);
         return;
     case PN_DP_PORTS:
-        reply(f, h, PN_DP_STATUS_OK, &port, sizeof(port), NULL, 0);
+        reply(f, bev, h, PN_DP_STATUS_OK, &port, sizeof(port), NULL, 0);
+        return;
+    case PN_DP_CONTROL:
+        f->control = bev;
+        memcpy(&f->control_says, payload, sizeof(f->control_says));
+        reply(f, bev, h, PN_DP_STATUS_OK, NULL, 0, NULL, 0);
+        return;
+    case PN_DP_PACKET_TX:
+        if (f->wire)
+            fake_dp_tell(f->wire, PN_DP_PACKET_RX, payload, len);
+        reply(f, bev, h, PN_DP_STATUS_OK, NULL, 0, NULL, 0);
+        return;
+    case PN_DP_PROBE:
+    case PN_DP_ANNOUNCE:
+    case PN_DP_FLOWS_IN:
+        reply(f, bev, h, PN_DP_STATUS_OK, NULL, 0, NULL, 0);
+        return;
+    case PN_DP_FLOWS_RESYNC:
+        reply(f, bev, h, PN_DP_STATUS_OK, NULL, 0, NULL, 0);
+        fake_dp_tell(f, PN_DP_FLOWS_OUT, NULL, 0);
         return;
     default:
-        reply(f, h, PN_DP_STATUS_BAD_MESSAGE, text, strlen(text), NULL, 0);
+        reply(f, bev, h, PN_DP_STATUS_BAD_MESSAGE, text, strlen(text), NULL, 0);
     }
 }
 
@@ -117,16 +157,29 @@ static void on_readable(struct bufferevent *bev, void *arg)
         if (h.type < PN_DP_TYPE_COUNT)
             f->asked[h.type]++;
         if (!f->mute)
-            answer(f, &h, payload, h.bytes - sizeof(h));
+            answer(f, bev, &h, payload, h.bytes - sizeof(h));
         free(payload);
+    }
+}
+
+static void hang_up_one(struct fake_dp *f, struct bufferevent *bev)
+{
+    for (unsigned i = 0; i < FAKE_DP_CONNS; i++) {
+        if (f->conns[i] != bev)
+            continue;
+        f->conns[i] = NULL;
+        if (f->control == bev)
+            f->control = NULL;
+        bufferevent_free(bev);
+        return;
     }
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     struct fake_dp *f = arg;
-    if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) && bev == f->conn)
-        fake_dp_hang_up(f);
+    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
+        hang_up_one(f, bev);
 }
 
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
@@ -136,10 +189,15 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
     (void)l;
     (void)sa;
     (void)len;
-    fake_dp_hang_up(f);
-    f->conn = bufferevent_socket_new(f->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    bufferevent_setcb(f->conn, on_readable, NULL, on_event, f);
-    bufferevent_enable(f->conn, EV_READ | EV_WRITE);
+    unsigned i = 0;
+
+    while (i < FAKE_DP_CONNS && f->conns[i])
+        i++;
+    if (i == FAKE_DP_CONNS)
+        abort();
+    f->conns[i] = bufferevent_socket_new(f->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    bufferevent_setcb(f->conns[i], on_readable, NULL, on_event, f);
+    bufferevent_enable(f->conns[i], EV_READ | EV_WRITE);
 }
 
 static void make_stats(struct fake_dp *f)
@@ -189,9 +247,9 @@ void fake_dp_start(struct fake_dp *f, struct event_base *base, const char *dir)
 
 void fake_dp_hang_up(struct fake_dp *f)
 {
-    if (f->conn)
-        bufferevent_free(f->conn);
-    f->conn = NULL;
+    for (unsigned i = 0; i < FAKE_DP_CONNS; i++)
+        if (f->conns[i])
+            hang_up_one(f, f->conns[i]);
 }
 
 void fake_dp_stop(struct fake_dp *f)

@@ -10,10 +10,15 @@ struct event_base;
 struct evconnlistener;
 struct bufferevent;
 
+#define FAKE_DP_CONNS 4
+
 struct fake_dp {
     struct event_base *base;
     struct evconnlistener *listener;
-    struct bufferevent *conn;
+    struct bufferevent *conns[FAKE_DP_CONNS];
+    struct bufferevent *control; /* that sent the last PN_DP_CONTROL */
+    struct pn_dp_control control_says;
+    struct fake_dp *wire; /* where its packets arrive; NULL: nowhere */
     char socket[108], stats_path[108];
     uint32_t pid;
     uint64_t started_ns; /* CLOCK_BOOTTIME, as HELLO tells it */
@@ -42,7 +47,9 @@ struct fake_dp {
 /* dir: a folder of the test's own. The object is large: static or malloc'd. */
 void fake_dp_start(struct fake_dp *f, struct event_base *base, const char *dir);
 void fake_dp_stop(struct fake_dp *f);
-void fake_dp_hang_up(struct fake_dp *f);
+void fake_dp_hang_up(struct fake_dp *f); /* every connection */
+/* An unasked message, to whom PN_DP_CONTROL came from. */
+void fake_dp_tell(struct fake_dp *f, enum pn_dp_type type, const void *payload, size_t len);
 struct pn_stats_worker *fake_dp_worker(struct fake_dp *f, unsigned i);
 
 /* Runs the loop until *n reaches want or ms have passed; true when it did. */

@@ -89,12 +89,49 @@ static int op_node_standby(void *arg, bool standby, struct pn_error *err)
 
     (void)err;
     f->standbys++;
-    f->vips.standby = standby;
+    f->own.standby = standby;
+    return 0;
+}
+
+static int op_node_hold(void *arg, uint32_t ms, struct pn_error *err)
+{
+    struct fixture *f = arg;
+
+    (void)err;
+    f->own.hold_ms = ms;
+    f->own.hold_granted = ms > 0;
+    f->own.hold_until_ns = (FIXTURE_NOW_MS + ms) * 1000000u;
+    return 0;
+}
+
+static int op_vip_move(void *arg, const char *vip, const char *to, struct pn_error *err)
+{
+    struct fixture *f = arg;
+
+    f->moves++;
+    if (to && strcmp(to, "n1") == 0)
+        return snprintf(err->text, sizeof(err->text), "VIP \"%s\": n1 is this node", vip), -1;
+    return 0;
+}
+
+static int op_vip_force(void *arg, const char *vip, struct pn_error *err)
+{
+    struct fixture *f = arg;
+
+    (void)vip;
+    (void)err;
+    f->forces++;
     return 0;
 }
 
 static const struct pn_view_ops ops = {
-    .reload = op_reload, .gateway_order = op_gateway_order, .node_standby = op_node_standby};
+    .reload = op_reload,
+    .gateway_order = op_gateway_order,
+    .node_standby = op_node_standby,
+    .node_hold = op_node_hold,
+    .vip_move = op_vip_move,
+    .vip_force = op_vip_force,
+};
 
 static void load_conf(struct fixture *f)
 {
@@ -188,15 +225,18 @@ static void make_stats(struct fixture *f)
 
 static void make_vips(struct fixture *f)
 {
-    struct pn_vip_want want[] = {{"in4", 0, 200, 30000}, {"in6", 1, 200, 30000}};
-    uint16_t ids[] = {0, 1};
-    struct pn_dp_lease leases[PN_MAX_VIPS];
-    uint64_t wake;
+    f->own = (struct pn_ownership){.n = 2, .n_nodes = 1, .linked = true, .synced = true};
+    for (unsigned i = 0; i < 2; i++) {
+        struct pn_own_vip *v = &f->own.vips[i];
 
-    pn_vip_keeper_init(&f->vips, &pn_vip_policy_always);
-    pn_vip_keeper_configure(&f->vips, want, 2);
-    pn_vip_keeper_installed(&f->vips, ids, 2);
-    pn_vip_keeper_step(&f->vips, (FIXTURE_NOW_MS - 6000) * 1000000u, leases, &wake);
+        *v = (struct pn_own_vip){.id = (uint16_t)i,
+                                 .priority = 200,
+                                 .state = PN_EL_OWNER,
+                                 .since_ns = (FIXTURE_NOW_MS - 6000) * 1000000u,
+                                 .transitions = 1};
+        snprintf(v->name, sizeof(v->name), "%s", f->conf->vips[i].name);
+        snprintf(v->reason, sizeof(v->reason), "no peers");
+    }
 }
 
 static void make_dataplane(struct fixture *f)
@@ -275,7 +315,7 @@ void fixture_up(struct fixture *f, bool with_dp)
                                .spills = f->spills,
                                .health_each = fixture_health,
                                .stats = &f->stats,
-                               .vips = &f->vips,
+                               .own = &f->own,
                                .events = f->events,
                                .push = &f->push,
                                .reload = &f->reload,

@@ -19,12 +19,12 @@ struct fixture {
     struct pn_stats_sum stats;
     struct pn_load_gateway loads[PN_MAX_GATEWAYS];
     struct pn_spill_state spills[PN_CONF_MAX_POOLS * PN_MAX_TIERS_PER_POOL];
-    struct pn_vip_keeper vips;
+    struct pn_ownership own;
     struct pn_eventlog *events;
     struct pn_push_status push;
     struct pn_reload_status reload;
     struct pn_view view;
-    unsigned reloads, orders, standbys; /* times each was asked for */
+    unsigned reloads, orders, standbys, moves, forces; /* times each was asked for */
     bool reload_fails;
 };
 

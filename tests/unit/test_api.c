@@ -92,7 +92,10 @@ static void test_every_command_answers(void **state)
 
         for (const struct pn_api_arg *a = c->args; a->name; a++)
             if (a->required)
-                json_object_set_new(args, a->name, json_string(strcmp(a->name, "client") ? "mx1" : "198.51.100.7"));
+                json_object_set_new(args, a->name,
+                                    json_string(strcmp(a->name, "client") == 0     ? "198.51.100.7"
+                                                : strncmp(c->name, "vip ", 4) == 0 ? "in4"
+                                                                                   : "mx1"));
         request = json_pack("{s:s, s:o}", "command", c->name, "args", args);
         text = json_dumps(request, 0);
         assert_non_null(result(text));
@@ -171,8 +174,18 @@ static void test_orders(void **state)
     assert_int_equal(f.rt->gateways[0].weight_override, 0);
     result("{\"command\":\"gateway weight\",\"args\":{\"name\":\"mx1\"}}");
     assert_int_equal(f.rt->gateways[0].weight_override, -1);
+    result("{\"command\":\"vip move\",\"args\":{\"name\":\"in4\"}}");
+    refused("{\"command\":\"vip move\",\"args\":{\"name\":\"in4\",\"node\":\"n1\"}}", "refused");
+    refused("{\"command\":\"vip move\",\"args\":{\"name\":\"in9\"}}", "not-found");
+    assert_int_equal(f.moves, 2);
+    r = result("{\"command\":\"node hold\",\"args\":{\"ms\":5000}}");
+    assert_int_equal(json_integer_value(json_object_get(r, "ms")), 5000);
+    r = result("{\"command\":\"node list\"}");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(r, "hold"), "left_ms")), 5000);
+    assert_int_equal(json_array_size(json_object_get(r, "nodes")), 1);
+    result("{\"command\":\"node hold\"}");
     result("{\"command\":\"node standby\"}");
-    assert_true(f.vips.standby);
+    assert_true(f.own.standby);
     f.reload_fails = true;
     r = result("{\"command\":\"reload\"}");
     assert_true(json_is_false(json_object_get(r, "loaded")));

@@ -108,6 +108,12 @@ static const struct pn_snap_gateway *running_gateway(const char *name)
     return NULL;
 }
 
+static enum pn_election_state vip_state(void)
+{
+    pn_vips_refresh(d);
+    return pn_own_vip_find(&d->ownership, "in4")->state;
+}
+
 static void start_dp(void)
 {
     fake_dp_start(&dp, d->base, dir);
@@ -120,19 +126,19 @@ static void test_a_fresh_dataplane_is_filled_and_leased(void **state)
 
     (void)state;
     fake_dp_run(d->base, 50); /* alone at first */
-    assert_int_equal(pn_vip_find(&d->vips, "in4")->state, PN_VIP_INIT);
+    assert_int_equal(vip_state(), PN_EL_INIT);
     start_dp();
     now = pn_clock_ns();
     assert_int_equal(running().header->n_services, 1);
     assert_int_equal(running().header->n_members, 2);
     assert_in_range(dp.leases[running().vips[0].id].deadline_boottime_ns, now + 25 * UINT64_C(1000000000),
                     now + 30 * UINT64_C(1000000000));
-    assert_int_equal(pn_vip_find(&d->vips, "in4")->state, PN_VIP_OWNER);
+    assert_int_equal(vip_state(), PN_EL_OWNER);
     assert_int_equal(d->push.status.running_generation, running().header->generation);
     /* A second dataplane in its place, empty: the same again. */
     fake_dp_stop(&dp);
     fake_dp_run(d->base, 20);
-    assert_int_equal(pn_vip_find(&d->vips, "in4")->state, PN_VIP_INIT);
+    assert_int_equal(vip_state(), PN_EL_INIT);
     start_dp();
     assert_int_equal(running().header->n_services, 1);
     fake_dp_stop(&dp);
@@ -233,7 +239,7 @@ static void test_a_refused_snapshot_is_shown_and_the_lease_goes_on(void **state)
     fake_dp_run(d->base, 50);
     assert_int_equal(d->push.status.rejected, 1);
     assert_non_null(strstr(d->push.status.error, "fake refusal"));
-    assert_int_equal(pn_vip_find(&d->vips, "in4")->state, PN_VIP_OWNER);
+    assert_int_equal(vip_state(), PN_EL_OWNER);
     assert_int_equal(dp.asked[PN_DP_SNAPSHOT_PUT], puts + 1); /* not again and again */
     /* Busy is asked again by itself. */
     dp.put_status = PN_DP_STATUS_BUSY;
@@ -425,7 +431,7 @@ static void test_standby_gives_the_lease_up_and_is_remembered(void **state)
     fake_dp_stop(&dp);
     pn_daemon_free(d);
     d = pn_daemon_new(&opt);
-    assert_true(d->vips.standby);
+    assert_true(d->ownership.standby);
 }
 
 static void test_a_damaged_state_file_does_not_stop_it(void **state)
