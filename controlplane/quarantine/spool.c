@@ -31,8 +31,10 @@ struct pn_q_verdict pn_spool_admit(struct pn_spool *s, uint64_t want_bytes)
         if (n)
             pn_log_limited(10000, PN_LOG_WARNING, "quarantine: full: gave up the %u oldest messages by policy", n);
     }
-    if (pn_spool_ballast_fill(s) != 0) /* mail must not take the room that the reserve lost */
-        v.decision = s->options.limits.policy == PN_Q_DELIVER_TAGGED ? PN_Q_PASS_TAGGED : PN_Q_REFUSE;
+    if (pn_spool_ballast_fill(s) == 0)
+        return v;
+    s->totals.level = PN_Q_LEVEL_FULL; /* mail must not take the room that the reserve lost */
+    v.decision = s->options.limits.policy == PN_Q_DELIVER_TAGGED ? PN_Q_PASS_TAGGED : PN_Q_REFUSE;
     return v;
 }
 
@@ -208,13 +210,8 @@ static int commit_rows(struct pn_spool *s, struct pn_intake **queue, unsigned n,
     if (pn_spool_tx_begin(s, err) != 0)
         return -1;
     for (unsigned i = 0; i < n; i++)
-        if (ok[i] && insert(s, queue[i], ++sequence, err) != 0) {
-            bool full = pn_qdb_is_full(s->db);
-            pn_spool_tx_rollback(s);
-            if (full)
-                pn_spool_ballast_release(s);
-            return -1;
-        }
+        if (ok[i] && insert(s, queue[i], ++sequence, err) != 0)
+            return pn_spool_tx_failed(s, "writing", err);
     if (pn_spool_tx_commit(s, err) != 0)
         return -1;
     s->last = sequence;
@@ -260,7 +257,11 @@ unsigned pn_spool_commit(struct pn_spool *s)
         ok[i] = queue[i]->tmp == NULL || file_ok[t++];
     pn_spool_row_done(s);
     int rc = commit_rows(s, queue, n, ok, &row_err);
-    bool full = rc != 0 && pn_qdb_is_full(s->db);
+    bool full = rc != 0 && s->was_full;
+    if (rc != 0 && pn_spool_tx_again(s)) {
+        rc = commit_rows(s, queue, n, ok, &row_err);
+        full = rc != 0 && s->was_full;
+    }
     for (unsigned i = 0; i < n; i++) {
         struct pn_intake *in = queue[i];
         in->result.ok = ok[i] && rc == 0;

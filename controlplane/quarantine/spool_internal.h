@@ -42,15 +42,18 @@ struct pn_spool {
     uint64_t last;
     struct pn_intake **queue;
     unsigned n_queue, queue_size;
+    bool was_full; /* why the last transaction failed */
     struct pn_spool_totals totals;
 };
 
 uint64_t pn_spool_now_ms(void); /* since 1970 */
 void pn_spool_row_done(struct pn_spool *s); /* gives back a row that a caller was shown */
-/* Each: 0, or -1 with err and nothing changed. begin/commit use the reserve when the disk is full. */
+/* Each: 0, or -1 with err, nothing changed and the transaction gone. */
 int pn_spool_tx_begin(struct pn_spool *s, struct pn_error *err);
 int pn_spool_tx_commit(struct pn_spool *s, struct pn_error *err);
-void pn_spool_tx_rollback(struct pn_spool *s);
+int pn_spool_tx_failed(struct pn_spool *s, const char *doing, struct pn_error *err); /* -1 */
+/* After a failure: it was the disk and the reserve could be given up for it, so try the whole change once more. */
+bool pn_spool_tx_again(struct pn_spool *s);
 int pn_spool_ballast_fill(struct pn_spool *s);
 void pn_spool_ballast_release(struct pn_spool *s);
 int pn_spool_count(struct pn_spool *s); /* totals from the database */

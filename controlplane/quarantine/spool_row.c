@@ -8,31 +8,36 @@
 #include "common/error.h"
 #include "common/log.h"
 
+int pn_spool_tx_failed(struct pn_spool *s, const char *doing, struct pn_error *err)
+{
+    s->was_full = pn_qdb_is_full(s->db);
+    pn_qdb_fail(s->db, s->db_path, doing, err);
+    if (!sqlite3_get_autocommit(s->db)) /* after a full disk SQLite has done so itself */
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    return -1;
+}
+
+bool pn_spool_tx_again(struct pn_spool *s)
+{
+    bool again = s->was_full && s->totals.ballast;
+
+    s->was_full = false;
+    if (again)
+        pn_spool_ballast_release(s); /* this is what it is for */
+    return again && !s->totals.ballast;
+}
+
 int pn_spool_tx_begin(struct pn_spool *s, struct pn_error *err)
 {
+    s->was_full = false;
     return sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK
                ? 0
-               : pn_qdb_fail(s->db, s->db_path, "starting a change", err);
+               : pn_spool_tx_failed(s, "starting a change", err);
 }
 
 int pn_spool_tx_commit(struct pn_spool *s, struct pn_error *err)
 {
-    for (unsigned i = 0; i < 2; i++) {
-        if (sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
-            return 0;
-        if (!pn_qdb_is_full(s->db) || !s->totals.ballast || sqlite3_get_autocommit(s->db))
-            break;
-        pn_spool_ballast_release(s); /* this is what it is for */
-    }
-    pn_qdb_fail(s->db, s->db_path, "writing", err);
-    pn_spool_tx_rollback(s);
-    return -1;
-}
-
-void pn_spool_tx_rollback(struct pn_spool *s)
-{
-    if (!sqlite3_get_autocommit(s->db))
-        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    return sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ? 0 : pn_spool_tx_failed(s, "writing", err);
 }
 
 void pn_spool_row_done(struct pn_spool *s)
@@ -112,7 +117,7 @@ static void count_away(struct pn_spool *s, enum pn_q_kind kind, enum pn_spool_st
         t->acked_bytes -= bytes;
 }
 
-int pn_spool_acked(struct pn_spool *s, const struct pn_q_id *ids, unsigned n, struct pn_error *err)
+static int acked_once(struct pn_spool *s, const struct pn_q_id *ids, unsigned n, struct pn_error *err)
 {
     sqlite3_stmt *q = s->sql[PN_SPOOL_ACK];
     uint64_t now_ms = pn_spool_now_ms();
@@ -133,8 +138,7 @@ int pn_spool_acked(struct pn_spool *s, const struct pn_q_id *ids, unsigned n, st
         sqlite3_bind_blob(q, 2, ids[i].sha, PN_Q_SHA_BYTES, SQLITE_STATIC);
         sqlite3_bind_int64(q, 3, (sqlite3_int64)now_ms);
         if (have < 0 || pn_qdb_run(q) != 0) {
-            pn_qdb_fail(s->db, s->db_path, "writing", err);
-            pn_spool_tx_rollback(s);
+            pn_spool_tx_failed(s, "writing", err);
             s->totals = before;
             return -1;
         }
@@ -142,15 +146,20 @@ int pn_spool_acked(struct pn_spool *s, const struct pn_q_id *ids, unsigned n, st
         s->totals.acked_bytes += row.file_bytes;
     }
     if (pn_spool_tx_commit(s, err) != 0) {
-        bool ballast = s->totals.ballast;
         s->totals = before;
-        s->totals.ballast = ballast;
         return -1;
     }
     return 0;
 }
 
-int pn_spool_refused(struct pn_spool *s, const struct pn_q_id *id, const char *reason, struct pn_error *err)
+int pn_spool_acked(struct pn_spool *s, const struct pn_q_id *ids, unsigned n, struct pn_error *err)
+{
+    int rc = acked_once(s, ids, n, err);
+
+    return rc != 0 && pn_spool_tx_again(s) ? acked_once(s, ids, n, err) : rc;
+}
+
+static int refused_once(struct pn_spool *s, const struct pn_q_id *id, const char *reason, struct pn_error *err)
 {
     sqlite3_stmt *q = s->sql[PN_SPOOL_REFUSE];
 
@@ -161,13 +170,19 @@ int pn_spool_refused(struct pn_spool *s, const struct pn_q_id *id, const char *r
     sqlite3_bind_blob(q, 2, id->sha, PN_Q_SHA_BYTES, SQLITE_STATIC);
     pn_qdb_text(q, 3, reason);
     if (pn_qdb_run(q) != 0) {
-        pn_qdb_fail(s->db, s->db_path, "writing", err);
-        pn_spool_tx_rollback(s);
+        pn_spool_tx_failed(s, "writing", err);
         return -1;
     }
     if (pn_spool_tx_commit(s, err) != 0)
         return -1;
     return pn_spool_count(s);
+}
+
+int pn_spool_refused(struct pn_spool *s, const struct pn_q_id *id, const char *reason, struct pn_error *err)
+{
+    int rc = refused_once(s, id, reason, err);
+
+    return rc != 0 && pn_spool_tx_again(s) ? refused_once(s, id, reason, err) : rc;
 }
 
 int pn_spool_offer_again(struct pn_spool *s, bool acked, bool refused, struct pn_error *err)
@@ -178,8 +193,7 @@ int pn_spool_offer_again(struct pn_spool *s, bool acked, bool refused, struct pn
     if ((acked &&
          sqlite3_exec(s->db, "UPDATE item SET state = 0, acked_ms = NULL WHERE state = 1", NULL, NULL, NULL)) ||
         (refused && sqlite3_exec(s->db, "UPDATE item SET state = 0, note = NULL WHERE state = 2", NULL, NULL, NULL))) {
-        pn_qdb_fail(s->db, s->db_path, "writing", err);
-        pn_spool_tx_rollback(s);
+        pn_spool_tx_failed(s, "writing", err);
         return -1;
     }
     if (pn_spool_tx_commit(s, err) != 0)
@@ -215,10 +229,24 @@ static int record_eviction(struct pn_spool *s, uint64_t sequence, struct pn_erro
     return rc;
 }
 
+static int remove_rows(struct pn_spool *s, const struct gone *gone, unsigned n, struct pn_error *err)
+{
+    sqlite3_stmt *del = s->sql[PN_SPOOL_DELETE];
+
+    if (pn_spool_tx_begin(s, err) != 0)
+        return -1;
+    for (unsigned i = 0; i < n; i++) {
+        sqlite3_bind_int64(del, 1, (sqlite3_int64)gone[i].id.sequence);
+        if (pn_qdb_run(del) != 0)
+            return pn_spool_tx_failed(s, "removing", err);
+    }
+    return pn_spool_tx_commit(s, err);
+}
+
 int64_t pn_spool_remove(struct pn_spool *s, enum pn_spool_sql which, int64_t limit_ms, uint64_t bytes, unsigned max,
                         unsigned *count, struct pn_error *err)
 {
-    sqlite3_stmt *q = s->sql[which], *del = s->sql[PN_SPOOL_DELETE], *left = s->sql[PN_SPOOL_SHA_LEFT];
+    sqlite3_stmt *q = s->sql[which], *left = s->sql[PN_SPOOL_SHA_LEFT];
     struct gone *gone = calloc(max ? max : 1, sizeof(*gone));
     uint64_t freed = 0;
     unsigned n = 0;
@@ -247,17 +275,7 @@ int64_t pn_spool_remove(struct pn_spool *s, enum pn_spool_sql which, int64_t lim
     for (unsigned i = 0; which == PN_SPOOL_OLDEST && i < n; i++)
         if (record_eviction(s, gone[i].id.sequence, err) != 0)
             pn_log_limited(10000, PN_LOG_ERROR, "quarantine: an eviction could not be recorded");
-    if (pn_spool_tx_begin(s, err) != 0)
-        goto fail;
-    for (unsigned i = 0; i < n; i++) {
-        sqlite3_bind_int64(del, 1, (sqlite3_int64)gone[i].id.sequence);
-        if (pn_qdb_run(del) != 0) {
-            pn_qdb_fail(s->db, s->db_path, "removing", err);
-            pn_spool_tx_rollback(s);
-            goto fail;
-        }
-    }
-    if (pn_spool_tx_commit(s, err) != 0)
+    if (remove_rows(s, gone, n, err) != 0 && (!pn_spool_tx_again(s) || remove_rows(s, gone, n, err) != 0))
         goto fail;
     /* Rows are gone for good before the files: a crash in between leaves orphans, never promises. */
     for (unsigned i = 0; i < n; i++) {
@@ -265,10 +283,14 @@ int64_t pn_spool_remove(struct pn_spool *s, enum pn_spool_sql which, int64_t lim
         if (gone[i].kind == PN_Q_MESSAGE && pn_qdb_run(left) == 0)
             pn_qfiles_remove(s->files, gone[i].id.sha);
     }
-    if (which == PN_SPOOL_OLDEST)
-        s->totals.evicted += n;
     free(gone);
-    pn_spool_count(s);
+    if (which == PN_SPOOL_OLDEST) { /* rare: counting anew takes a look at every row */
+        s->totals.evicted += n;
+        pn_spool_count(s);
+    } else {
+        s->totals.acked_bytes -= freed;
+        s->totals.stored_bytes -= freed;
+    }
     return (int64_t)freed;
 fail:
     free(gone);

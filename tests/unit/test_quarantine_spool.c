@@ -132,6 +132,10 @@ static void test_records_and_acks(void **state)
     assert_int_equal(pn_spool_acked(s, &id, 1, &err), 0);
     assert_int_equal(pn_spool_purge(s, 9000000000000ull, 100, &err), 1);
     assert_int_equal(pn_spool_read(s, &id, 0, &byte, 1), -1);
+    pn_spool_totals(s, &t);
+    assert_int_equal(t.stored_bytes, 0);
+    assert_int_equal(t.acked_bytes, 0);
+    assert_int_equal(t.pending_records, 1);
     assert_int_equal(pn_spool_last(s), 3);
     pn_spool_close(s);
     s = open_at(dir, &o, NULL);
