@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Two posternds as a whole, their dataplanes faked and wired to each other. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "controlplane/daemon/daemon.h"
+#include "controlplane/view/clock.h"
+#include "tests/unit/fake_dp.h"
+
+#define MS UINT64_C(1000000)
+#define HEX "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+#define HEX2 "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+
+/* Slow enough for a test's loop on a busy machine. */
+static const char conf_format[] =
+    "cluster { name = \"test\" }\n"
+    "heartbeat { interval = 50ms; lease = 200ms; takeover = 300ms; probe-lead = 80ms; key-file = \"%s/keys\" }\n"
+    "node \"n1\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.1 } }\n"
+    "node \"n2\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.2 } }\n"
+    "vip \"a\" { address = \"192.0.2.25\"; priority { n1 = 200; n2 = 100 } }\n"
+    "vip \"b\" { address = \"192.0.2.26\"; priority { n1 = 100; n2 = 200 } }\n"
+    "gateway \"mx1\" { address = \"192.0.2.11\" }\n"
+    "pool \"mx\" { tier \"t\" { gateways = [\"mx1\"] } }\n"
+    "service \"smtp\" { vips = [\"a\", \"b\"]; port = 25; pool = \"mx\" }\n";
+
+struct side {
+    struct fake_dp dp;
+    struct pn_daemon *d;
+    struct pn_daemon_options opt;
+    char dir[64], conf[96], sock[96], dp_path[96];
+    bool dead;
+};
+static struct side sides[2];
+static struct event_base *wire;
+
+static void write_file(const char *dir, const char *name, const char *text, mode_t mode)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+static void write_keys(const char *text)
+{
+    write_file(sides[0].dir, "keys", text, 0600);
+}
+
+static void start_one(unsigned i)
+{
+    struct side *s = &sides[i];
+    s->d = pn_daemon_new(&s->opt);
+    assert_non_null(s->d);
+    s->dead = false;
+}
+
+static int setup(void **state)
+{
+    char text[2048];
+    (void)state;
+    memset(sides, 0, sizeof(sides));
+    wire = event_base_new();
+    for (unsigned i = 0; i < 2; i++) {
+        struct side *s = &sides[i];
+        snprintf(s->dir, sizeof(s->dir), "/tmp/pn-pair.XXXXXX");
+        assert_non_null(mkdtemp(s->dir));
+        snprintf(s->conf, sizeof(s->conf), "%s/postern.conf", s->dir);
+        snprintf(s->sock, sizeof(s->sock), "%s/postern.sock", s->dir);
+        snprintf(s->dp_path, sizeof(s->dp_path), "%s/dp.sock", s->dir);
+        snprintf(text, sizeof(text), conf_format, sides[0].dir);
+        write_file(s->dir, "postern.conf", text, 0644);
+        s->opt = (struct pn_daemon_options){.config = s->conf,
+                                            .dp_socket = s->dp_path,
+                                            .socket = s->sock,
+                                            .socket_mode = 0600,
+                                            .state_dir = s->dir,
+                                            .node = i ? "n2" : "n1",
+                                            .log_level = PN_LOG_ERROR};
+    }
+    write_keys("1 send " HEX "\n");
+    for (unsigned i = 0; i < 2; i++) {
+        fake_dp_start(&sides[i].dp, wire, sides[i].dir);
+        start_one(i);
+    }
+    sides[0].dp.wire = &sides[1].dp;
+    sides[1].dp.wire = &sides[0].dp;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    char command[160];
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        pn_daemon_free(sides[i].dead ? NULL : sides[i].d);
+    for (unsigned i = 0; i < 2; i++)
+        fake_dp_stop(&sides[i].dp);
+    event_base_free(wire);
+    snprintf(command, sizeof(command), "rm -rf %s %s", sides[0].dir, sides[1].dir);
+    return system(command);
+}
+
+static void turn(void)
+{
+    fake_dp_run(wire, 2);
+    for (unsigned i = 0; i < 2; i++)
+        if (!sides[i].dead)
+            fake_dp_run(sides[i].d->base, 1);
+}
+
+static bool leased(unsigned i, const char *vip)
+{
+    struct side *s = &sides[i];
+    int at = s->dead ? -1 : pn_view_vip(s->d->conf, vip);
+    uint16_t id = at < 0 ? PN_ID_NONE : pn_view_vip_id(&s->d->view, (unsigned)at);
+    return id < PN_MAX_VIPS && s->dp.leases[id].deadline_boottime_ns > pn_clock_ns();
+}
+
+static bool owners_are(unsigned a, unsigned b)
+{
+    return leased(a, "a") && leased(b, "b") && !leased(1 - a, "a") && !leased(1 - b, "b");
+}
+
+static void until(unsigned a, unsigned b)
+{
+    for (unsigned i = 0; i < 2500 && !owners_are(a, b); i++)
+        turn();
+    if (!owners_are(a, b))
+        fail_msg("a: %d %d, b: %d %d", leased(0, "a"), leased(1, "a"), leased(0, "b"), leased(1, "b"));
+}
+
+static bool event_seen(const struct pn_daemon *d, const char *kind, const char *subject, const char *text)
+{
+    const struct pn_eventlog_row *row;
+    for (uint64_t after = 0; (row = pn_eventlog_next(d->events, after)); after = row->seq)
+        if (strcmp(row->kind, kind) == 0 && strcmp(row->subject, subject) == 0 && strstr(row->text, text))
+            return true;
+    return false;
+}
+
+static void test_each_has_its_own(void **state)
+{
+    (void)state;
+    until(0, 1);
+    pn_vips_refresh(sides[0].d);
+    const struct pn_ownership *o = &sides[0].d->ownership;
+    assert_true(o->peers[1].heard && o->peers[1].same_generation && o->synced);
+    assert_int_equal(pn_own_vip_find(o, "b")->owner, 1);
+    assert_true(event_seen(sides[0].d, "peer", "n2", "heard"));
+    assert_int_equal(sides[0].dp.control_says.heartbeat_udp_port, 24625);
+    assert_int_equal(sides[0].dp.control_says.vrrp, 1);
+    assert_int_equal(sides[0].dp.control_says.n_addrs, 1);
+}
+
+static void test_orders_move(void **state)
+{
+    struct pn_error err = {""};
+    (void)state;
+    until(0, 1);
+    assert_int_equal(sides[1].d->view.ops->vip_move(sides[1].d, "a", NULL, &err), -1);
+    assert_non_null(strstr(err.text, "only its owner n1"));
+    assert_int_equal(sides[0].d->view.ops->vip_move(sides[0].d, "a", "n2", &err), 0);
+    until(1, 1);
+    assert_int_equal(sides[1].d->view.ops->node_standby(sides[1].d, true, &err), 0);
+    until(0, 0);
+    assert_int_equal(sides[1].d->view.ops->node_standby(sides[1].d, false, &err), 0);
+    until(0, 1);
+}
+
+static void test_a_stop_hands_over(void **state)
+{
+    (void)state;
+    until(0, 1);
+    uint64_t began = pn_clock_ms();
+    pn_vips_leave(sides[0].d);
+    for (unsigned i = 0; i < 200 && !leased(1, "a"); i++)
+        turn();
+    assert_true(leased(1, "a"));
+    assert_true(pn_clock_ms() - began < 250); /* not the wait of a death */
+    pn_daemon_free(sides[0].d);
+    sides[0].dead = true;
+    for (unsigned i = 0; i < 50; i++)
+        turn();
+    start_one(0);
+    until(0, 1);
+}
+
+static void test_a_death_is_waited_for(void **state)
+{
+    (void)state;
+    until(0, 1);
+    pn_daemon_free(sides[0].d); /* as kill -9: nothing is said */
+    sides[0].dead = true;
+    for (unsigned i = 0; i < 1000 && !leased(1, "a"); i++)
+        turn();
+    assert_true(leased(1, "a") && leased(1, "b"));
+    start_one(0);
+    until(0, 1);
+}
+
+static void test_keys_rotate_by_reload(void **state)
+{
+    static const char *const steps[] = {"1 send " HEX "\n2 receive-only " HEX2 "\n",
+                                        "1 receive-only " HEX "\n2 send " HEX2 "\n", "2 send " HEX2 "\n"};
+    struct pn_conf_error errors[4];
+    unsigned n;
+    (void)state;
+    until(0, 1);
+    pn_vips_refresh(sides[1].d);
+    uint32_t transitions = sides[1].d->ownership.vips[0].transitions + sides[1].d->ownership.vips[1].transitions;
+    for (unsigned i = 0; i < 3; i++) {
+        write_keys(steps[i]);
+        for (unsigned k = 0; k < 2; k++) {
+            assert_int_equal(pn_reload(sides[k].d, errors, 4, &n), 0);
+            for (unsigned t = 0; t < 60; t++)
+                turn();
+        }
+    }
+    assert_true(owners_are(0, 1));
+    pn_vips_refresh(sides[1].d);
+    assert_int_equal(sides[1].d->ownership.vips[0].transitions + sides[1].d->ownership.vips[1].transitions,
+                     transitions);
+    assert_true(sides[1].d->ownership.peers[0].heard);
+    /* A file that others can read is refused, and what runs goes on. */
+    write_file(sides[0].dir, "keys", steps[2], 0644);
+    pn_log_init("test", 0);
+    assert_int_equal(pn_reload(sides[0].d, errors, 4, &n), -1);
+    assert_non_null(strstr(errors[0].text, "mode 644"));
+    pn_log_init("test", PN_LOG_ERROR);
+    for (unsigned t = 0; t < 60; t++)
+        turn();
+    assert_true(owners_are(0, 1));
+}
+
+static void test_no_start_without_keys(void **state)
+{
+    (void)state;
+    pn_daemon_free(sides[0].d);
+    sides[0].dead = true;
+    write_keys("");
+    pn_log_init("test", 0);
+    assert_null(pn_daemon_new(&sides[0].opt));
+    pn_log_init("test", PN_LOG_ERROR);
+}
+
+/* Two daemons in one process are two bases with signals, which libevent remarks. */
+static void quiet(int severity, const char *text)
+{
+    (void)severity;
+    (void)text;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_each_has_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_orders_move, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_stop_hands_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_death_is_waited_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_keys_rotate_by_reload, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_start_without_keys, setup, teardown),
+    };
+    event_set_log_callback(quiet);
+    pn_log_init("test", PN_LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
