@@ -97,7 +97,7 @@ static int shared_make(struct pn_dataplane *dp, struct pn_error *err)
 static int workers_make(struct pn_dataplane *dp, struct pn_error *err)
 {
     unsigned lcore, n = 0;
-    RTE_LCORE_FOREACH_WORKER (lcore) {
+    RTE_LCORE_FOREACH_WORKER(lcore) {
         if (n < dp->n_workers)
             dp->worker_lcores[n++] = lcore;
     }

@@ -13,7 +13,7 @@ void pn_stage_answers(struct pn_ctx *c, struct pn_batch *b)
     uint64_t now = c->shared->clock != NULL ? c->shared->clock() : rte_rdtsc_precise(), late = 0;
     unsigned i;
 
-    PN_BATCH_EACH (i, b->answers) {
+    PN_BATCH_EACH(i, b->answers) {
         struct pn_pkt *k = &b->pkt[i];
         bool holds;
 

@@ -59,7 +59,7 @@ void pn_stage_control(struct pn_ctx *c, struct pn_batch *b, uint64_t straight)
 
     if (control == NULL || set == 0)
         return;
-    PN_BATCH_EACH (i, set) {
+    PN_BATCH_EACH(i, set) {
         struct pn_pkt *k = &b->pkt[i];
         const uint8_t *frame = pn_batch_frame(b, i);
 

@@ -498,7 +498,8 @@ static void limits_hold(void **state)
 static void canonical_form_reads_back(void **state)
 {
     (void)state;
-    static const char odd[] = "cluster { perimeter = [192.0.2.0/25, \"2001:db8::/32\", 192.0.2.200] }\n" NODE VIP
+    static const char odd[] =
+        "cluster { perimeter = [192.0.2.0/25, \"2001:db8::/32\", 192.0.2.200] }\n" NODE VIP
         "vip Z { address = 2001:db8::1; mac = \"02:00:00:00:00:02\"; lease = 1m }\n" GW CHECKS
         "check d { type = http; ca-file = \"/x \\\"y\\\" \\\\ ä\"; interval = 1.001s }"
         "pool p { checks = [d, c]; tier z { gateways = h; spill { handshake-high = 0.0105s; handshake-low = 0.25ms\n"
