@@ -3,7 +3,7 @@
 """Two postern-dp on one network, each with its control socket; this program is posternd for both.
 
   dppair.py SOCKET-A SOCKET-B packets N GAP-MS   latency of N control packets from A to B, one each GAP-MS
-  dppair.py SOCKET-A SOCKET-B probe              B probes VIP 0, which A holds, then no longer holds
+  dppair.py SOCKET-A SOCKET-B probe VIP          B probes the VIP, which A holds, then no longer holds
   dppair.py SOCKET-A SOCKET-B conflict           both hold VIP 0; each announcement is told to the other
   dppair.py SOCKET-A SOCKET-B sync SECONDS       carries flows from A to B; prints how many
 """
@@ -19,7 +19,8 @@ from dpctl import (ANNOUNCE, CONTROL, FLOWS_IN, FLOWS_OUT, FLOWS_RESYNC, HEADER,
 
 PORT = 24625
 ADDR = {'a': '10.9.0.2', 'b': '10.9.0.3'}
-GROUP = '239.255.25.25'
+ADDR6 = {'a': 'fd00:9::2', 'b': 'fd00:9::3'}
+GROUP, GROUP6 = '239.255.25.25', 'ff02::2525'
 KINDS = {1: 'answer', 2: 'rival', 3: 'conflict'}
 
 
@@ -31,8 +32,8 @@ class Node(Client):
     def __init__(self, path, name):
         super().__init__(path)
         self.name = name
-        addrs = addr(ADDR[name]) + addr(GROUP)
-        self.ask(CONTROL, struct.pack('=HBBI', PORT, 0, 0, 2) + addrs.ljust(16 * 16, b'\0'))
+        addrs = addr(ADDR[name]) + addr(GROUP) + addr(ADDR6[name]) + addr(GROUP6)
+        self.ask(CONTROL, struct.pack('=HBBI', PORT, 0, 0, 4) + addrs.ljust(16 * 16, b'\0'))
 
     def get(self, seconds):
         """The next unasked message, or None."""
@@ -66,12 +67,15 @@ class Node(Client):
 
     def send(self, dst, payload):
         """As a heartbeat is sent; the status."""
-        src, to = (bytes(map(int, a.split('.'))) for a in (ADDR[self.name], dst))
         udp = struct.pack('!HHHH', PORT, PORT, 8 + len(payload), 0) + payload
-        ip = struct.pack('!BBHHHBBH4s4s', 0x45, 0xc0, 20 + len(udp), 0, 0x4000, 255, 17, 0, src, to)
-        total = sum(struct.unpack('!10H', ip))
-        total = (total & 0xffff) + (total >> 16)
-        ip = ip[:10] + struct.pack('!H', ~((total & 0xffff) + (total >> 16)) & 0xffff) + ip[12:]
+        if ':' in dst:
+            ip = struct.pack('!IHBB', 0x60000000, len(udp), 17, 255) + addr(ADDR6[self.name]) + addr(dst)
+        else:
+            ip = struct.pack('!BBHHHBBH4s4s', 0x45, 0xc0, 20 + len(udp), 0, 0x4000, 255, 17, 0,
+                             addr(ADDR[self.name])[12:], addr(dst)[12:])
+            total = sum(struct.unpack('!10H', ip))
+            total = (total & 0xffff) + (total >> 16)
+            ip = ip[:10] + struct.pack('!H', ~((total & 0xffff) + (total >> 16)) & 0xffff) + ip[12:]
         l3 = ip + udp
         self.seq += 1
         body = struct.pack('=HH6s6sIIQ', 0, 0, bytes(6), bytes(6), len(l3), 0, 0) + l3
@@ -91,12 +95,12 @@ def show(what, values):
 
 
 def packets(a, b, n, gap_ms):
-    for _ in range(100):  # until the address is known
-        if a.send(ADDR['b'], b'first') == 0:
-            break
-        time.sleep(0.02)
-    b.drain()
-    for dst in (ADDR['b'], GROUP):
+    for dst in (ADDR['b'], ADDR6['b'], GROUP, GROUP6):
+        for _ in range(100):  # until the address is known
+            if a.send(dst, b'first') == 0:
+                break
+            time.sleep(0.02)
+        b.drain()
         wire, reader, lost = [], [], 0
         for i in range(n):
             payload = struct.pack('=IQ', i, now_ns()).ljust(200, b'.')
@@ -108,8 +112,8 @@ def packets(a, b, n, gap_ms):
                 continue
             port, vlan, _, src, size, _, receipt = struct.unpack_from('=HH6s6sIIQ', m[1])
             l3 = m[1][32:]
-            number, sent = struct.unpack_from('=IQ', l3, 28)
-            assert number == i and size == len(l3) == 228, (number, i, size, len(l3))
+            number, sent = struct.unpack_from('=IQ', l3, 48 if ':' in dst else 28)
+            assert number == i and size == len(l3) == (248 if ':' in dst else 228), (number, i, size, len(l3))
             wire.append(receipt - sent)
             reader.append(m[2] - sent)
             time.sleep(gap_ms / 1000)
@@ -120,28 +124,28 @@ def packets(a, b, n, gap_ms):
         assert v[len(v) // 2] < 1000000, 'above a millisecond'
 
 
-def probe(a, b):
-    a.lease(0)
+def probe(a, b, vip):
+    a.lease(0, vip)
     b.drain()
-    b.ref(PROBE)
+    b.ref(PROBE, vip)
     assert b.seen(0.3) is None, 'answered without a lease'
     rival = a.seen(0.3)
     assert rival and rival[0] == 'rival', rival
-    a.lease(10)
+    a.lease(10, vip)
     time.sleep(0.05)
     b.drain()
     took = []
     for _ in range(50):
         start = now_ns()
-        b.ref(PROBE)
+        b.ref(PROBE, vip)
         got = b.seen(0.3)
         assert got and got[0] == 'answer', got
         took.append(got[2] - start)
         time.sleep(0.012)
     show('probe to answer', took)
-    a.lease(0)
+    a.lease(0, vip)
     b.drain()
-    b.ref(PROBE)
+    b.ref(PROBE, vip)
     assert b.seen(0.3) is None, 'answered after the lease was given up'
     print('probe: answered under the lease only')
 
@@ -186,7 +190,7 @@ def main():
     if verb == 'packets':
         packets(a, b, int(args[0]), args[1])
     elif verb == 'probe':
-        probe(a, b)
+        probe(a, b, int(args[0]))
     elif verb == 'conflict':
         conflict(a, b)
     elif verb == 'sync':
