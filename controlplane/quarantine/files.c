@@ -57,8 +57,8 @@ int pn_qfiles_open(const char *path, struct pn_qfiles **out, struct pn_error *er
     if (f->root < 0 || (f->tmp = folder(f->root, "tmp", err, path)) < 0 ||
         (f->partial = folder(f->root, "partial", err, path)) < 0)
         goto fail;
-    for (unsigned i = 0; i < 256; i++) {
-        snprintf(name, sizeof(name), "%02x", i);
+    for (unsigned i = 0; i < PN_QFOLDERS; i++) {
+        snprintf(name, sizeof(name), "%x", i);
         int fd = folder(f->root, name, err, path);
         if (fd < 0)
             goto fail;
@@ -91,10 +91,10 @@ void pn_qfiles_close(struct pn_qfiles *f)
 
 char *pn_qfiles_name(const uint8_t sha[PN_Q_SHA_BYTES], char name[PN_QNAME_BYTES])
 {
-    pn_q_sha_format(sha, name + 3);
-    memcpy(name, name + 3, 2);
-    name[2] = '/';
-    memcpy(name + 3 + PN_Q_SHA_TEXT_BYTES - 1, ".zst", 5);
+    pn_q_sha_format(sha, name + 2);
+    name[0] = name[2];
+    name[1] = '/';
+    memcpy(name + 2 + PN_Q_SHA_TEXT_BYTES - 1, ".zst", 5);
     return name;
 }
 
@@ -102,7 +102,7 @@ static int folder_sync(struct pn_qfiles *f, unsigned d)
 {
     char name[3];
 
-    snprintf(name, sizeof(name), "%02x", d);
+    snprintf(name, sizeof(name), "%x", d);
     int fd = openat(f->root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -1;
@@ -114,7 +114,7 @@ static int folder_sync(struct pn_qfiles *f, unsigned d)
 
 void pn_qfiles_publish(struct pn_qfiles *f, struct pn_qtmp **tmps, unsigned n, bool *ok, struct pn_error *err)
 {
-    bool touched[256] = {false}, bad[256] = {false};
+    bool touched[PN_QFOLDERS] = {false}, bad[PN_QFOLDERS] = {false};
     char name[PN_QNAME_BYTES];
 
     /* All data on its way first, so the fsyncs that follow share the journal's commits. */
@@ -134,15 +134,15 @@ void pn_qfiles_publish(struct pn_qfiles *f, struct pn_qtmp **tmps, unsigned n, b
             ok[i] = false;
             continue;
         }
-        t->published = touched[t->sha[0]] = true;
+        t->published = touched[t->sha[0] >> 4] = true;
     }
-    for (unsigned d = 0; d < 256; d++)
+    for (unsigned d = 0; d < PN_QFOLDERS; d++)
         if (touched[d] && folder_sync(f, d) != 0) {
-            pn_error_set(err, "%s/%02x: fsync: %s", f->path, d, strerror(errno));
+            pn_error_set(err, "%s/%x: fsync: %s", f->path, d, strerror(errno));
             bad[d] = true;
         }
     for (unsigned i = 0; i < n; i++)
-        ok[i] = ok[i] && !bad[tmps[i]->sha[0]];
+        ok[i] = ok[i] && !bad[tmps[i]->sha[0] >> 4];
 }
 
 bool pn_qfiles_have(struct pn_qfiles *f, const uint8_t sha[PN_Q_SHA_BYTES])
@@ -197,9 +197,9 @@ int pn_qfiles_sweep(struct pn_qfiles *f, pn_qkeep *keep, void *arg)
 {
     int removed = 0;
 
-    for (unsigned i = 0; i < 256; i++) {
+    for (unsigned i = 0; i < PN_QFOLDERS; i++) {
         char folder_name[3];
-        snprintf(folder_name, sizeof(folder_name), "%02x", i);
+        snprintf(folder_name, sizeof(folder_name), "%x", i);
         int copy = openat(f->root, folder_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
         if (d == NULL) {
@@ -217,7 +217,7 @@ int pn_qfiles_sweep(struct pn_qfiles *f, pn_qkeep *keep, void *arg)
             bool named = len == PN_Q_SHA_TEXT_BYTES + 3 && strcmp(e->d_name + PN_Q_SHA_TEXT_BYTES - 1, ".zst") == 0;
             if (named)
                 memcpy(text, e->d_name, PN_Q_SHA_TEXT_BYTES - 1);
-            if (!named || pn_q_sha_parse(text, sha) != 0 || sha[0] != i || !S_ISREG(st.st_mode))
+            if (!named || pn_q_sha_parse(text, sha) != 0 || sha[0] >> 4 != i || !S_ISREG(st.st_mode))
                 continue; /* not ours: left alone */
             if (!keep(arg, sha, (uint64_t)st.st_size) && unlinkat(copy, e->d_name, 0) == 0)
                 removed++;

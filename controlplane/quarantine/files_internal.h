@@ -9,6 +9,7 @@
 #include "controlplane/quarantine/files.h"
 
 #define PN_QSMALL_BYTES (256u << 10) /* messages up to here are compressed in one go */
+#define PN_QFOLDERS 16u /* few: each that a batch touches costs an fsync */
 #define PN_QNAME_BYTES (3 + PN_Q_SHA_TEXT_BYTES + 4)
 #define PN_QWINDOW_LOG_MAX 23 /* of what others compressed: 8 MiB of memory at most */
 
@@ -37,7 +38,7 @@ struct pn_qtmp {
 };
 
 int pn_qfiles_write(int fd, const void *bytes, size_t len, uint64_t *count); /* all of it, or -1 with errno */
-char *pn_qfiles_name(const uint8_t sha[PN_Q_SHA_BYTES], char name[PN_QNAME_BYTES]); /* "ab/ab12....zst" */
+char *pn_qfiles_name(const uint8_t sha[PN_Q_SHA_BYTES], char name[PN_QNAME_BYTES]); /* "a/ab12....zst" */
 struct pn_qtmp *pn_qtmp_new(struct pn_qfiles *f);
 /* Decompresses fd, checks size and hash where they are given (raw_bytes UINT64_MAX: any size). 0, -1 with err. */
 int pn_qfiles_unpack(struct pn_qfiles *f, int fd, const uint8_t *sha, uint64_t raw_bytes, pn_qsink *sink, void *arg,

@@ -204,7 +204,7 @@ static void watch(struct order *o, pid_t pid, const struct __ptrace_syscall_info
         snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)pid, (int)in->entry.args[2]);
         n = readlink(link, dir, sizeof(dir) - 1);
         dir[n > 0 ? n : 0] = '\0';
-        child_text(pid, in->entry.args[3], from, sizeof(from)); /* "ab/ab12...": the folder is ab */
+        child_text(pid, in->entry.args[3], from, sizeof(from)); /* "a/ab12...": the folder is a */
         char *slash = strchr(from, '/');
         if (slash)
             *slash = '\0';

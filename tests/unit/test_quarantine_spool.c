@@ -148,7 +148,7 @@ static void test_records_and_acks(void **state)
 
 static void test_recovery(void **state)
 {
-    static const char orphan[] = "/mail/00/0000000000000000000000000000000000000000000000000000000000000000.zst";
+    static const char orphan[] = "/mail/0/0000000000000000000000000000000000000000000000000000000000000000.zst";
     struct pn_spool_options o = {0};
     struct pn_spool_recovery rec;
     struct fixture_result r = {0};
@@ -174,7 +174,7 @@ static void test_recovery(void **state)
     assert_int_equal(pn_spool_next(s, PN_Q_MESSAGE, 0, &row), 1);
     pn_q_sha_format(row.id.sha, sha);
     pn_spool_close(s);
-    snprintf(path, sizeof(path), "%s/mail/%.2s/%s.zst", dir, sha, sha);
+    snprintf(path, sizeof(path), "%s/mail/%.1s/%s.zst", dir, sha, sha);
     assert_int_equal(unlink(path), 0);
     s = open_at(dir, &o, &rec);
     assert_int_equal(rec.files_missing, 1);
