@@ -209,7 +209,8 @@ static int keys_append(const char *path, struct pn_seal_key *key)
         pn_keys_forget(&ring);
         fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
     }
-    if (fd < 0 || write(fd, pn_keys_line(key, line), strlen(line)) != (ssize_t)strlen(line) || fsync(fd) < 0) {
+    pn_keys_line(key, line);
+    if (fd < 0 || write(fd, line, strlen(line)) != (ssize_t)strlen(line) || fsync(fd) < 0) {
         fprintf(stderr, "postern: %s: %s\n", path, strerror(errno));
         rc = PN_EXIT_FAILED;
     }

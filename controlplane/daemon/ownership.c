@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -184,6 +185,17 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* What is there is locked; what comes is locked when it is first used. */
+static int lock_memory(void)
+{
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    setrlimit(RLIMIT_MEMLOCK, &limit);
+    /* The right to pass a limit is given up later, and then nothing could be mapped any more. */
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur != RLIM_INFINITY)
+        return -1;
+    return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+}
+
 static int make_thread(struct pn_own *o)
 {
     struct sched_param param = {.sched_priority = PRIORITY};
@@ -292,8 +304,7 @@ struct pn_own *pn_own_new(struct event_base *base, const struct pn_own_options *
         pn_own_free(o);
         return NULL;
     }
-    /* What is there is locked; what comes is locked when it is first used. */
-    if (o->realtime && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+    if (o->realtime && lock_memory() < 0)
         io_event(o, PN_LOG_WARNING, "node", "", "memory cannot be locked: heartbeats may be late when it is short");
     int rc = make_thread(o);
     if (rc != 0) {

@@ -434,7 +434,9 @@ static void step_peer(struct pn_sync *s, uint8_t node, uint64_t now_ns, uint64_t
     /* The answer has not begun, or stopped half-way; or its end was lost while other flows went on coming. */
     uint64_t last_ns = p->begun && p->heard_ns > p->ask_ns ? p->heard_ns : p->ask_ns;
     uint64_t limit_ns = p->ask_ns + s->node->conf.sync.timeout_ns / 3;
-    uint64_t again_ns = last_ns + PN_SYNC_ASK_NS < limit_ns || !p->begun ? last_ns + PN_SYNC_ASK_NS : limit_ns;
+    uint64_t again_ns = last_ns + (p->begun ? PN_SYNC_SILENT_NS : PN_SYNC_ASK_NS);
+    if (p->begun && again_ns > limit_ns)
+        again_ns = limit_ns;
     if (now_ns >= again_ns) {
         ask(s, node, p->begun, now_ns);
         again_ns = now_ns + PN_SYNC_ASK_NS;

@@ -20,6 +20,8 @@
 #define PN_SYNC_RECENT 32u
 #define PN_SYNC_LINGER_NS UINT64_C(20000000) /* for what END has overtaken */
 #define PN_SYNC_TRIES 3u
+#define PN_SYNC_SILENT_NS                                                                                              \
+    UINT64_C(3000000000) /* a walk through large tables without a flow to tell of takes its time */
 #define PN_SYNC_ASK_NS UINT64_C(100000000)
 #define PN_SYNC_WALK_NS UINT64_C(200000000) /* from one walk through the dataplane's tables to the next */
 

@@ -33,7 +33,7 @@ static void text(void **state)
     assert_string_equal(buf, "# Node n1: made from postern.conf by `posternd --dataplane-args`.\n"
                              "--socket=/run/postern/dp.sock\n--stats=/run/postern/stats\n"
                              "--port=lan:type=af_xdp,interface=eth1,queues=1\n"
-                             "--workers=1\n--flows=1000000\n--idle-sleep-us=50\n");
+                             "--workers=1\n--flows=1000000\n--idle-sleep-us=50\n--realtime\n");
     size_t need = strlen(buf) + 1;
     assert_int_equal(pn_dpargs_write(conf, 0, &options, buf, need, &err), 0);
     assert_int_equal(pn_dpargs_write(conf, 0, &options, buf, need - 1, &err), -1);

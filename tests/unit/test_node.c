@@ -455,7 +455,7 @@ static void test_chaos(void **state)
         w.loss_percent = 0;
         for (unsigned o = 0; o < w.n; o++)
             pn_node_standby(&w.nodes[o].node, false, w.now);
-        world_run(1500, true);
+        world_run(4500, true); /* a resync whose end was lost is asked for again after three seconds */
         for (unsigned v = 0; v < 2; v++)
             assert_int_equal(world_owner(v), v % w.n);
         world_end();

@@ -1,0 +1,112 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Two nodes, each home of one address: whatever dies, stops or is moved, somebody answers again soon, and never two at a time.
+. "$(dirname "$0")/lib.sh"
+. "$_here/../../scripts/lib/pair.sh"
+
+# Not the figures of scripts/chaos: a busy machine must not fail this test. PN_PAIR_HEARTBEAT= asks for the defaults.
+PAIR_HEARTBEAT=${PN_PAIR_HEARTBEAT-interval = 20ms; lease = 60ms; takeover = 100ms; probe-lead = 30ms;}
+LIMIT=${PN_PAIR_LIMIT:-600} # ms without an answer, for what is not planned
+
+pn_huge_setup
+pn_lab_start
+pn_pair_link
+for n in 1 2; do
+    pn_gateway_setup "m$n" $VIP4 $VIP4B
+    pn_postfix_make "mx$n" "m$n"
+    pn_postfix_start "mx$n"
+done
+pn_pair_conf
+pn_pair_start || {
+    tail -n 20 "$LAB"/log/dp? "$LAB"/log/posternd? >&2
+    fail "the pair did not come up"
+}
+pn_say "ok: opposite addresses have opposite owners"
+
+watch_begin() { # NAME [VIP]
+    rm -f "$LAB/$1.stop"
+    ip netns exec "$LAB_PREFIX-cl" $PYTHON "$TOOLS/vipwatch.py" ping "${2:-$VIP4}" --stop "$LAB/$1.stop" > "$LAB/$1.ping" &
+    PING=$!
+    ip netns exec "$LAB_PREFIX-rt" $PYTHON "$TOOLS/vipwatch.py" arp "${2:-$VIP4}" --interval 3 --stop "$LAB/$1.stop" > "$LAB/$1.arp" &
+    ARP=$!
+    sleep 0.7
+}
+watch_end() { # NAME GAP-LIMIT
+    touch "$LAB/$1.stop"
+    wait $PING $ARP
+    pn_dim "   $(cat "$LAB/$1.ping") $(cat "$LAB/$1.arp")"
+    want_num "$1: longest silence, ms" "$(jq '.gap_ms | floor' "$LAB/$1.ping")" -le "$2"
+    want_eq "$1: never two answer at a time" "$(jq .dual "$LAB/$1.arp")" 0
+}
+
+settled() { pn_wait 20 pn_pair_owners n1 n2 || fail "the addresses did not come home: $(pn_pair_cli 1 vip; pn_pair_cli 2 vip)"; }
+
+watch_begin kill-posternd
+kill -9 "$(pn_pid posternd1)"
+sleep 1
+want_eq "killed posternd: the other has it" "$(pn_pair_owner 2 a)" n2
+pn_pair_d_start 1
+settled
+sleep 0.5
+watch_end kill-posternd "$LIMIT"
+
+watch_begin kill-dataplane
+kill -9 "$(pn_pid dp1)"
+sleep 1
+want_eq "killed postern-dp: the other has it" "$(pn_pair_owner 2 a)" n2
+pn_pair_dp_start 1
+settled
+sleep 0.5
+watch_end kill-dataplane "$LIMIT"
+
+for what in posternd dp both; do
+    pids=$(case $what in posternd) pn_pid posternd1 ;; dp) pn_pid dp1 ;; *) pn_pid posternd1 && pn_pid dp1 ;; esac)
+    watch_begin "stop-$what"
+    # shellcheck disable=SC2086
+    kill -STOP $pids
+    sleep 1
+    want_eq "stopped $what: the other has it" "$(pn_pair_owner 2 a)" n2
+    # shellcheck disable=SC2086
+    kill -CONT $pids
+    settled
+    sleep 0.5
+    watch_end "stop-$what" "$LIMIT"
+done
+
+watch_begin move
+want "a planned move" pn_pair_cli 1 vip move a n2
+sleep 0.5
+want "is done" pn_pair_owners n2 n2
+want "and moved back" pn_pair_cli 2 vip move a n1
+sleep 0.5
+settled
+watch_end move 60
+
+watch_begin standby
+want "standby" pn_pair_cli 1 node standby
+sleep 0.5
+want "gives all to the other" pn_pair_owners n2 n2
+want "active again" pn_pair_cli 1 node active
+settled
+watch_end standby 60
+
+watch_begin restart
+want "the peers agree to wait" pn_pair_cli 1 node hold 10
+pn_end posternd1 TERM
+sleep 0.3
+pn_pair_d_start 1
+settled
+sleep 0.5
+watch_end restart 60
+want_eq "a held restart moves nothing" "$(jq .changes "$LAB/restart.arp")" 0
+
+watch_begin stop-service
+pn_end posternd1 TERM
+sleep 0.5
+want_eq "an ordinary stop hands over" "$(pn_pair_owner 2 a)" n2
+pn_pair_d_start 1
+settled
+watch_end stop-service 60
+
+want_eq "nothing was refused" "$(pn_pair_cli 1 -j node list | jq '[.heartbeats.refused | to_entries[] | select(.key | IN("forged", "malformed", "unknown-key")) | .value] | add')" 0
+pn_pair_cli 1 node list
