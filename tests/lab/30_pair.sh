@@ -41,6 +41,10 @@ watch_end() { # NAME GAP-LIMIT
 
 settled() { pn_wait 20 pn_pair_owners n1 n2 || fail "the addresses did not come home: $(pn_pair_cli 1 vip; pn_pair_cli 2 vip)"; }
 
+# Sessions in the middle of it all, over the address that moves.
+hold_bg held 20 200 --every 1
+held=$BG
+
 watch_begin kill-posternd
 kill -9 "$(pn_pid posternd1)"
 sleep 1
@@ -107,6 +111,11 @@ want_eq "an ordinary stop hands over" "$(pn_pair_owner 2 a)" n2
 pn_pair_d_start 1
 settled
 watch_end stop-service 60
+
+hold_end held $held
+want_eq "every session lived through all of it" "$(jq -r .alive "$LAB/held.json")" 20
+want_eq "where it was" "$(jq -c '.by | keys' "$LAB/held.json")" '["mx1"]'
+want_num "flows were told to the other node" "$(pn_pair_cli 1 -j node list | jq .sync.flows_sent)" -ge 1
 
 want_eq "nothing was refused" "$(pn_pair_cli 1 -j node list | jq '[.heartbeats.refused | to_entries[] | select(.key | IN("forged", "malformed", "unknown-key")) | .value] | add')" 0
 pn_pair_cli 1 node list
