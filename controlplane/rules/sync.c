@@ -171,13 +171,22 @@ static void run_start(struct pn_sync *s)
     s->st.running = true;
     s->heard_ms = pn_rules_wall_ms(s->rules);
     for (unsigned k = 0; k < PN_KIND_LIMIT; k++)
-        if (s->st.classes[k].both && !s->st.classes[k].equal)
+        if (s->ask & PN_KIND_BIT(k))
             sync_queue(s, (uint8_t)k, root);
 }
 
 /* ---- Frames in ---- */
 
-static bool hello_take(struct pn_sync *s, const Pn__Frame *f)
+/*
+ * One of the two asks, class by class: the one that has just joined, since its entries have one stamp and list cheaply; otherwise the one
+ * with the lesser name. Should both think so it costs twice and does no harm.
+ */
+static bool asks(const struct pn_sync *s, bool mine_new, bool theirs_new)
+{
+    return mine_new != theirs_new ? mine_new : strcmp(s->rules->node, s->peer) < 0;
+}
+
+static void hello_take(struct pn_sync *s, const Pn__Frame *f)
 {
     const Pn__Hello *h = f->hello;
     struct pn_rules *r = s->rules;
@@ -189,6 +198,7 @@ static bool hello_take(struct pn_sync *s, const Pn__Frame *f)
                        (long long)(pn_hlc_ms(f->clock) - pn_rules_wall_ms(r)));
     stamp = f->clock < r->clock.last ? f->clock : r->clock.last;
     s->st.greeted = true;
+    s->ask = 0;
     for (unsigned k = 0; k < PN_KIND_LIMIT; k++)
         s->st.classes[k].both = false;
     for (size_t i = 0; i < h->n_classes; i++) {
@@ -201,6 +211,8 @@ static bool hello_take(struct pn_sync *s, const Pn__Frame *f)
         s->st.classes[c->kind].peer_count = c->count;
         s->st.classes[c->kind].equal = pn_digest_sum_equal(&mine, &theirs);
         differ |= !s->st.classes[c->kind].equal;
+        if (!s->st.classes[c->kind].equal && asks(s, r->classes[c->kind].complete == 0, c->complete == 0))
+            s->ask |= PN_KIND_BIT(c->kind);
         pn_store_floor_raise(r, (uint8_t)c->kind, c->floor);
         if (s->st.classes[c->kind].equal)
             pn_store_ack(r, s->peer, (uint8_t)c->kind, stamp, c->complete);
@@ -208,7 +220,6 @@ static bool hello_take(struct pn_sync *s, const Pn__Frame *f)
     s->equal_at_change = differ ? UINT64_MAX : r->changes;
     if (!differ)
         s->st.equal_ms = pn_rules_wall_ms(r);
-    return differ;
 }
 
 static void waiting_done(struct pn_sync *s, uint32_t request)
@@ -276,7 +287,6 @@ int pn_sync_input(struct pn_sync *s, const uint8_t *data, size_t len, struct pn_
 {
     Pn__Frame *f = pn_wire_read(data, len, err);
     struct pn_error why = {""};
-    bool differ = false;
 
     if (f == NULL)
         return -1;
@@ -302,10 +312,10 @@ int pn_sync_input(struct pn_sync *s, const uint8_t *data, size_t len, struct pn_
     if (f->hello) {
         if (sync_adopt_flush(s, &why) != 0)
             pn_log_limited(10000, PN_LOG_ERROR, "rules: what %s sent was not taken: %s", s->peer, why.text);
-        differ = hello_take(s, f);
+        hello_take(s, f);
         if (f->hello->answer)
             hello_send(s, false);
-        if (differ && !s->st.running && strcmp(s->rules->node, s->peer) < 0)
+        if (s->ask && !s->st.running)
             s->want_run = true;
     }
     if (s->want_run && !s->st.running) {

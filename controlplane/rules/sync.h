@@ -4,8 +4,8 @@
  * authenticated member; it is told nothing else. Frames that are lost or come twice or late do no harm: what is missed is
  * found with the next Hello.
  *
- * Local changes go out at once (pn_sync_push). Hellos tell digests, class by class; where they differ, the node with the
- * lesser name compares trees from the root down. It asks, the other answers without keeping anything in mind, and an
+ * Local changes go out at once (pn_sync_push). Hellos tell digests, class by class; where they differ, one of the two
+ * compares trees from the root down. It asks, the other answers without keeping anything in mind, and an
  * answer to one frame is bounded. The asker has few frames on the way, so it goes at the pace of the slower.
  *
  * Back-pressure: while the link's output is long, the transport calls pn_sync_pause(s, true) and stops reading from it.

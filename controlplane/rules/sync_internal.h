@@ -38,6 +38,7 @@ struct pn_sync {
     struct pn_wire_out wire;
     struct pn_sync_status st;
     bool paused, missed, want_run;
+    uint64_t ask; /* kinds that differ and that we compare */
     bool asked; /* the frame being handled wants an answer from us */
     size_t answered; /* bytes of that answer so far */
     uint64_t hello_due_ms;

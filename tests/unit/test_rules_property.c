@@ -108,44 +108,63 @@ static unsigned rnd(unsigned n)
     return (unsigned)(pn_hash_split(&c.seed) % n);
 }
 
-static void edit(unsigned node)
+/* What to change; who does it and how is the caller's. */
+static struct ref_change choose(void)
 {
     static const char *const kinds[] = {"blocklist", "welcomelist",   "personal-blocklist", "personal-welcomelist",
-                                        "keyword",   "decompression", "ip-blocklist"};
-    struct ref_change x = {.kind = kinds[rnd(7)], .node = node, .present = rnd(3) != 0};
+                                        "keyword",   "decompression", "ip-blocklist",       "blocklist"};
+    struct ref_change x = {.kind = kinds[rnd(8)]};
+
+    if (strcmp(x.kind, "ip-blocklist") == 0)
+        snprintf(x.value, sizeof(x.value), "10.0.%u.0/24", rnd(20));
+    else if (pn_kind_by_name(x.kind)->shape == PN_SHAPE_LIST)
+        snprintf(x.value, sizeof(x.value), "u%u@example.org", rnd(20));
+    else
+        snprintf(x.value, sizeof(x.value), "rule %u", rnd(10));
+    if (pn_kind_by_name(x.kind)->personal)
+        snprintf(x.owner, sizeof(x.owner), "o%u@example.net", rnd(3));
+    return x;
+}
+
+static void edit(struct ref_change x, unsigned node, bool present)
+{
     struct pn_rule_key key;
     struct pn_rules_result result;
     struct pn_error err;
     const struct pn_kind *kind = pn_kind_by_name(x.kind);
-    struct pn_rules_change change = {.key = &key, .remove = !x.present};
+    struct pn_rules_change change = {.key = &key, .remove = !present};
     char typed[40];
 
-    if (strcmp(x.kind, "ip-blocklist") == 0)
-        snprintf(x.value, sizeof(x.value), "10.0.%u.0/24", rnd(20));
-    else if (kind->shape == PN_SHAPE_LIST)
-        snprintf(x.value, sizeof(x.value), "u%u@example.org", rnd(20));
-    else
-        snprintf(x.value, sizeof(x.value), "rule %u", rnd(10));
-    if (kind->personal)
-        snprintf(x.owner, sizeof(x.owner), "o%u@example.net", rnd(3));
-    if (x.present)
+    x.node = node;
+    x.present = present;
+    if (present)
         snprintf(x.text, sizeof(x.text), "text %u", rnd(1000));
     snprintf(typed, sizeof(typed), "%s", x.value);
     if (kind->shape == PN_SHAPE_LIST && rnd(2))
         typed[0] = typed[0] == 'u' ? 'U' : typed[0];
-    change.description = kind->shape == PN_SHAPE_LIST && x.present ? x.text : NULL;
-    change.body = kind->shape == PN_SHAPE_NAMED && x.present ? x.text : NULL;
+    change.description = kind->shape == PN_SHAPE_LIST && present ? x.text : NULL;
+    change.body = kind->shape == PN_SHAPE_NAMED && present ? x.text : NULL;
     change.body_len = change.body ? strlen(x.text) : 0;
     assert_int_equal(pn_rule_key_make(&key, kind, x.owner, typed, NULL, &err), 0);
     if (pn_rules_change(c.rules[node], &change, 1, &result, &err) != 0)
         fail_msg("%s", err.text);
     if (result.missing)
         return; /* nothing was there to delete: no change */
-    struct pn_rule now;
-    pn_rule_init(&now);
     x.stamp = result.stamp;
     ref_add(&ref, x);
-    pn_rule_clear(&now);
+}
+
+/* Several nodes change one thing in the same millisecond, their counters fresh: stamps tie. */
+static void collide(void)
+{
+    struct ref_change x = choose();
+
+    c.now_ms += 5000; /* past all skew: every counter starts anew */
+    for (unsigned i = 0; i < c.n; i++)
+        c.skew_ms[i] = 0;
+    for (unsigned i = 0; i < c.n; i++)
+        if (rnd(3))
+            edit(x, i, rnd(2));
 }
 
 static void count_hit(unsigned node)
@@ -153,12 +172,14 @@ static void count_hit(unsigned node)
     struct pn_rule_key key;
     struct pn_error err;
     char value[32];
-    unsigned which = rnd(20), i;
+    unsigned i, tries = 0;
     unsigned count = 1 + rnd(5);
 
-    snprintf(value, sizeof(value), "u%u@example.org", which);
-    assert_int_equal(pn_rule_key_make(&key, pn_kind_by_name("blocklist"), NULL, value, NULL, &err), 0);
-    if (pn_rules_get(c.rules[node], &key, NULL, &err) != 1)
+    do { /* among the first few, so that nodes hit the same */
+        snprintf(value, sizeof(value), "u%u@example.org", rnd(6));
+        assert_int_equal(pn_rule_key_make(&key, pn_kind_by_name("blocklist"), NULL, value, NULL, &err), 0);
+    } while (pn_rules_get(c.rules[node], &key, NULL, &err) != 1 && ++tries < 10);
+    if (tries == 10)
         return;
     pn_rules_hit(c.rules[node], &key, count);
     c.now_ms += 4000; /* written at once, while the entry is there */
@@ -261,7 +282,7 @@ static void one_world(uint64_t seed)
     unsigned steps = 100 + rnd(150);
     for (unsigned step = 0; step < steps; step++) {
         unsigned node = rnd(c.n), other = rnd(c.n);
-        switch (rnd(10)) {
+        switch (rnd(12)) {
         case 0:
             if (node != other)
                 rc_cut(&c, node, other);
@@ -287,8 +308,15 @@ static void one_world(uint64_t seed)
             for (unsigned i = 0; i < 20; i++)
                 rc_deliver(&c, rnd(c.n), rnd(c.n));
             break;
+        case 7:
+            collide();
+            break;
+        case 8:
+            if (joined[node])
+                count_hit(node);
+            break;
         default:
-            edit(node);
+            edit(choose(), node, rnd(3) != 0);
         }
         c.now_ms += rnd(2) ? 0 : rnd(3000); /* often the same millisecond */
         for (unsigned i = 0; i < 3; i++)

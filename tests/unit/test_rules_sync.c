@@ -580,7 +580,8 @@ static void test_peers_that_lie(void **state)
     struct pn_sync_status st;
     static const uint8_t no_version[] = {0x20, 1}; /* request only */
     static uint8_t big[PN_SYNC_FRAME_MAX + 1];
-    static uint8_t bomb[1 << 20]; /* half a million empty entries */
+    static uint8_t bomb[1 << 20]; /* half a million empty lists of wants: 40 MB when unpacked */
+    static const uint8_t no_node[] = {1 << 3, 1, 13 << 3 | 2, 0}; /* an entry of a node that has no name */
 
     (void)state;
     rc_start(&c, 3);
@@ -590,9 +591,10 @@ static void test_peers_that_lie(void **state)
     assert_int_equal(pn_sync_input(c.sync[0][1], big, sizeof(big), &err), -1);
     assert_non_null(strstr(err.text, "1048577"));
     for (size_t i = 0; i + 1 < sizeof(bomb); i += 2)
-        bomb[i] = 13 << 3 | 2, bomb[i + 1] = 0;
+        bomb[i] = 11 << 3 | 2, bomb[i + 1] = 0;
     bomb[0] = 1 << 3, bomb[1] = 1;
     assert_int_equal(pn_sync_input(c.sync[0][1], bomb, sizeof(bomb), &err), -1);
+    assert_int_equal(pn_sync_input(c.sync[0][1], no_node, sizeof(no_node), &err), -1);
     /* somebody else's Hello */
     rc_connect(&c, 1, 2);
     struct rc_frame f = c.link[2][1].frames[0];
