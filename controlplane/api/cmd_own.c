@@ -57,20 +57,26 @@ static json_t *sync_of(const struct pn_ownership *o)
                      pn_json_u64(s->unknown), "datagrams_refused", pn_json_u64(s->refused), "queued", (int)s->queued);
 }
 
-void pn_cmd_node_list(struct pn_api_call *call)
+json_t *pn_show_nodes(const struct pn_view *v)
 {
-    const struct pn_view *v = call->view;
-    const struct pn_ownership *o = v->own;
     json_t *nodes = json_array();
 
     for (unsigned i = 0; i < v->conf->n_nodes; i++)
         json_array_append_new(nodes, one_node(v, i));
-    pn_api_ok(call,
-              json_pack("{s:o, s:{s:o, s:o, s:I, s:b, s:b, s:o}, s:o, s:{s:I, s:b, s:I}}", "nodes", nodes, "heartbeats",
-                        "sent", pn_json_u64(o->heartbeats_sent), "skipped", pn_json_u64(o->heartbeats_skipped),
-                        "late_us_max", (json_int_t)o->late_us_max, "realtime", o->realtime, "linked", o->linked,
-                        "refused", refused(o), "sync", sync_of(o), "hold", "ms", (json_int_t)o->hold_ms, "granted",
-                        o->hold_granted, "left_ms", (json_int_t)pn_show_left_ms(v, o->hold_until_ns)));
+    return nodes;
+}
+
+void pn_cmd_node_list(struct pn_api_call *call)
+{
+    const struct pn_view *v = call->view;
+    const struct pn_ownership *o = v->own;
+
+    pn_api_ok(call, json_pack("{s:o, s:{s:o, s:o, s:I, s:b, s:b, s:o}, s:o, s:{s:I, s:b, s:I}}", "nodes",
+                              pn_show_nodes(v), "heartbeats", "sent", pn_json_u64(o->heartbeats_sent), "skipped",
+                              pn_json_u64(o->heartbeats_skipped), "late_us_max", (json_int_t)o->late_us_max, "realtime",
+                              o->realtime, "linked", o->linked, "refused", refused(o), "sync", sync_of(o), "hold", "ms",
+                              (json_int_t)o->hold_ms, "granted", o->hold_granted, "left_ms",
+                              (json_int_t)pn_show_left_ms(v, o->hold_until_ns)));
 }
 
 void pn_cmd_node_hold(struct pn_api_call *call)

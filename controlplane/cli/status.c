@@ -41,6 +41,22 @@ static void alarms(const struct pn_cli *cli, const json_t *r, FILE *out)
         alarm_line(cli, out, "the configuration has changes that count only after a restart of postern-dp");
     if (pn_jb(pn_jo(r, "node"), "standby"))
         alarm_line(cli, out, "node in standby: it owns no VIP (postern node active ends it)");
+    json_array_foreach(pn_jo(r, "nodes"), i, row)
+    {
+        if (!pn_jb(row, "heard") && pn_jnull(row, "heard_ago_ms"))
+            alarm_line(cli, out, "node %s was never heard", pn_js(row, "name"));
+        else if (!pn_jb(row, "heard"))
+            alarm_line(cli, out, "node %s not heard for %s", pn_js(row, "name"),
+                       pn_fmt_duration(pn_ji(row, "heard_ago_ms"), buf));
+        else if (!pn_jb(row, "same_configuration"))
+            alarm_line(cli, out, "node %s has another configuration: nothing is preempted", pn_js(row, "name"));
+    }
+    json_array_foreach(pn_jo(r, "vips"), i, row)
+    {
+        if (pn_jb(row, "path_failed"))
+            alarm_line(cli, out, "VIP %s: its owner answers on the wire, but its heartbeats do not arrive",
+                       pn_js(row, "name"));
+    }
     json_array_foreach(pn_jo(dp, "workers"), i, row)
     {
         if (!pn_jb(row, "alive"))
