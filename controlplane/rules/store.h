@@ -172,6 +172,7 @@ int pn_store_hits_flush(struct pn_rules *r, struct pn_error *err);
 
 /* store_wal.c */
 struct pn_wal *pn_wal_start(sqlite3 *db, const char *path, struct pn_error *err);
+void pn_wal_limit(struct pn_wal *wal, sqlite3 *db); /* after a commit: keeps the log from growing without end */
 void pn_wal_stop(struct pn_wal *wal);
 
 /* push.c */

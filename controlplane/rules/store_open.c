@@ -234,7 +234,8 @@ static int open_db(struct pn_rules *r, struct pn_error *err)
     snprintf(text, sizeof(text), "PRAGMA cache_size = -%d", CACHE_KIB);
     if (pn_store_exec(r, "PRAGMA journal_mode = WAL", err) != 0 ||
         pn_store_exec(r, "PRAGMA synchronous = FULL", err) != 0 ||
-        pn_store_exec(r, "PRAGMA wal_autocheckpoint = 0", err) != 0 || pn_store_exec(r, text, err) != 0)
+        pn_store_exec(r, "PRAGMA wal_autocheckpoint = 0", err) != 0 ||
+        pn_store_exec(r, "PRAGMA journal_size_limit = 33554432", err) != 0 || pn_store_exec(r, text, err) != 0)
         return -1;
     r->full_tx = true;
     if (migrate(r, err) != 0)

@@ -138,6 +138,7 @@ int pn_store_commit(struct pn_rules *r, struct pn_error *err)
         pn_store_rollback(r);
         return -1;
     }
+    pn_wal_limit(r->wal, r->db);
     r->unsynced = !r->full_tx;
     r->changes += r->n_ops > 0;
     for (size_t i = 0; i < r->n_ops; i++) {

@@ -12,6 +12,7 @@
 #include "controlplane/rules/store.h"
 
 #define WAL_PAGES 1000
+#define WAL_PAGES_MAX 65536 /* 256 MiB: then the writer itself waits for a checkpoint */
 #define REST_S 2 /* between two: what changes often is copied once */
 
 struct pn_wal {
@@ -20,6 +21,7 @@ struct pn_wal {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool due, stop;
+    bool full; /* the writer's own */
 };
 
 static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
@@ -28,6 +30,7 @@ static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 
     (void)db;
     (void)name;
+    wal->full = pages >= WAL_PAGES_MAX;
     if (pages < WAL_PAGES)
         return SQLITE_OK;
     pthread_mutex_lock(&wal->lock);
@@ -64,6 +67,14 @@ static void *run(void *arg)
     return NULL;
 }
 
+void pn_wal_limit(struct pn_wal *wal, sqlite3 *db)
+{
+    if (wal == NULL || !wal->full)
+        return;
+    wal->full = false;
+    sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL); /* busy: with the next commit */
+}
+
 struct pn_wal *pn_wal_start(sqlite3 *db, const char *path, struct pn_error *err)
 {
     struct pn_wal *wal = calloc(1, sizeof(*wal));
@@ -73,6 +84,14 @@ struct pn_wal *pn_wal_start(sqlite3 *db, const char *path, struct pn_error *err)
         pn_error_set(err, "%s: %s", path, wal && wal->db ? sqlite3_errmsg(wal->db) : "no memory");
         if (wal)
             sqlite3_close(wal->db);
+        free(wal);
+        return NULL;
+    }
+    sqlite3_busy_timeout(wal->db, 5000);
+    /* A connection that has read nothing does not know that there is a log, and checkpoints nothing. */
+    if (sqlite3_exec(wal->db, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL) != SQLITE_OK) {
+        pn_error_set(err, "%s: %s", path, sqlite3_errmsg(wal->db));
+        sqlite3_close(wal->db);
         free(wal);
         return NULL;
     }

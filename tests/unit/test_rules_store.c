@@ -282,6 +282,31 @@ static void test_a_full_disk_changes_nothing(void **state)
     assert_int_equal(pn_rules_count(c.rules[0], PN_KIND_BLOCK), added + 1);
 }
 
+static void test_the_log_goes_into_the_database(void **state)
+{
+    enum { N = 60000 };
+    static struct pn_rule_key keys[N];
+    static struct pn_rules_change changes[N];
+    struct pn_error err;
+    char path[128];
+    struct stat st = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < N; i++) {
+        char value[64];
+        snprintf(value, sizeof(value), "user%u@example.org", i);
+        pn_rule_key_make(&keys[i], pn_kind_by_name("blocklist"), NULL, value, NULL, &err);
+        changes[i] = (struct pn_rules_change){.key = &keys[i], .description = "x"};
+    }
+    assert_int_equal(pn_rules_change(c.rules[0], changes, N, NULL, &err), 0);
+    path_of("", path, sizeof(path));
+    for (unsigned i = 0; i < 500 && st.st_size < 1000000; i++) {
+        usleep(10000);
+        assert_int_equal(stat(path, &st), 0);
+    }
+    assert_true(st.st_size >= 1000000); /* while it is open */
+}
+
 /* Groups of three entries; each that was acknowledged is written to fd. */
 static void child(int fd, unsigned first)
 {
@@ -355,6 +380,7 @@ int main(void)
         T(test_a_damaged_file_is_told),
         T(test_a_newer_layout_is_left_alone),
         T(test_a_full_disk_changes_nothing),
+        T(test_the_log_goes_into_the_database),
         T(test_kill_9_loses_nothing_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
