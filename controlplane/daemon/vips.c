@@ -303,7 +303,7 @@ void pn_vips_standby(struct pn_daemon *d, bool standby)
 
 static bool left(struct pn_daemon *d)
 {
-    bool yes = pn_node_left(pn_own_lock(d->own));
+    bool yes = pn_node_left(pn_own_lock(d->own), pn_clock_ns());
     pn_own_unlock(d->own);
     return yes;
 }

@@ -190,7 +190,7 @@ static uint64_t wake_of(const struct pn_election *e, const struct pn_election_vi
     }
 }
 
-static void update_hold(struct pn_election *e, uint64_t now_ns)
+static void update_hold(struct pn_election *e, uint64_t now_ns, struct pn_election_out *out)
 {
     bool granted = e->hold_ms > 0;
     for (unsigned i = 0; i < PN_MAX_NODES && granted; i++) {
@@ -202,7 +202,20 @@ static void update_hold(struct pn_election *e, uint64_t now_ns)
             acked |= last->peers[j].node == e->self && last->peers[j].flags & PN_HB_PEER_HOLD_ACK;
         granted = acked;
     }
+    if (granted && !e->hold_granted)
+        pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_HEARTBEAT}); /* the longer leases, at once */
     e->hold_granted = granted;
+}
+
+bool pn_election_held(const struct pn_election *e, uint64_t now_ns)
+{
+    bool held = e->hold_granted;
+    for (unsigned i = 0; i < e->n; i++) {
+        const struct pn_election_vip *v = &e->vips[i];
+        if (v->state == PN_EL_OWNER && !needs_votes(v))
+            held &= v->lease_ns + e->times.takeover >= now_ns + e->hold_ms * MS;
+    }
+    return held;
 }
 
 static bool majority_heard(const struct pn_election *e, uint64_t now_ns)
@@ -217,7 +230,7 @@ void pn_election_step(struct pn_election *e, uint64_t now_ns, bool sending, stru
                       uint64_t *wake_ns)
 {
     *wake_ns = UINT64_MAX;
-    update_hold(e, now_ns);
+    update_hold(e, now_ns, out);
     bool voters = majority_heard(e, now_ns);
     for (unsigned i = 0; i < e->n; i++) {
         struct pn_election_vip *v = &e->vips[i];

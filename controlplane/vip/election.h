@@ -158,5 +158,7 @@ int pn_election_force(struct pn_election *e, const char *vip, uint64_t now_ns, s
 void pn_election_standby(struct pn_election *e, bool standby, uint64_t now_ns, struct pn_election_out *out);
 /* Asks the peers to wait ms longer; e->hold_granted says when all that are heard have agreed. 0: no more. */
 void pn_election_hold(struct pn_election *e, uint32_t ms);
+/* The hold is granted and the leases it allows are ordered: a daemon that ends now leaves nothing unanswered. */
+bool pn_election_held(const struct pn_election *e, uint64_t now_ns);
 
 #endif

@@ -432,7 +432,7 @@ void pn_node_leave(struct pn_node *n, uint64_t now_ns)
     }
 }
 
-bool pn_node_left(const struct pn_node *n)
+bool pn_node_left(const struct pn_node *n, uint64_t now_ns)
 {
     if (!n->configured || !n->linked || n->conf.n_nodes <= 1)
         return true;
@@ -441,5 +441,5 @@ bool pn_node_left(const struct pn_node *n)
     for (unsigned i = 0; i < n->election.n; i++)
         if (n->election.vips[i].release_left)
             return false;
-    return n->election.hold_granted || !owns_any(n);
+    return pn_election_held(&n->election, now_ns) || !owns_any(n);
 }

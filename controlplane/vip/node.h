@@ -163,7 +163,7 @@ int pn_node_hold(struct pn_node *n, uint32_t ms, uint64_t now_ns, struct pn_erro
 void pn_node_standby(struct pn_node *n, bool standby, uint64_t now_ns);
 /* The process is about to end: gives VIPs over, or lengthens the leases where nobody is there. pn_node_left: it is done. */
 void pn_node_leave(struct pn_node *n, uint64_t now_ns);
-bool pn_node_left(const struct pn_node *n);
+bool pn_node_left(const struct pn_node *n, uint64_t now_ns);
 
 void pn_node_show(const struct pn_node *n, uint64_t now_ns, struct pn_ownership *out);
 

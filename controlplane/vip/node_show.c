@@ -53,7 +53,7 @@ void pn_node_show(const struct pn_node *n, uint64_t now_ns, struct pn_ownership 
     out->linked = n->linked;
     out->synced = n->election.synced;
     out->hold_ms = n->election.hold_ms;
-    out->hold_granted = n->election.hold_granted;
+    out->hold_granted = pn_election_held(&n->election, now_ns);
     out->hold_until_ns = n->hold_until_ns;
     out->generation = n->conf.generation;
     memcpy(out->refused, n->peers.counts, sizeof(out->refused));

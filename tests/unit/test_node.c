@@ -121,9 +121,9 @@ static void test_standby_and_leave(void **state)
     reset_gap();
     pn_node_leave(&w.nodes[0].node, w.now);
     w.nodes[0].wake_ns = 0;
-    for (unsigned ms = 0; ms < 200 && !pn_node_left(&w.nodes[0].node); ms++)
+    for (unsigned ms = 0; ms < 200 && !pn_node_left(&w.nodes[0].node, w.now); ms++)
         world_run(1, true);
-    assert_true(pn_node_left(&w.nodes[0].node));
+    assert_true(pn_node_left(&w.nodes[0].node, w.now));
     world_node_kill(0);
     world_run(100, true);
     for (unsigned v = 0; v < 3; v++)
@@ -133,7 +133,7 @@ static void test_standby_and_leave(void **state)
     pn_node_leave(&w.nodes[1].node, w.now);
     w.nodes[1].wake_ns = 0;
     world_run(50, true);
-    assert_true(pn_node_left(&w.nodes[1].node));
+    assert_true(pn_node_left(&w.nodes[1].node, w.now));
     world_node_kill(1);
     reset_gap();
     world_run(3000, true);
@@ -285,6 +285,8 @@ static void test_flow_sync_is_bounded(void **state)
     assert_true(a->dropped_out > 100000);
     assert_true(b->dropped_in > 0);
     assert_int_equal(w.nodes[1].flows_in, 0);
+    assert_int_equal(w.nodes[1].node.sync.in_count, PN_SYNC_IN_QUEUE); /* they wait, those that found room */
+    assert_true(b->datagrams_received <= a->datagrams_sent); /* the wire doubled some */
     w.nodes[1].flows_busy = false;
     world_run(500, true);
     assert_true(w.nodes[1].flows_in > 1000);
@@ -381,6 +383,8 @@ static void test_force_ends_the_wait_for_votes(void **state)
     world_end();
 }
 
+static void vrrp_vip(struct pn_node_conf *conf, unsigned node);
+
 static void test_vrrp_speaker_is_told_of(void **state)
 {
     /* IPv4 header, then VRRPv3: id 5, priority 255, one address: VIP "out". */
@@ -400,6 +404,149 @@ static void test_vrrp_speaker_is_told_of(void **state)
     assert_int_equal(w.nodes[0].node.show.vrrp_seen, 1);
     assert_non_null(strstr(w.nodes[0].last_event, "192.0.2.77 announces this address by VRRP, id 5"));
     assert_int_equal(world_owner(0), 0);
+    world_end();
+    world_start(2, 1, vrrp_vip); /* not where VRRP is what was asked for */
+    world_inject(0, p, sizeof(p));
+    world_run(20, true);
+    assert_int_equal(w.nodes[0].node.show.vrrp_seen, 0);
+    world_end();
+}
+
+/* Given up while a heartbeat was under way that would have renewed it: the answer must not bring it back. */
+static void test_what_was_given_up_stays_so(void **state)
+{
+    (void)state;
+    for (unsigned phase = 0; phase < 10; phase++) {
+        world_start(2, 1, NULL);
+        world_run(300 + phase, true);
+        w.nodes[0].dp_running = false;
+        for (unsigned i = 0; i < 200 && !w.nodes[0].node.beat.unanswered; i++)
+            world_run(1, true);
+        assert_int_equal(w.nodes[0].node.beat.n, 1);
+        pn_node_standby(&w.nodes[0].node, true, w.now);
+        w.nodes[0].dp_running = true;
+        world_run(300, true);
+        assert_int_equal(world_owner(0), 1);
+        world_end();
+    }
+}
+
+static void test_an_owner_whose_lease_is_over_claims_nothing(void **state)
+{
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    w.nodes[0].running = false;
+    world_run(200, true);
+    assert_int_equal(world_owner(0), 1);
+    w.nodes[0].running = true;
+    world_run(300, true);
+    assert_int_equal(w.nodes[0].announced[0], 0); /* it never believed to have won over the heartbeats it found */
+    world_end();
+}
+
+static void test_flows_that_were_lost_are_asked_for_again(void **state)
+{
+    struct world_node *n = &w.nodes[1];
+    unsigned asked = 0;
+    (void)state;
+    world_start(2, 1, slow);
+    world_run(300, true);
+    some_flows(n, 4, 8);
+    world_node_kill(0);
+    world_run(100, true);
+    world_node_start(0);
+    /* Each walk finds the queue full: its end says that flows are missing. */
+    for (unsigned ms = 0; ms < 30000 && w.nodes[0].node.sync.peers[1].state != PN_SYNC_INCOMPLETE; ms++) {
+        if (n->node.sync.walking)
+            for (unsigned i = 0; i < 300; i++)
+                pn_node_message(&n->node, PN_DP_FLOWS_OUT, n->flows, 32 * sizeof(n->flows[0]), w.now);
+        asked = asked > n->resyncs ? asked : n->resyncs;
+        world_run(1, true);
+        assert_int_not_equal(w.nodes[0].node.sync.peers[1].state, PN_SYNC_DONE);
+    }
+    assert_int_equal(w.nodes[0].node.sync.peers[1].state, PN_SYNC_INCOMPLETE);
+    assert_true(asked >= 1);
+    world_end();
+}
+
+static void test_flow_sync_of_another_start_is_refused(void **state)
+{
+    uint8_t plain[64], datagram[200], packet[300];
+    struct pn_flowsync m = {.type = PN_FLOWSYNC_FLOWS, .node = 1, .n = 1};
+    struct pn_wire_udp u = {
+        .src = pn_addr_from_v4(0x020200c0u), .dst = pn_addr_from_v4(0x010200c0u), .src_port = 24625, .dst_port = 24625};
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    m.flows[0] =
+        (struct pn_flowsync_flow){.client_port = 1, .state = PN_FLOW_ESTABLISHED, .service = 11, .gateway = 21};
+    size_t n = pn_flowsync_encode(&m, plain, sizeof(plain));
+    struct pn_sealer *old = pn_sealer_new(&w.confs[1].ring, PN_SEAL_FLOW_SYNC, 1, 4711);
+    n = pn_seal(old, plain, n, datagram, sizeof(datagram));
+    world_inject(0, packet, pn_wire_udp_build(&u, datagram, n, packet, sizeof(packet)));
+    world_run(20, true);
+    assert_int_equal(w.nodes[0].flows_in, 0);
+    assert_int_equal(w.nodes[0].node.show.sync.refused, 1);
+    pn_sealer_free(old);
+    /* The same from the start that is proved, twice: once it counts. */
+    struct pn_sealer *now = pn_sealer_new(&w.confs[1].ring, PN_SEAL_FLOW_SYNC, 1, w.nodes[1].node.boot_id);
+    for (unsigned i = 0; i < 50; i++)
+        n = pn_seal(now, plain, pn_flowsync_encode(&m, plain, sizeof(plain)), datagram, sizeof(datagram));
+    for (unsigned i = 0; i < 2; i++)
+        world_inject(0, packet, pn_wire_udp_build(&u, datagram, n, packet, sizeof(packet)));
+    world_run(20, true);
+    assert_int_equal(w.nodes[0].flows_in, 1);
+    assert_int_equal(w.nodes[0].node.show.sync.refused, 2);
+    pn_sealer_free(now);
+    world_end();
+}
+
+static void test_heartbeats_do_not_wait_behind_flows(void **state)
+{
+    unsigned waiting = 0;
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    some_flows(&w.nodes[0], 3, 0);
+    w.nodes[0].dp_running = false;
+    for (unsigned i = 0; i < 100; i++)
+        pn_node_message(&w.nodes[0].node, PN_DP_FLOWS_OUT, w.nodes[0].flows, 32 * sizeof(struct pn_dp_flow), w.now);
+    w.nodes[0].wake_ns = 0;
+    world_run(5, true);
+    for (unsigned i = 0; i < w.nodes[0].to_dp.count; i++)
+        waiting += w.nodes[0].to_dp.m[(w.nodes[0].to_dp.head + i) % WORLD_QUEUE].tag == PN_TAG_SYNC_TX;
+    assert_int_equal(waiting, PN_SYNC_IN_FLIGHT);
+    w.nodes[0].dp_running = true;
+    world_end();
+}
+
+static void vrrp_vip(struct pn_node_conf *conf, unsigned node)
+{
+    (void)node;
+    conf->vips[0].protocol = PN_VIP_VRRP;
+}
+
+static void witness(struct pn_node_conf *conf, unsigned node)
+{
+    conf->vips[0].want.exclusive = true;
+    if (node == 2) {
+        conf->vips[0].want.priority = 0;
+        conf->vips[0].want.id = PN_NODE_WITNESS_ID;
+    }
+}
+
+/* A third node that carries nothing decides for a pair. */
+static void test_a_witness_votes(void **state)
+{
+    (void)state;
+    world_start(3, 1, witness);
+    world_run(500, true);
+    assert_int_equal(world_owner(0), 0);
+    world_node_kill(0);
+    world_dp_kill(0);
+    world_run(500, true);
+    assert_int_equal(world_owner(0), 1);
     world_end();
 }
 
@@ -481,6 +628,12 @@ int main(void)
         cmocka_unit_test(test_a_second_node_joins_a_lone_one),
         cmocka_unit_test(test_force_ends_the_wait_for_votes),
         cmocka_unit_test(test_vrrp_speaker_is_told_of),
+        cmocka_unit_test(test_what_was_given_up_stays_so),
+        cmocka_unit_test(test_an_owner_whose_lease_is_over_claims_nothing),
+        cmocka_unit_test(test_flows_that_were_lost_are_asked_for_again),
+        cmocka_unit_test(test_flow_sync_of_another_start_is_refused),
+        cmocka_unit_test(test_heartbeats_do_not_wait_behind_flows),
+        cmocka_unit_test(test_a_witness_votes),
         cmocka_unit_test(test_chaos),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
