@@ -115,7 +115,9 @@ static const struct pn_schema_word prefers[] = {
 };
 static const struct pn_schema_word protocols[] = {
     {"sealed", PN_CONF_SEALED, "Postern's own heartbeats, authenticated and encrypted"},
-    {"vrrp", PN_CONF_VRRP, "VRRP version 3 (RFC 9568), for peers that are not Postern; it has no authentication"},
+    {"vrrp", PN_CONF_VRRP,
+     "VRRP version 3 (RFC 9568), for peers that are not Postern; it has no authentication. Read, but not yet spoken by "
+     "this version: such a VIP is never owned"},
     {0},
 };
 static const struct pn_schema_word spill_modes[] = {

@@ -135,6 +135,8 @@ static void validate_vip(struct pn_validate *v, unsigned at)
     pn_validate_at(v, &vip->where, vip->name, "vip.%s", vip->name);
     if (vip->protocol == PN_CONF_VRRP && vip->vrid == 0)
         pn_validate_error(v, "vrid", "missing, expected a number from 1 to 255: protocol is vrrp");
+    if (vip->protocol == PN_CONF_VRRP)
+        pn_validate_warning(v, "protocol", "vrrp is read but not spoken by this version: the VIP is never owned");
     if (vip->protocol != PN_CONF_VRRP && vip->vrid != 0)
         pn_validate_error(v, "vrid", "is for protocol vrrp, but protocol is sealed");
     if (vip->protocol == PN_CONF_VRRP && vip->prefer == PN_CONF_EXCLUSIVE)
