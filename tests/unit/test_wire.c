@@ -145,6 +145,33 @@ static void test_what_is_refused(void **state)
     assert_int_equal(pn_wire_parse(six, 0, &w), PN_WIRE_TRUNCATED);
 }
 
+static void test_a_sum_of_zero_is_sent_as_ones(void **state)
+{
+    struct pn_wire_udp u = between("192.0.2.1", "192.0.2.2");
+    unsigned ones = 0;
+    (void)state;
+    for (unsigned i = 0; i < 65536; i++) {
+        uint8_t payload[2] = {(uint8_t)(i >> 8), (uint8_t)i}, out[64];
+        assert_int_equal(pn_wire_udp_build(&u, payload, 2, out, sizeof(out)), 30);
+        assert_true(out[26] || out[27]);
+        ones += out[26] == 0xff && out[27] == 0xff;
+    }
+    assert_int_equal(ones, 1); /* the one payload whose sum is 0 */
+}
+
+static void test_mapped_addresses_are_refused(void **state)
+{
+    struct pn_wire_udp u = between("2001:db8::1", "2001:db8::2");
+    struct pn_wire_packet w;
+    uint8_t p[64];
+    (void)state;
+    size_t n = pn_wire_udp_build(&u, "hello", 5, p, sizeof(p));
+    p[6] = PN_IPPROTO_VRRP; /* no checksum of ours in the way */
+    assert_int_equal(pn_wire_parse(p, n, &w), PN_WIRE_OK);
+    memcpy(p + 8, ((uint8_t[]){0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1}), 16);
+    assert_int_equal(pn_wire_parse(p, n, &w), PN_WIRE_HEADER);
+}
+
 static void test_other_protocols_are_handed_on(void **state)
 {
     uint8_t p[sizeof(known4)];
@@ -167,6 +194,8 @@ int main(void)
         cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_each_change_is_seen),
         cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_a_sum_of_zero_is_sent_as_ones),
+        cmocka_unit_test(test_mapped_addresses_are_refused),
         cmocka_unit_test(test_other_protocols_are_handed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
