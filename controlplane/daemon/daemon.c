@@ -318,7 +318,8 @@ static void view_init(struct pn_daemon *d)
                                .push = &d->push.status,
                                .reload = &d->reload,
                                .ops = &ops,
-                               .ops_arg = d};
+                               .ops_arg = d,
+                               .loop = d->loop};
 }
 
 /* The last component of what a first start needs; /run and /var/lib themselves are the system's. */
@@ -346,6 +347,10 @@ static int start(struct pn_daemon *d)
     const char *listen = d->conf->nodes[d->node].metrics_listen;
     struct pn_error err;
 
+    if (!(d->loop = pn_loop_new(d->base, &err))) {
+        pn_log_error("%s", err.text);
+        return -1;
+    }
     make_folder_of(d->opt->socket, 0755);
     make_folder(d->opt->state_dir, 0750);
     d->health = pn_health_engine_new(d->base, &cb);
@@ -417,6 +422,7 @@ void pn_daemon_free(struct pn_daemon *d)
 {
     if (!d)
         return;
+    pn_loop_free(d->loop); /* answers that were still on their way */
     pn_api_server_free(d->api);
     pn_metrics_server_free(d->metrics);
     if (d->health)

@@ -11,6 +11,7 @@
 #include "controlplane/daemon/options.h"
 #include "controlplane/daemon/ownership.h"
 #include "controlplane/daemon/statefile.h"
+#include "controlplane/loop/loop.h"
 #include "controlplane/metrics/metrics.h"
 #include "controlplane/view/view.h"
 
@@ -35,6 +36,7 @@ struct pn_push {
 struct pn_daemon {
     const struct pn_daemon_options *opt;
     struct event_base *base;
+    struct pn_loop *loop; /* of base: where other threads give work */
     struct pn_conf *conf;
     int node;
     struct pn_runtime *rt;

@@ -52,6 +52,8 @@ struct pn_view_ops {
     int (*vip_force)(void *arg, const char *vip, struct pn_error *err);
 };
 
+struct pn_loop;
+
 struct pn_view {
     const char *version;
     uint64_t (*now_ms)(void); /* CLOCK_BOOTTIME */
@@ -77,6 +79,7 @@ struct pn_view {
     const struct pn_reload_status *reload;
     const struct pn_view_ops *ops;
     void *ops_arg;
+    struct pn_loop *loop; /* the API's own: answers of other threads come back there; NULL: there are none */
 };
 
 /* Before a look at v->own: what is true now. */
