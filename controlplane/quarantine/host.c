@@ -245,12 +245,9 @@ uint64_t pn_host_store(struct pn_host *h)
     return h->ops->store(h->db);
 }
 
-uint64_t pn_host_accepted(struct pn_host *h, const char *node)
+int pn_host_accepted(struct pn_host *h, const char *node, uint64_t *count)
 {
-    uint64_t n = 0;
-
-    h->ops->accepted(h->db, node, &n);
-    return n;
+    return h->ops->accepted(h->db, node, count);
 }
 
 struct pn_qfiles *pn_host_files(struct pn_host *h)
@@ -305,7 +302,7 @@ int pn_host_state_set(struct pn_host *h, uint64_t number, enum pn_host_state sta
         return pn_error_set(err, "an item cannot become new again");
     if (h->ops->begin(h->db, err) != 0)
         return -1;
-    int rc = h->ops->state_set(h->db, number, state, err);
+    int rc = h->ops->state_set(h->db, number, state, now_ms(), err);
     if (rc == 1 && h->ops->audit(h->db, number, state == PN_HOST_RELEASED ? "released" : "deleted", who, detail,
                                  now_ms(), err) != 0)
         rc = -1;
@@ -369,10 +366,11 @@ int pn_host_purge(struct pn_host *h, const struct pn_host_purge *p, struct pn_er
 
 int pn_host_purge_size(struct pn_host *h, uint64_t max_bytes, struct pn_error *err)
 {
-    struct pn_host_purge p = {.kind = PN_Q_MESSAGE, .event = -1, .received_before_ms = INT64_MAX, .max = 64};
+    struct pn_host_purge p = PN_HOST_PURGE_ANY;
     struct pn_hostdb_totals t;
     int all = 0;
 
+    p.kind = PN_Q_MESSAGE;
     while (h->ops->totals(h->db, &t) == 0 && t.file_bytes > max_bytes) {
         uint64_t mean = t.messages ? t.file_bytes / t.messages + 1 : 1, want = (t.file_bytes - max_bytes) / mean + 1;
         p.max = want < 64 ? (unsigned)want : 64;

@@ -11,8 +11,8 @@
 
 struct pn_host_options {
     const char *path; /* a folder */
-    const char *database; /* "sqlite" or NULL */
-    const char *where; /* of another database; sqlite: PATH/host.db */
+    const char *database; /* "sqlite" (also NULL) or "postgresql" */
+    const char *where; /* postgresql: how to connect, as libpq says it; sqlite: a file, NULL: PATH/host.db */
     uint64_t keep_free_bytes; /* of the disk; below, items are refused for later */
 };
 
@@ -31,7 +31,7 @@ unsigned pn_host_queued(const struct pn_host *h);
 unsigned pn_host_commit(struct pn_host *h); /* how many became durable */
 
 uint64_t pn_host_store(struct pn_host *h);
-uint64_t pn_host_accepted(struct pn_host *h, const char *node);
+int pn_host_accepted(struct pn_host *h, const char *node, uint64_t *count); /* items of it ever taken; -1: unknown */
 struct pn_qfiles *pn_host_files(struct pn_host *h);
 
 int pn_host_find(struct pn_host *h, const struct pn_host_query *q, pn_host_each *each, void *arg, struct pn_error *err);
@@ -47,6 +47,28 @@ int pn_host_flag_set(struct pn_host *h, uint64_t number, enum pn_host_flag flag,
 int pn_host_purge(struct pn_host *h, const struct pn_host_purge *p, struct pn_error *err); /* how many, or -1 */
 /* Oldest messages go until file bytes are at most max_bytes; held ones stay. How many, or -1. */
 int pn_host_purge_size(struct pn_host *h, uint64_t max_bytes, struct pn_error *err);
+/* The same for one node's messages: its quota on this host. */
+int pn_host_purge_node(struct pn_host *h, const char *node, uint64_t max_bytes, struct pn_error *err);
 int pn_host_totals(struct pn_host *h, struct pn_hostdb_totals *out);
+int pn_host_node_totals(struct pn_host *h, pn_host_node_each *each, void *arg);
+int pn_host_audit_list(struct pn_host *h, uint64_t number, pn_host_audit_each *each, void *arg, struct pn_error *err);
+
+/* NULL with err. Free with pn_report_free(). */
+struct pn_report *pn_host_report(struct pn_host *h, const struct pn_report_ask *ask, struct pn_error *err);
+int pn_host_report_purge(struct pn_host *h, uint64_t before_ms, struct pn_error *err); /* forgets counts and names */
+
+/*
+ * A round of digests: top = pn_host_totals().last when it begins; pn_host_digest_due() page by page; for each recipient
+ * find with recipient, after = upto, before = top + 1, unseen, kind MESSAGE, state NEW; mail it; pn_host_digest_mark() once
+ * the MTA took it (or refused it for good). When all are marked: pn_host_digest_end(). A crash repeats at most the one
+ * mail that was accepted and not yet marked; without the end, the next round finds who was left out.
+ */
+int pn_host_digest_due(struct pn_host *h, uint64_t top, const char *after, unsigned limit, pn_host_due_each *each,
+                       void *arg, struct pn_error *err);
+int pn_host_digest_mark(struct pn_host *h, const char *address, uint64_t top, struct pn_error *err); /* durable */
+int pn_host_digest_end(struct pn_host *h, uint64_t top, struct pn_error *err); /* durable */
+/* Small durable numbers by name, e.g. when the last round began. */
+uint64_t pn_host_mark_get(struct pn_host *h, const char *name, uint64_t fallback);
+int pn_host_mark_set(struct pn_host *h, const char *name, uint64_t value, struct pn_error *err);
 
 #endif

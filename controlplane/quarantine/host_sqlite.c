@@ -234,8 +234,10 @@ static int db_insert(struct pn_hostdb *db, const pn_q_item *item, uint64_t file_
     return 1;
 }
 
-static int db_state_set(struct pn_hostdb *db, uint64_t number, enum pn_host_state state, struct pn_error *err)
+static int db_state_set(struct pn_hostdb *db, uint64_t number, enum pn_host_state state, uint64_t now_ms,
+                        struct pn_error *err)
 {
+    (void)now_ms;
     sqlite3_stmt *q = db->sql[PN_HS_STATE];
 
     sqlite3_bind_int64(q, 1, (sqlite3_int64)number);
@@ -345,11 +347,14 @@ static int db_totals(struct pn_hostdb *db, struct pn_hostdb_totals *out)
     sqlite3_stmt *q = NULL;
     int rc = -1;
 
-    if (sqlite3_prepare_v2(db->db, "SELECT items, messages, file_bytes, waiting FROM total", -1, &q, NULL) ==
-            SQLITE_OK &&
+    if (sqlite3_prepare_v2(db->db,
+                           "SELECT items, messages, file_bytes, waiting, (SELECT seq FROM sqlite_sequence WHERE name = "
+                           "'item') FROM total",
+                           -1, &q, NULL) == SQLITE_OK &&
         sqlite3_step(q) == SQLITE_ROW) {
         *out = (struct pn_hostdb_totals){(uint64_t)sqlite3_column_int64(q, 0), (uint64_t)sqlite3_column_int64(q, 1),
-                                         (uint64_t)sqlite3_column_int64(q, 2), (uint64_t)sqlite3_column_int64(q, 3)};
+                                         (uint64_t)sqlite3_column_int64(q, 2), (uint64_t)sqlite3_column_int64(q, 3),
+                                         (uint64_t)sqlite3_column_int64(q, 4)};
         rc = 0;
     }
     sqlite3_finalize(q);

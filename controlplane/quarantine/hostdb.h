@@ -7,6 +7,7 @@
 #define POSTERN_QUARANTINE_HOSTDB_H
 
 #include "controlplane/quarantine/item.h"
+#include "controlplane/quarantine/report.h"
 
 enum pn_host_state { PN_HOST_NEW = 0, PN_HOST_RELEASED = 1, PN_HOST_DELETED = 2 }; /* both others are final */
 enum pn_host_flag { PN_HOST_SEEN = 1, PN_HOST_HOLD = 2, PN_HOST_PURGED = 4 };
@@ -26,6 +27,8 @@ struct pn_host_query { /* NULL, 0 or -1: any */
     int kind, event, state;
     uint64_t from_ms, to_ms; /* received; 0: open */
     uint64_t before; /* only numbers below: the next page */
+    uint64_t after; /* only numbers above */
+    bool unseen; /* only what nobody has marked as seen */
     unsigned limit; /* 0: 100; at most 1000 */
 };
 #define PN_HOST_QUERY_ANY                                                                                              \
@@ -33,19 +36,34 @@ struct pn_host_query { /* NULL, 0 or -1: any */
         .kind = -1, .event = -1, .state = -1                                                                           \
     }
 
-struct pn_host_purge { /* what may go; held items never do */
-    int kind, event; /* -1: any */
+struct pn_host_purge { /* what may go, oldest first; held items never do. Start from PN_HOST_PURGE_ANY */
+    int kind, event, state; /* -1: any */
+    const char *node; /* NULL: any */
     uint64_t received_before_ms;
     unsigned max; /* at most so many in one call */
 };
+#define PN_HOST_PURGE_ANY                                                                                              \
+    {                                                                                                                  \
+        .kind = -1, .event = -1, .state = -1, .received_before_ms = INT64_MAX, .max = 64                               \
+    }
 
 typedef int pn_host_each(void *arg, const struct pn_host_row *row); /* non-zero stops */
+struct pn_host_audit { /* texts: during the call */
+    uint64_t number, at_ms;
+    const char *what, *who, *detail;
+};
+typedef int pn_host_audit_each(void *arg, const struct pn_host_audit *row); /* non-zero stops */
+/* A recipient with new mail; upto: numbers up to here were in a digest already. Non-zero stops. */
+typedef int pn_host_due_each(void *arg, const char *address, uint64_t upto);
 typedef void pn_host_gone(void *arg, const uint8_t sha[PN_Q_SHA_BYTES], uint64_t file_bytes);
 
 struct pn_hostdb_totals {
     uint64_t items, messages, file_bytes; /* not purged */
     uint64_t waiting; /* messages in state new */
+    uint64_t last; /* the highest number given */
 };
+
+typedef int pn_host_node_each(void *arg, const char *node, const struct pn_hostdb_totals *totals); /* last: 0 */
 
 struct pn_hostdb;
 struct pn_hostdb_ops {
@@ -66,7 +84,8 @@ struct pn_hostdb_ops {
     int (*get)(struct pn_hostdb *db, uint64_t number, pn_host_each *each, void *arg,
                struct pn_error *err); /* 1, 0, -1 */
     /* From new only. 1: done, by this call alone; 0: it was not new (or not there); -1. */
-    int (*state_set)(struct pn_hostdb *db, uint64_t number, enum pn_host_state state, struct pn_error *err);
+    int (*state_set)(struct pn_hostdb *db, uint64_t number, enum pn_host_state state, uint64_t now_ms,
+                     struct pn_error *err);
     int (*flag_set)(struct pn_hostdb *db, uint64_t number, enum pn_host_flag flag, bool on, struct pn_error *err);
     int (*audit)(struct pn_hostdb *db, uint64_t number, const char *what, const char *who, const char *detail,
                  uint64_t now_ms, struct pn_error *err);
@@ -75,8 +94,22 @@ struct pn_hostdb_ops {
     int (*purge)(struct pn_hostdb *db, const struct pn_host_purge *p, pn_host_gone *gone, void *arg,
                  struct pn_error *err);
     int (*totals)(struct pn_hostdb *db, struct pn_hostdb_totals *out);
+    int (*node_totals)(struct pn_hostdb *db, pn_host_node_each *each, void *arg);
+    int (*audit_list)(struct pn_hostdb *db, uint64_t number, pn_host_audit_each *each, void *arg,
+                      struct pn_error *err); /* of one item, oldest first */
+    /* Counts by hour, kept with each insert and release, so a report reads few rows. */
+    int (*report)(struct pn_hostdb *db, struct pn_report *into, struct pn_error *err);
+    int (*report_purge)(struct pn_hostdb *db, uint64_t before_ms, struct pn_error *err);
+    /* Recipients of unseen new messages with low < number <= top that no digest had, in order, after `after`. */
+    int (*due)(struct pn_hostdb *db, uint64_t low, uint64_t top, const char *after, unsigned limit,
+               pn_host_due_each *each, void *arg, struct pn_error *err);
+    int (*due_mark)(struct pn_hostdb *db, const char *address, uint64_t upto, struct pn_error *err);
+    int (*due_clear)(struct pn_hostdb *db, uint64_t upto, struct pn_error *err); /* marks up to there are forgotten */
+    /* Small durable numbers by name, as on the spool. */
+    int (*mark_get)(struct pn_hostdb *db, const char *name, uint64_t *value); /* 1, 0: none, -1 */
+    int (*mark_set)(struct pn_hostdb *db, const char *name, uint64_t value, struct pn_error *err);
 };
 
-extern const struct pn_hostdb_ops pn_hostdb_sqlite;
+extern const struct pn_hostdb_ops pn_hostdb_sqlite, pn_hostdb_postgresql;
 
 #endif

@@ -117,7 +117,8 @@ void pn_receive_flush(struct pn_receive *r)
         }
         a.ids = p;
         a.n_ids = n;
-        a.accepted = pn_host_accepted(r->host, r->node);
+        if (pn_host_accepted(r->host, r->node, &a.accepted) != 0)
+            a.accepted = 0; /* not known now: the node keeps what it heard before */
         frame.ack = &a;
         int rc = pn_qframe_send(&frame, r->session, r->send, r->send_arg);
         if (rc > 0)
@@ -293,7 +294,10 @@ static void hello(struct pn_receive *r, const Pn__Q__Hello *h)
         large_free(&r->large[i]);
     w.session = h->session;
     w.store = pn_host_store(r->host);
-    w.accepted = pn_host_accepted(r->host, r->node);
+    if (pn_host_accepted(r->host, r->node, &w.accepted) != 0) { /* a wrong number would mean: restored from a backup */
+        snprintf(r->st.reason, sizeof(r->st.reason), "the host's store cannot be read");
+        return; /* the node says Hello again */
+    }
     frame.welcome = &w;
     pn_qframe_send(&frame, r->session, r->send, r->send_arg);
 }

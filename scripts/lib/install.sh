@@ -7,11 +7,12 @@ PN_PACKAGES_BUILD=(
     libdpdk-dev dpdk-dev libbpf-dev libxdp-dev libelf-dev libpcap-dev
     libssl-dev libevent-dev libjansson-dev libsystemd-dev libseccomp-dev libcap-dev libmnl-dev libcmocka-dev
     libprotobuf-c-dev protobuf-c-compiler libsqlite3-dev libidn2-dev libexpat1-dev libzstd-dev
+    libpq-dev libgmime-3.0-dev
     mandoc git ca-certificates
 )
 PN_PACKAGES_LAB=(
     iproute2 iputils-ping iputils-arping ethtool tcpdump nftables procps
-    postfix haproxy swaks libio-socket-inet6-perl netcat-openbsd curl jq openssl python3 shellcheck
+    postgresql postfix haproxy swaks libio-socket-inet6-perl netcat-openbsd curl jq openssl python3 shellcheck
 )
 
 pn_packages_missing() {
