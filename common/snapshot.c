@@ -233,8 +233,8 @@ static int check_service(const struct pn_snapshot *s, unsigned i, struct pn_erro
         return pn_error_set(err, "service[%u].v4_prefix: %u is not %u..32", i, v->v4_prefix, prefix_min);
     if (v->v6_prefix < prefix_min || v->v6_prefix > 128)
         return pn_error_set(err, "service[%u].v6_prefix: %u is not %u..128", i, v->v6_prefix, prefix_min);
-    if (v->reserved != 0)
-        return pn_error_set(err, "service[%u].reserved: not 0", i);
+    if (v->flags & ~PN_SNAP_SERVICE_NO_FILTER)
+        return pn_error_set(err, "service[%u].flags: 0x%x has unknown bits", i, v->flags);
     if (v->tier_count == 0 || v->tier_count > PN_MAX_TIERS_PER_POOL)
         return pn_error_set(err, "service[%u].tier_count: %u is not 1..%u", i, v->tier_count, PN_MAX_TIERS_PER_POOL);
     if (v->tier_first > s->header->n_tiers || v->tier_count > s->header->n_tiers - v->tier_first)

@@ -187,6 +187,7 @@ struct pn_conf_service {
     enum pn_affinity affinity;
     uint8_t v4_prefix, v6_prefix;
     uint32_t established_s, half_open_s, closing_s, half_open_max;
+    bool filter; /* the blocklist's addresses are kept out */
 };
 
 struct pn_conf_error;
@@ -209,11 +210,16 @@ struct pn_conf_heartbeat {
     uint32_t flow_sync_timeout_ms;
 };
 
+struct pn_conf_filter {
+    enum pn_filter_action action;
+};
+
 struct pn_conf {
     char cluster_name[PN_NAME_BYTES];
     struct pn_prefix perimeter[PN_CONF_MAX_PERIMETER];
     unsigned n_perimeter;
     struct pn_conf_heartbeat heartbeat;
+    struct pn_conf_filter filter;
     uint64_t steering_seed; /* from cluster.steering-seed, else hashed from its name */
     struct pn_conf_node *nodes;
     struct pn_conf_vip *vips;

@@ -11,6 +11,11 @@ const struct pn_schema_section pn_schema_sections[PN_SEC_COUNT] = {
                               "same on all nodes. lease x (1 + drift) + tx-delay must be below (takeover - probe-lead) "
                               "x (1 - drift): then a node's leave to answer is over before another asks whether "
                               "somebody still does."},
+    [PN_SEC_FILTER] = {"filter", "filter", PN_SEC_ROOT, PN_SHAPE_SINGLE,
+                       .doc =
+                           "What the dataplane does for the addresses and networks of the synchronised lists. A client "
+                           "in the welcomelist is always let in; otherwise one in the blocklist begins no new "
+                           "connection. Connections that stand go on."},
     [PN_SEC_NODE] = {"node", "node", PN_SEC_ROOT, PN_SHAPE_LIST, offsetof(struct pn_conf, nodes),
                      offsetof(struct pn_conf, n_nodes), sizeof(struct pn_conf_node),
                      offsetof(struct pn_conf_node, where), PN_MAX_NODES,
@@ -125,6 +130,11 @@ static const struct pn_schema_word spill_modes[] = {
     {"ramp", PN_SPILL_RAMP, "a share that grows with the measure goes on"},
     {0},
 };
+static const struct pn_schema_word filter_actions[] = {
+    {"drop", PN_FILTER_DROP, "its first packet is dropped: it tries for minutes and learns nothing"},
+    {"reset", PN_FILTER_RESET, "its first packet is answered with a TCP reset: it gives up at once"},
+    {0},
+};
 static const struct pn_schema_word affinities[] = {
     {"none", PN_AFFINITY_NONE, "each connection by itself"},
     {"client", PN_AFFINITY_CLIENT, "connections of one address meet the same gateway"},
@@ -142,6 +152,7 @@ static const struct pn_schema_word affinities[] = {
 #define FIELD(type, member) offsetof(type, member), sizeof(((type *)0)->member)
 #define CLUSTER(member) PN_SEC_CLUSTER, FIELD(struct pn_conf, member)
 #define HEARTBEAT(member) PN_SEC_HEARTBEAT, FIELD(struct pn_conf, heartbeat.member)
+#define FILTER(member) PN_SEC_FILTER, FIELD(struct pn_conf, filter.member)
 #define PATH(member) PN_SEC_NODE_PATH, FIELD(struct pn_conf_path, member)
 #define NODE(member) PN_SEC_NODE, FIELD(struct pn_conf_node, member)
 #define PORT(member) PN_SEC_NODE_PORT, FIELD(struct pn_conf_port, member)
@@ -431,6 +442,12 @@ const struct pn_schema_row pn_schema_rows[] = {
     ROW("half-open-max", PN_T_UINT, SERVICE(half_open_max), "0",
         "Half-open connections in the table of one worker; older ones give way to newer. 0: a quarter of the table.",
         RANGE(0, 268435456, PN_UNIT_NONE)),
+    ROW("filter", PN_T_BOOL, SERVICE(filter), "yes",
+        "Whether the addresses and networks of the blocklist are kept out. no: for a service that people use from "
+        "anywhere, as submission or webmail may be."),
+
+    ROW("action", PN_T_WORD, FILTER(action), "drop", "What happens to a new connection of a client in the blocklist.",
+        .words = filter_actions),
 };
 const unsigned pn_schema_n_rows = sizeof(pn_schema_rows) / sizeof(pn_schema_rows[0]);
 

@@ -36,6 +36,7 @@ enum pn_schema_unit { PN_UNIT_NONE, PN_UNIT_MS, PN_UNIT_S, PN_UNIT_US, PN_UNIT_P
 enum pn_schema_id {
     PN_SEC_CLUSTER,
     PN_SEC_HEARTBEAT,
+    PN_SEC_FILTER,
     PN_SEC_NODE,
     PN_SEC_NODE_PORT,
     PN_SEC_NODE_PATH,

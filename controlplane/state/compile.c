@@ -270,6 +270,7 @@ static int compile_services(struct compile *c)
             out->half_open_s = s->half_open_s;
             out->closing_s = s->closing_s;
             out->half_open_max = s->half_open_max;
+            out->flags = s->filter ? 0 : PN_SNAP_SERVICE_NO_FILTER;
             out++;
         }
     }

@@ -19,6 +19,7 @@
     X(ARP_REPLIED,           T, "arp_replied",           "ARP requests for an owned VIP answered") \
     X(NDP_REPLIED,           T, "ndp_replied",           "neighbour solicitations for an owned VIP answered") \
     X(ICMP_ECHOED,           T, "icmp_echoed",           "ICMP and ICMPv6 echo requests to an owned VIP answered") \
+    X(FILTER_RESET,          T, "filter_reset",          "new flows of clients in the block list answered with a TCP reset") \
     X(PUNT_HOST,             P, "punt_host",             "packets given to the host through the exception port") \
     X(PUNT_NEIGHBOUR,        P, "punt_neighbour",        "ARP and NDP answers taken up by the neighbour table") \
     X(PUNT_CONTROL,          P, "punt_control",          "heartbeats, flow sync and VRRP taken for posternd") \
@@ -53,6 +54,7 @@
     X(FRAG_NO_FIRST,         D, "frag_no_first",         "fragment whose first fragment did not come in time") \
     X(FRAG_TABLE_FULL,       D, "frag_table_full",       "fragment without room in the fragment table or its queue") \
     X(FRAG_MALFORMED,        D, "frag_malformed",        "fragment that overlaps the header or is impossibly placed (RFC 1858)") \
+    X(FILTER_BLOCKED,        D, "filter_blocked",        "new flows of clients in the block list dropped") \
     X(STEER_NO_LEASE,        D, "steer_no_lease",        "new flow, or grace time over, on a VIP without a valid lease") \
     X(STEER_NO_GATEWAY,      D, "steer_no_gateway",      "no tier has a healthy gateway") \
     X(STEER_NOT_SYN,         D, "steer_not_syn",         "RST of a flow we do not know") \
@@ -72,6 +74,7 @@
     X(FLOW_STATELESS,        E, "flow_stateless",        "packets steered without an entry because the table was full") \
     X(FLOW_EVICTED,          E, "flow_evicted",          "half-open flows pushed out by newer ones") \
     X(STEER_SPILLED,         E, "steer_spilled",         "new flows spilled to a later tier") \
+    X(FILTER_WELCOMED,       E, "filter_welcomed",       "new flows of clients in the welcome list") \
     X(NEIGHBOUR_QUEUED,      E, "neighbour_queued",      "packets that waited for a gateway's MAC address") \
     X(FRAG_HELD,             E, "frag_held",             "fragments that waited for their first one") \
     X(HANDOFF_SENT,          E, "handoff_sent",          "fragments and ICMP errors passed to another worker") \

@@ -38,6 +38,14 @@ enum pn_dp_type {
         17, /* unasked, if heartbeat_udp_port: <- pn_dp_flow[n], n <= PN_DP_FLOWS_OUT_MAX; 0 ends a resync */
     PN_DP_FLOWS_IN = 18, /* -> pn_dp_flow[n], 1 <= n <= PN_DP_FLOWS_IN_MAX; <- empty; BUSY: none taken, come again */
     PN_DP_FLOWS_RESYNC = 19, /* -> empty;                  <- empty. All own flows come as FLOWS_OUT again */
+    PN_DP_FILTER_BEGIN =
+        20, /* -> pn_dp_filter_begin;     <- empty. A new set is collected; one begun before is dropped */
+    PN_DP_FILTER_ADD = 21, /* -> pn_dp_filter_add, pn_dp_prefix[n], 1 <= n <= PN_DP_PREFIXES_MAX; <- empty */
+    PN_DP_FILTER_COMMIT = 22, /* -> pn_dp_filter_commit;    <- empty: being built. BUSY: come again */
+    PN_DP_FILTER_PATCH =
+        23, /* -> pn_dp_filter_patch, pn_dp_prefix[n], n <= PN_DP_PREFIXES_MAX; <- empty. BUSY: as above */
+    PN_DP_FILTER_GET = 24, /* -> empty;                  <- pn_dp_filter */
+    PN_DP_FILTER_ASK = 25, /* -> pn_dp_filter_query;     <- pn_dp_filter_answer */
     PN_DP_TYPE_COUNT
 };
 
@@ -266,6 +274,107 @@ struct pn_dp_probe_seen {
     uint16_t reserved;
     uint32_t reserved2;
     uint64_t boottime_ns; /* when it was received */
+};
+
+/*
+ * The address filter: who may not begin a flow. A client in the welcome list always may; otherwise one in the block list
+ * may not: its SYN is dropped or answered with a TCP reset. What counts is membership under any prefix, whichever is longer.
+ * Only SYNs that would begin a flow here are looked at: flows that are known, taken up in the middle, synchronised or handed
+ * over by the owner go on. Services may opt out (PN_SNAP_SERVICE_NO_FILTER).
+ *
+ * generation is posternd's name for a content, never 0, and opaque here (a counter or a digest). A whole set comes as BEGIN,
+ * ADD ..., COMMIT, in any order of prefixes; duplicates are fine, bits behind prefix_len are cleared. It is built beside the
+ * packets and replaces the running one at a stroke; until then, and when it fails, the running one stays. COMMIT and PATCH
+ * are answered when they are queued; FILTER_GET says when they run: a PATCH after a few ms, a COMMIT after up to some seconds
+ * (ask every 20 ms). BEGIN and ADD may go on while another set is built. A set that is not committed is dropped after
+ * PN_DP_FILTER_STALL_MS without ADD.
+ *
+ * PATCH is REJECTED when from is not what runs after all that is queued (pn_dp_filter.taken): send a whole set then. With
+ * n = 0 it changes the action alone. Adding what is there and removing what is not are no errors. The changes of a PATCH are
+ * carried out in order and become visible together.
+ */
+enum pn_filter_list { PN_FILTER_BLOCK = 0, PN_FILTER_WELCOME = 1, PN_FILTER_LISTS };
+
+enum pn_filter_action { PN_FILTER_DROP = 0, PN_FILTER_RESET = 1, PN_FILTER_ACTION_COUNT };
+
+enum pn_filter_verdict {
+    PN_FILTER_PASS = 0, /* in no list */
+    PN_FILTER_BLOCKED = 1,
+    PN_FILTER_WELCOMED = 2,
+    PN_FILTER_VERDICT_COUNT
+};
+
+#define PN_DP_PREFIXES_MAX 4096u /* in one message */
+#define PN_DP_FILTER_FAMILY_MAX 2000000u /* prefixes of one family, both lists; more: the set is refused */
+#define PN_DP_FILTER_STALL_MS 30000u
+
+struct pn_dp_prefix {
+    struct pn_addr addr;
+    uint8_t prefix_len; /* of the 128-bit form: 0..128 is IPv6, IPv4-mapped with 96 + n is IPv4 (0.0.0.0/0: 96) */
+    uint8_t list; /* enum pn_filter_list */
+    uint8_t remove; /* PATCH: 1: out of the list; 0 in ADD */
+    uint8_t reserved[5];
+};
+
+struct pn_dp_filter_begin {
+    uint64_t generation; /* of the set that follows */
+    uint8_t block_action; /* enum pn_filter_action */
+    uint8_t reserved[7];
+};
+
+struct pn_dp_filter_add {
+    uint64_t generation; /* as in BEGIN */
+    uint32_t count; /* of the prefixes that follow */
+    uint32_t reserved;
+};
+
+struct pn_dp_filter_commit {
+    uint64_t generation; /* as in BEGIN */
+    uint64_t count; /* prefixes that were sent since, so that none is missing */
+};
+
+struct pn_dp_filter_patch {
+    uint64_t from; /* generation that it changes; 0: nothing was ever loaded */
+    uint64_t generation; /* afterwards */
+    uint32_t count;
+    uint8_t block_action; /* enum pn_filter_action, afterwards */
+    uint8_t reserved[3];
+};
+
+enum pn_dp_filter_state {
+    PN_DP_FILTER_IDLE = 0,
+    PN_DP_FILTER_BUILDING = 1, /* something is queued or being built */
+    PN_DP_FILTER_FAILED = 2, /* the newest did not come to run: error says why, the one before runs on */
+    PN_DP_FILTER_STATE_COUNT
+};
+
+struct pn_dp_filter {
+    uint64_t generation; /* that runs; 0: none */
+    uint64_t taken; /* that will run once all that is queued is built */
+    uint64_t loading; /* begun and not yet committed; 0: none */
+    uint64_t loading_count; /* prefixes of it that have come */
+    uint32_t count[PN_FILTER_LISTS][2]; /* prefixes that run: IPv4, IPv6; without duplicates */
+    uint32_t state; /* enum pn_dp_filter_state */
+    uint32_t load_ms; /* COMMIT until all workers used it, the last time */
+    uint32_t patch_us; /* the same for a PATCH */
+    uint8_t block_action;
+    uint8_t reserved[3];
+    uint64_t memory_bytes; /* of what runs */
+    uint64_t changed_boottime_ns; /* when what runs came to run */
+    char error[256]; /* of the newest failure; empty: none since the last success */
+};
+
+struct pn_dp_filter_query {
+    struct pn_addr client;
+};
+
+struct pn_dp_filter_answer {
+    uint8_t verdict; /* enum pn_filter_verdict */
+    uint8_t block_action;
+    uint8_t found[PN_FILTER_LISTS]; /* 1: match[list] is the longest prefix of that list that covers the client */
+    uint8_t reserved[4];
+    uint64_t generation; /* that runs */
+    struct pn_dp_prefix match[PN_FILTER_LISTS];
 };
 
 enum pn_port_kind {

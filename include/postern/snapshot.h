@@ -52,6 +52,8 @@ struct pn_snap_vip {
     uint32_t reserved2;
 };
 
+#define PN_SNAP_SERVICE_NO_FILTER 0x0001u /* the address filter lets everybody in */
+
 struct pn_snap_service {
     char name[PN_NAME_BYTES];
     char pool[PN_NAME_BYTES];
@@ -64,7 +66,7 @@ struct pn_snap_service {
     uint8_t v6_prefix; /* PN_AFFINITY_NETWORK: 1..128 */
     uint16_t tier_first; /* position in the tiers array */
     uint16_t tier_count; /* 1 .. PN_MAX_TIERS_PER_POOL, in order of rank; services of one pool share tiers */
-    uint16_t reserved;
+    uint16_t flags; /* PN_SNAP_SERVICE_* */
     uint32_t established_s; /* idle timers, 1..604800 s; RFC 5321 4.5.3.2 asks for more than 10 minutes */
     uint32_t half_open_s;
     uint32_t closing_s;

@@ -152,7 +152,7 @@ static const struct row rows[] = {
     {E(services[1].v6_prefix, 129), NO, "service[1].v6_prefix: 129"},
     {E(services[1].affinity, PN_AFFINITY_NETWORK), E(services[1].v4_prefix, 0), "service[1].v4_prefix: 0"},
     {E(services[1].affinity, PN_AFFINITY_NETWORK), E(services[1].v6_prefix, 0), "service[1].v6_prefix: 0"},
-    {E(services[1].reserved, 1), NO, "service[1].reserved"},
+    {E(services[1].flags, 2), NO, "service[1].flags: 0x2"},
     {E(services[1].tier_count, 0), NO, "service[1].tier_count: 0"},
     {E(services[1].tier_count, PN_MAX_TIERS_PER_POOL + 1), NO, "service[1].tier_count: 10"},
     {E(services[1].tier_first, 3), E(services[1].tier_count, 1), "service[1].tier_first: 3+1"},
