@@ -64,6 +64,7 @@ struct pn_conf_node {
     bool huge_pages; /* false: --no-huge */
     uint32_t memory_mb; /* EAL memory, 0 = computed */
     char local_interface[16];
+    char release_to[64]; /* mail server that takes this node's released messages; "": quarantine.release_to */
     char metrics_listen[64]; /* address:port of the Prometheus endpoint, "" none */
     char mesh_listen[64]; /* address:port for the other nodes */
     struct pn_addr mesh_address[2]; /* where they find this one; or 0 */
@@ -214,12 +215,32 @@ struct pn_conf_filter {
     enum pn_filter_action action;
 };
 
+enum pn_conf_full_policy { PN_CONF_FULL_TEMPFAIL, PN_CONF_FULL_OLDEST, PN_CONF_FULL_DELIVER_TAGGED };
+enum pn_conf_store { PN_CONF_STORE_SQLITE, PN_CONF_STORE_POSTGRESQL };
+
+/* docs/quarantine.md */
+struct pn_conf_quarantine {
+    char host[PN_NAME_BYTES]; /* name of a node; "": no quarantine */
+    bool forward;
+    char listen[96], listen_group[PN_NAME_BYTES];
+    uint32_t sessions;
+    uint64_t message_max_bytes, quota_bytes, keep_free_bytes, ballast_bytes;
+    uint8_t warn_percent, high_percent;
+    enum pn_conf_full_policy policy;
+    uint32_t keep_forwarded_s;
+    uint64_t backlog_bytes_per_s; /* 0: no limit */
+    enum pn_conf_store store;
+    char database[PN_CONF_TEXT_BYTES];
+    char release_to[64]; /* address:port */
+};
+
 struct pn_conf {
     char cluster_name[PN_NAME_BYTES];
     struct pn_prefix perimeter[PN_CONF_MAX_PERIMETER];
     unsigned n_perimeter;
     struct pn_conf_heartbeat heartbeat;
     struct pn_conf_filter filter;
+    struct pn_conf_quarantine quarantine;
     uint64_t steering_seed; /* from cluster.steering-seed, else hashed from its name */
     struct pn_conf_node *nodes;
     struct pn_conf_vip *vips;

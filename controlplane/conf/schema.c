@@ -67,6 +67,9 @@ const struct pn_schema_section pn_schema_sections[PN_SEC_COUNT] = {
                                        "measure is at or above its high mark for hold-up, and leaves it when all are "
                                        "at or below their low marks for hold-down. A measure without a high mark is "
                                        "not used. Established connections never move."},
+    [PN_SEC_QUARANTINE] = {"quarantine", "quarantine", PN_SEC_ROOT, PN_SHAPE_SINGLE,
+                           .doc = "Quarantined mail and reporting records: every node takes them on its disk, and the "
+                                  "host collects them. Off until host is set."},
     [PN_SEC_SERVICE] = {"service", "service", PN_SEC_ROOT, PN_SHAPE_LIST, offsetof(struct pn_conf, services),
                         offsetof(struct pn_conf, n_services), sizeof(struct pn_conf_service),
                         offsetof(struct pn_conf_service, where), PN_MAX_SERVICES,
@@ -142,6 +145,19 @@ static const struct pn_schema_word affinities[] = {
     {0},
 };
 
+static const struct pn_schema_word quarantine_policies[] = {
+    {"tempfail", PN_CONF_FULL_TEMPFAIL, "new mail is refused for now, its sender keeps it"},
+    {"oldest", PN_CONF_FULL_OLDEST, "the oldest mail that waits here is given up, and a record of each says so"},
+    {"deliver-tagged", PN_CONF_FULL_DELIVER_TAGGED,
+     "the filter delivers the message, marked, instead of keeping it; by LMTP the same as tempfail"},
+    {0},
+};
+static const struct pn_schema_word quarantine_stores[] = {
+    {"sqlite", PN_CONF_STORE_SQLITE, "a file beside the messages"},
+    {"postgresql", PN_CONF_STORE_POSTGRESQL, "a PostgreSQL database; the messages stay files of the host"},
+    {0},
+};
+
 #define MIN_MS 1.0
 #define SEC_MS 1000.0
 #define MINUTE_S 60.0
@@ -165,6 +181,7 @@ static const struct pn_schema_word affinities[] = {
 #define POOL(member) PN_SEC_POOL, FIELD(struct pn_conf_pool, member)
 #define TIER(member) PN_SEC_POOL_TIER, FIELD(struct pn_conf_tier, member)
 #define SPILL(member) PN_SEC_POOL_TIER_SPILL, FIELD(struct pn_conf_tier, member)
+#define QUARANTINE(member) PN_SEC_QUARANTINE, FIELD(struct pn_conf, quarantine.member)
 #define SERVICE(member) PN_SEC_SERVICE, FIELD(struct pn_conf_service, member)
 
 #define ROW(key_, type_, where_, def_, doc_, ...) ROW_(key_, type_, where_, def_, doc_, ##__VA_ARGS__)
@@ -243,6 +260,9 @@ const struct pn_schema_row pn_schema_rows[] = {
         "set "
         "it before a node is removed.",
         RANGE(1, PN_MAX_NODES, PN_UNIT_NONE)),
+    ROW("release-to", PN_T_LISTEN, NODE(release_to), NULL,
+        "Mail server, as the quarantine's host sees it, that takes messages released from this node's quarantine. "
+        "Default: release-to of the quarantine."),
     ROW("local-interface", PN_T_INTERFACE, NODE(local_interface), NULL,
         "Tap interface through which gateways with mode local receive their packets. It is created when postern-dp "
         "starts.",
@@ -419,6 +439,47 @@ const struct pn_schema_row pn_schema_rows[] = {
     ROW("hold-down", PN_T_DURATION, SPILL(hold_down_ms), "10s",
         "How long all measures are at their low marks before spill ends.", RANGE(0, 3600 * SEC_MS, PN_UNIT_MS)),
 
+    ROW("host", PN_T_NAME, QUARANTINE(host), NULL,
+        "Node that collects what all nodes quarantined. Empty: there is no quarantine. Another host: what still waits "
+        "on the nodes goes there; what the old one has stays with it."),
+    ROW("forward", PN_T_BOOL, QUARANTINE(forward), "yes",
+        "Send to the host. With no, all stays on the nodes; turned on again, all that waits is sent."),
+    ROW("listen", PN_T_TEXT, QUARANTINE(listen), "/run/postern/lmtp",
+        "UNIX socket where mail servers hand in mail for the quarantine by LMTP. Empty: none. Counts at posternd's "
+        "start."),
+    ROW("listen-group", PN_T_TEXT, QUARANTINE(listen_group), "postfix",
+        "Group that may connect to it, besides root. Empty: everybody on this machine. Counts at posternd's start."),
+    ROW("sessions", PN_T_UINT, QUARANTINE(sessions), "100", "LMTP sessions at a time.", RANGE(1, 1000, PN_UNIT_NONE)),
+    ROW("message-max", PN_T_UINT, QUARANTINE(message_max_bytes), "64mb", "Largest message taken, in bytes.",
+        RANGE(65536, 1073741824, PN_UNIT_NONE)),
+    ROW("quota", PN_T_UINT, QUARANTINE(quota_bytes), "0",
+        "Bytes that mail waiting on a node may take, compressed. 0: only keep-free counts.",
+        RANGE(0, 1e15, PN_UNIT_NONE)),
+    ROW("keep-free", PN_T_UINT, QUARANTINE(keep_free_bytes), "256mb",
+        "Bytes of the disk that new mail never takes, on the nodes and on the host.", RANGE(0, 1e15, PN_UNIT_NONE)),
+    ROW("warn", PN_T_UINT, QUARANTINE(warn_percent), "80", "First warning, in percent of what may be used.",
+        RANGE(1, 100, PN_UNIT_PERCENT)),
+    ROW("high", PN_T_UINT, QUARANTINE(high_percent), "95", "Second warning.", RANGE(1, 100, PN_UNIT_PERCENT)),
+    ROW("policy", PN_T_WORD, QUARANTINE(policy), "tempfail", "What happens to new mail when the space is used up.",
+        .words = quarantine_policies),
+    ROW("ballast", PN_T_UINT, QUARANTINE(ballast_bytes), "16mb",
+        "Bytes held back on each node's disk, so that the spool can finish what it has begun when the disk is full.",
+        RANGE(0, 1073741824, PN_UNIT_NONE)),
+    ROW("keep-forwarded", PN_T_DURATION, QUARANTINE(keep_forwarded_s), "1d",
+        "How long a node keeps what the host has, in case the host comes back from a backup: longer than the time "
+        "from one backup to the next. Given up first when space is short.",
+        RANGE(0, 365 * DAY_S, PN_UNIT_S)),
+    ROW("backlog-rate", PN_T_UINT, QUARANTINE(backlog_bytes_per_s), "20mb",
+        "Bytes a second of the backlog sent to the host. New mail is not held up by it. 0: no limit.",
+        RANGE(0, 1e12, PN_UNIT_NONE)),
+    ROW("store", PN_T_WORD, QUARANTINE(store), "sqlite", "Where the host keeps its list. Counts at posternd's start.",
+        .words = quarantine_stores),
+    ROW("database", PN_T_TEXT, QUARANTINE(database), NULL,
+        "Store postgresql: libpq's connection string, \"service=postern\" for example. Keep the password in a file of "
+        "libpq's, not here."),
+    ROW("release-to", PN_T_LISTEN, QUARANTINE(release_to), "127.0.0.1:25",
+        "Mail server that takes released messages by SMTP, as the host sees it, where no node has one of its own."),
+
     ROW("vips", PN_T_REFS, SERVICE(vips), NULL, "Virtual addresses on which the service is offered.",
         REFS(struct pn_conf_service, n_vips, PN_SEC_VIP, 1, PN_MAX_VIPS), .flags = PN_ROW_REQUIRED),
     ROW("port", PN_T_UINT, SERVICE(l4_port), NULL, "TCP port of the service.", RANGE(1, 65535, PN_UNIT_NONE),
@@ -460,87 +521,4 @@ const char *const pn_measure_name[PN_MEASURE_COUNT] = {
 uint16_t pn_schema_check_port(enum pn_check_type type)
 {
     return (unsigned)type < PN_CHECK_TYPE_COUNT ? check_ports[type] : 0;
-}
-
-unsigned pn_schema_count(const struct pn_schema_section *section, const void *parent)
-{
-    if (section->shape == PN_SHAPE_SINGLE)
-        return 1;
-    return *(const unsigned *)((const char *)parent + section->count_offset);
-}
-
-void *pn_schema_object(const struct pn_schema_section *section, const void *parent, unsigned i)
-{
-    char *base = (char *)(uintptr_t)parent;
-    if (section->shape == PN_SHAPE_SINGLE)
-        return base;
-    if (section->shape == PN_SHAPE_LIST)
-        base = *(char **)(base + section->offset);
-    else
-        base += section->offset;
-    return base + i * section->stride;
-}
-
-const struct pn_schema_row *pn_schema_row_find(enum pn_schema_id section, const char *key)
-{
-    for (unsigned i = 0; i < pn_schema_n_rows; i++)
-        if (pn_schema_rows[i].section == section && strcmp(pn_schema_rows[i].key, key) == 0)
-            return &pn_schema_rows[i];
-    return NULL;
-}
-
-const struct pn_schema_section *pn_schema_section_find(enum pn_schema_id parent, const char *key)
-{
-    for (unsigned i = 0; i < PN_SEC_COUNT; i++)
-        if (pn_schema_sections[i].parent == parent && strcmp(pn_schema_sections[i].key, key) == 0)
-            return &pn_schema_sections[i];
-    return NULL;
-}
-
-#define NEAR_MAX 31
-
-/* Levenshtein's distance of two short words; large when either is long. */
-static unsigned word_distance(const char *a, const char *b)
-{
-    size_t na = strlen(a), nb = strlen(b);
-    unsigned row[NEAR_MAX + 1];
-    if (na > NEAR_MAX || nb > NEAR_MAX)
-        return NEAR_MAX;
-    for (unsigned j = 0; j <= nb; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= na; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= nb; j++) {
-            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[nb];
-}
-
-const char *pn_schema_nearest(enum pn_schema_id section, const char *key)
-{
-    const char *best = NULL;
-    unsigned best_distance = 1 + (unsigned)strlen(key) / 3; /* farther off it is a guess, not a slip */
-    if (best_distance > 3)
-        best_distance = 3;
-    for (unsigned i = 0; i < pn_schema_n_rows + PN_SEC_COUNT; i++) {
-        bool is_row = i < pn_schema_n_rows;
-        const struct pn_schema_section *s = is_row ? NULL : &pn_schema_sections[i - pn_schema_n_rows];
-        if ((is_row ? pn_schema_rows[i].section : s->parent) != section)
-            continue;
-        const char *word = is_row ? pn_schema_rows[i].key : s->key;
-        unsigned distance = word_distance(key, word);
-        if (distance < best_distance || (distance == best_distance && !best)) {
-            best = word;
-            best_distance = distance;
-        }
-    }
-    return best;
 }

@@ -49,6 +49,7 @@ enum pn_schema_id {
     PN_SEC_POOL,
     PN_SEC_POOL_TIER,
     PN_SEC_POOL_TIER_SPILL,
+    PN_SEC_QUARANTINE,
     PN_SEC_SERVICE,
     PN_SEC_COUNT,
     PN_SEC_ROOT = PN_SEC_COUNT /* the file itself: parent of the first level */

@@ -95,4 +95,5 @@ void pn_conf_validate(const struct pn_conf *conf, const struct pn_ucl_doc *doc, 
     pn_validate_checks(&v);
     pn_validate_pools(&v);
     pn_validate_services(&v);
+    pn_validate_quarantine(&v);
 }

@@ -31,5 +31,6 @@ void pn_validate_gateways(struct pn_validate *v);
 void pn_validate_checks(struct pn_validate *v);
 void pn_validate_pools(struct pn_validate *v);
 void pn_validate_services(struct pn_validate *v);
+void pn_validate_quarantine(struct pn_validate *v);
 
 #endif
