@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "controlplane/daemon/confine.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -108,6 +111,46 @@ int pn_confine(const char *user, struct pn_error *err)
     if (drop_capabilities(err) < 0)
         return -1;
     return close_system_calls(err);
+}
+
+static int give_files(int folder, uid_t uid, gid_t gid)
+{
+    DIR *d = fdopendir(folder);
+    struct stat st;
+    int rc = d ? 0 : -1;
+
+    if (!d)
+        close(folder);
+    for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+        if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_uid != uid)
+            rc |= fchownat(dirfd(d), e->d_name, uid, gid, AT_SYMLINK_NOFOLLOW);
+    if (d)
+        closedir(d);
+    return rc;
+}
+
+int pn_confine_give(const char *user, const char *dir, const char *subfolder, struct pn_error *err)
+{
+    const struct passwd *pw = user ? getpwnam(user) : NULL;
+    uid_t uid = pw ? pw->pw_uid : geteuid();
+    gid_t gid = pw ? pw->pw_gid : getegid();
+    int fd, sub, rc = 0;
+
+    if (geteuid() != 0 || (user && !pw))
+        return 0;
+    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return pn_error_set(err, "%s: %s", dir, strerror(errno));
+    rc = fchown(fd, uid, gid);
+    sub = openat(fd, subfolder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (sub >= 0) {
+        rc |= fchown(sub, uid, gid);
+        rc |= give_files(sub, uid, gid);
+    } else if (errno != ENOENT) {
+        rc = -1;
+    }
+    close(fd);
+    return rc ? pn_error_set(err, "%s: cannot be given to %s: %s", dir, user ? user : "root", strerror(errno)) : 0;
 }
 
 int pn_confine_thread(struct pn_error *err)

@@ -11,6 +11,12 @@
  */
 int pn_confine(const char *user, struct pn_error *err);
 
+/*
+ * Makes dir and the plain files of its subfolder (which may be missing) the user's, as they have to be once we are that
+ * user. user NULL: our own. Nothing to do unless we are root. -1 and err: something could not be given.
+ */
+int pn_confine_give(const char *user, const char *dir, const char *subfolder, struct pn_error *err);
+
 /* For a thread that was made before that: capabilities are each thread's own. */
 int pn_confine_thread(struct pn_error *err);
 

@@ -270,10 +270,11 @@ static int load_first(struct pn_daemon *d)
         return -1;
     }
     struct pn_error err;
-    if (pn_vips_keys(d->conf, &d->ring, &err) < 0) {
+    if (pn_vips_keys(d->conf, &d->file_ring, &err) < 0) {
         pn_log_error("heartbeats: %s", err.text);
         return -1;
     }
+    pn_daemon_keys(d);
     d->rt = pn_runtime_new(d->conf);
     d->reload.last_ok = true;
     d->reload.last_ms = pn_clock_ms();
@@ -353,6 +354,8 @@ static int start(struct pn_daemon *d)
     }
     make_folder_of(d->opt->socket, 0755);
     make_folder(d->opt->state_dir, 0750);
+    if (d->opt->confine && pn_confine_give(d->opt->user, d->opt->state_dir, "cluster", &err) < 0)
+        pn_log_warning("%s", err.text);
     d->health = pn_health_engine_new(d->base, &cb);
     if (!d->health || pn_push_init(d) < 0) {
         pn_log_error("out of memory");
@@ -388,6 +391,8 @@ static int start(struct pn_daemon *d)
         pn_log_error("%s", err.text);
         return -1;
     }
+    pn_daemon_cluster_init(d);
+    pn_daemon_cluster_go(d);
     pn_own_go(d->own);
     return 0;
 }
@@ -422,6 +427,7 @@ void pn_daemon_free(struct pn_daemon *d)
 {
     if (!d)
         return;
+    pn_daemon_cluster_free(d);
     pn_loop_free(d->loop); /* answers that were still on their way */
     pn_api_server_free(d->api);
     pn_metrics_server_free(d->metrics);
@@ -443,6 +449,8 @@ void pn_daemon_free(struct pn_daemon *d)
     if (d->leave_timer)
         event_free(d->leave_timer);
     explicit_bzero(&d->ring, sizeof(d->ring));
+    explicit_bzero(&d->file_ring, sizeof(d->file_ring));
+    explicit_bzero(&d->cluster_ring, sizeof(d->cluster_ring));
     if (d->node_conf)
         explicit_bzero(d->node_conf, sizeof(*d->node_conf));
     free(d->node_conf);

@@ -33,6 +33,8 @@ struct pn_push {
     struct pn_push_status status;
 };
 
+struct pn_cluster_actor;
+
 struct pn_daemon {
     const struct pn_daemon_options *opt;
     struct event_base *base;
@@ -53,8 +55,10 @@ struct pn_daemon {
     struct pn_own *own;
     struct pn_ownership ownership; /* as it was when the thread was asked last */
     struct pn_node_conf *node_conf;
-    struct pn_seal_ring ring; /* heartbeats' keys */
+    struct pn_seal_ring ring; /* heartbeats' keys: of file_ring and cluster_ring */
+    struct pn_seal_ring file_ring, cluster_ring; /* empty: none */
     uint64_t leave_until_ms;
+    struct pn_cluster_actor *cluster; /* NULL: could not start */
     struct pn_eventlog *events;
     struct pn_push push;
     struct pn_reload_status reload;
@@ -91,6 +95,14 @@ int pn_vips_force(void *daemon, const char *vip, struct pn_error *err);
 int pn_vips_hold(void *daemon, uint32_t ms, struct pn_error *err);
 void pn_vips_standby(struct pn_daemon *d, bool standby);
 void pn_vips_leave(struct pn_daemon *d); /* hands over, or makes leases last; then ends the loop */
+
+/* cluster.c; a cluster that cannot start is an event, not the end: mail matters more */
+void pn_daemon_cluster_init(struct pn_daemon *d); /* after privileges are gone: its files are the user's */
+void pn_daemon_cluster_go(struct pn_daemon *d); /* once all that uses its thread is made */
+void pn_daemon_cluster_follow(struct pn_daemon *d); /* a new configuration */
+void pn_daemon_cluster_free(struct pn_daemon *d);
+/* Puts d->ring together from the key file's and the cluster's. */
+void pn_daemon_keys(struct pn_daemon *d);
 
 /* feed.c */
 void pn_feed_tick(struct pn_daemon *d);

@@ -119,9 +119,11 @@ int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, u
     d->view.rt = rt;
     d->view.node = node;
     pn_feed_carry(d, before);
-    d->ring = ring;
+    d->file_ring = ring;
     explicit_bzero(&ring, sizeof(ring));
+    pn_daemon_keys(d);
     pn_vips_configure(d);
+    pn_daemon_cluster_follow(d);
     metrics_follow(d);
     d->reload.done++;
     d->reload.last_ok = true;

@@ -53,6 +53,9 @@ struct pn_view_ops {
 };
 
 struct pn_loop;
+struct pn_cluster_actor;
+struct pn_rules_actor;
+struct pn_quarantine_actor;
 
 struct pn_view {
     const char *version;
@@ -80,6 +83,10 @@ struct pn_view {
     const struct pn_view_ops *ops;
     void *ops_arg;
     struct pn_loop *loop; /* the API's own: answers of other threads come back there; NULL: there are none */
+    /* Beside the main loop, each with a loop of its own; NULL: it could not start, the event log says why. */
+    struct pn_cluster_actor *cluster;
+    struct pn_rules_actor *rules;
+    struct pn_quarantine_actor *quarantine;
 };
 
 /* Before a look at v->own: what is true now. */
