@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+
 #include "controlplane/api/show.h"
 
 struct check_list {
@@ -81,13 +83,19 @@ json_t *pn_show_gateway(const struct pn_view *v, unsigned i, bool checks)
     enum pn_health health = pn_view_gateway_health(v, i, &reason);
     uint64_t since_ms = 0;
     json_t *pools = memberships(v, i, &since_ms);
+    char gone[PN_NAME_BYTES + 64];
     json_t *g;
+
+    if (rt->node_gone) {
+        snprintf(gone, sizeof(gone), "its node %s is not there to deliver", conf->node);
+        reason = gone;
+    }
 
     g = json_pack("{s:s, s:o, s:s, s:s, s:s, s:o, s:I, s:i, s:i, s:b, s:b, s:b, s:o, s:o}", "name", conf->name,
                   "address", pn_json_addr(&conf->addr), "mode", pn_view_fwd_name[conf->mode], "state",
                   pn_view_gateway_state(v, i), "health", pn_view_health_name[health], "reason", pn_json_text(reason),
                   "state_for_ms", (json_int_t)(since_ms ? v->now_ms() - since_ms : 0), "weight",
-                  (int)pn_view_gateway_weight(v, i), "weight_configured", conf->weight, "weight_ordered",
+                  (int)pn_rt_gateway_weight(v->rt, i), "weight_configured", conf->weight, "weight_ordered",
                   rt->weight_override >= 0, "drain", rt->drain, "disabled", rt->disabled, "agent", agent(rt), "pools",
                   pools);
     if (!g)

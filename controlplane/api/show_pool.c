@@ -39,7 +39,7 @@ json_t *pn_show_tier(const struct pn_view *v, unsigned p, unsigned t)
         new_per_s += v->loads[g].new_per_s;
         json_array_append_new(members, json_pack("{s:s, s:s, s:o, s:i, s:b, s:s}", "gateway", v->conf->gateways[g].name,
                                                  "health", pn_view_health_name[m->health], "reason",
-                                                 pn_json_text(m->reason), "weight", (int)pn_view_gateway_weight(v, g),
+                                                 pn_json_text(m->reason), "weight", (int)pn_rt_gateway_weight(v->rt, g),
                                                  "eligible", refuses == NULL, "refuses", refuses ? refuses : ""));
     }
     return json_pack(

@@ -88,7 +88,7 @@ int pn_vips_keys(const struct pn_conf *conf, struct pn_seal_ring *ring, struct p
 void pn_vips_configure(struct pn_daemon *d); /* configuration, keys or ids changed */
 void pn_vips_installed(struct pn_daemon *d, const struct pn_snapshot *running); /* NULL: none runs */
 void pn_vips_ports(struct pn_daemon *d); /* the dataplane named them */
-void pn_vips_loads(struct pn_daemon *d);
+void pn_vips_loads(struct pn_daemon *d); /* to the peers; and what of theirs can be used */
 void pn_vips_refresh(void *daemon); /* d->ownership is up to date */
 int pn_vips_move(void *daemon, const char *vip, const char *to, struct pn_error *err);
 int pn_vips_force(void *daemon, const char *vip, struct pn_error *err);

@@ -12,11 +12,16 @@
 #define MS UINT64_C(1000000)
 #define LEAVE_STEP_MS 2u
 #define LEAVE_MAX_MS 500u
+#define FIRST_HEARD_MS 3000u
+
+static void gateways_follow(struct pn_daemon *d);
 
 static void on_event(void *arg, enum pn_log_level level, const char *kind, const char *subject, const char *text)
 {
     struct pn_daemon *d = arg;
     pn_eventlog_add(d->events, level, kind, subject, "%s", text);
+    pn_vips_refresh(d);
+    gateways_follow(d);
     pn_notify_status(d);
 }
 
@@ -244,12 +249,51 @@ void pn_vips_loads(struct pn_daemon *d)
     uint16_t loads[PN_MAX_VIPS];
     if (d->conf->n_nodes < 2)
         return;
+    gateways_follow(d);
     for (unsigned i = 0; i < d->conf->n_vips && i < PN_MAX_VIPS; i++)
         loads[i] = load_of(d, i);
     struct pn_node *n = pn_own_lock(d->own);
     for (unsigned i = 0; i < d->conf->n_vips && i < PN_MAX_VIPS; i++)
         pn_node_load(n, i, loads[i]);
     pn_own_unlock(d->own);
+}
+
+/* ---- gateways of the other nodes ---- */
+
+/* It is heard and its dataplane runs: what is handed over to it arrives. */
+static bool delivers(const struct pn_daemon *d, uint8_t number)
+{
+    const struct pn_own_peer *p = &d->ownership.peers[number];
+    for (unsigned i = 0; p->heard && i < d->ownership.n; i++)
+        if (p->vips[i].there && p->vips[i].state != PN_EL_INIT)
+            return true;
+    return false;
+}
+
+/*
+ * A mail server behind another node's dataplane (mode local) gets its packets only through that: it may answer checks at its
+ * own address and still be out of reach. Those that were not heard since we started get some time to be.
+ */
+static void gateways_follow(struct pn_daemon *d)
+{
+    bool changed = false;
+    for (unsigned g = 0; g < d->conf->n_gateways; g++) {
+        const struct pn_conf_gateway *gw = &d->conf->gateways[g];
+        struct pn_rt_gateway *rt = &d->rt->gateways[g];
+        int node = gw->mode == PN_FWD_LOCAL && gw->node[0] ? pn_conf_node_find(d->conf, gw->node) : -1;
+        uint8_t number = node >= 0 && node != d->node ? number_of(d->conf, (unsigned)node) : PN_HB_NO_NODE;
+        bool gone = number != PN_HB_NO_NODE && !delivers(d, number);
+        if (gone && !d->ownership.peers[number].heard_ns && pn_clock_ms() - d->view.started_ms < FIRST_HEARD_MS)
+            gone = rt->node_gone;
+        if (gone == rt->node_gone)
+            continue;
+        rt->node_gone = gone;
+        changed = true;
+        pn_eventlog_add(d->events, gone ? PN_LOG_WARNING : PN_LOG_NOTICE, "gateway", gw->name,
+                        gone ? "down: its node %s is not there to deliver" : "its node %s delivers again", gw->node);
+    }
+    if (changed)
+        pn_push_changed(d);
 }
 
 void pn_vips_refresh(void *arg)

@@ -323,12 +323,13 @@ static void gateway_families(struct pn_expo *e, VIEW)
     EACH_GATEWAY
     {
         const char *reason;
-        bool down = v->rt->gateways[g].agent_down || pn_view_gateway_health(v, g, &reason) == PN_HEALTH_DOWN;
+        const struct pn_rt_gateway *rt = &v->rt->gateways[g];
+        bool down = rt->agent_down || rt->node_gone || pn_view_gateway_health(v, g, &reason) == PN_HEALTH_DOWN;
         pn_expo_u64(e, !down, "gateway", conf->gateways[g].name, END);
     }
     pn_expo_family(e, "postern_gateway_weight", "gauge",
                    "Effective weight: configured or ordered, times the agent's percentage.");
-    EACH_GATEWAY pn_expo_u64(e, pn_view_gateway_weight(v, g), "gateway", conf->gateways[g].name, END);
+    EACH_GATEWAY pn_expo_u64(e, pn_rt_gateway_weight(v->rt, g), "gateway", conf->gateways[g].name, END);
     pn_expo_family(e, "postern_gateway_drain", "gauge", "1: no new flows by order, those it has go on.");
     EACH_GATEWAY pn_expo_u64(e, v->rt->gateways[g].drain, "gateway", conf->gateways[g].name, END);
     pn_expo_family(e, "postern_gateway_disabled", "gauge", "1: out of service by order.");

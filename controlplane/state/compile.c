@@ -152,27 +152,11 @@ static int compile_gateways(struct compile *c)
     return 0;
 }
 
-/* Rounded up: only 0 is 0. */
-static uint16_t compile_weight(const struct pn_conf_gateway *gw, const struct pn_rt_gateway *rt)
-{
-    uint32_t weight = rt->weight_override >= 0 ? (uint32_t)rt->weight_override : gw->weight;
-    uint32_t percent = rt->agent_full ? 0 : rt->agent_percent > 100 ? 100 : rt->agent_percent;
-    weight = weight > 256 ? 256 : weight;
-    return (uint16_t)((weight * percent + 99) / 100);
-}
-
-static bool compile_gateway_takes(const struct pn_runtime *rt, unsigned gateway)
-{
-    const struct pn_rt_gateway *g = &rt->gateways[gateway];
-    return !g->drain && !g->agent_drain && !g->disabled && !g->agent_maint && !g->agent_down &&
-           compile_weight(&rt->conf->gateways[gateway], g) > 0;
-}
-
 static uint16_t compile_member_flags(const struct pn_runtime *rt, unsigned pool, unsigned tier, unsigned i)
 {
     enum pn_health health = pn_rt_member(rt, pool, tier, i)->health;
     unsigned gateway = rt->conf->pools[pool].tiers[tier].gateways[i];
-    if (health == PN_HEALTH_DOWN || rt->gateways[gateway].agent_down)
+    if (health == PN_HEALTH_DOWN || rt->gateways[gateway].agent_down || rt->gateways[gateway].node_gone)
         return PN_SNAP_MEMBER_DOWN;
     return health == PN_HEALTH_BUSY ? PN_SNAP_MEMBER_BUSY : 0;
 }
@@ -182,7 +166,7 @@ bool pn_rt_pool_is_only_busy(const struct pn_runtime *rt, unsigned pool)
     const struct pn_conf_pool *p = &rt->conf->pools[pool];
     for (unsigned t = 0; t < p->n_tiers; t++)
         for (unsigned i = 0; i < p->tiers[t].n_gateways; i++)
-            if (compile_member_flags(rt, pool, t, i) == 0 && compile_gateway_takes(rt, p->tiers[t].gateways[i]))
+            if (compile_member_flags(rt, pool, t, i) == 0 && !pn_rt_gateway_refuses(rt, p->tiers[t].gateways[i]))
                 return false;
     return true;
 }
@@ -197,7 +181,7 @@ bool pn_rt_tier_takes_spill(const struct pn_runtime *rt, unsigned pool, unsigned
     for (unsigned i = 0; i < conf->n_gateways; i++) {
         enum pn_health health = pn_rt_member(rt, pool, tier, i)->health;
         bool healthy = health == PN_HEALTH_UP || (health == PN_HEALTH_UNKNOWN && !judged);
-        if (healthy && compile_gateway_takes(rt, conf->gateways[i]))
+        if (healthy && !pn_rt_gateway_refuses(rt, conf->gateways[i]))
             return true;
     }
     return false;
@@ -233,7 +217,7 @@ static int compile_pools(struct compile *c)
                 uint16_t flags = compile_member_flags(c->rt, p, t, i);
                 c->members[member_at++] = (struct pn_snap_member){
                     .gateway = c->gateway_id[g],
-                    .weight = compile_weight(&c->conf->gateways[g], &c->rt->gateways[g]),
+                    .weight = (uint16_t)pn_rt_gateway_weight(c->rt, g),
                     .flags = only_busy ? flags & (uint16_t)~PN_SNAP_MEMBER_BUSY : flags,
                 };
             }

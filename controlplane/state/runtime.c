@@ -73,6 +73,25 @@ bool pn_rt_pool_is_judged(const struct pn_conf *conf, unsigned pool)
     return false;
 }
 
+unsigned pn_rt_gateway_weight(const struct pn_runtime *rt, unsigned gateway)
+{
+    const struct pn_rt_gateway *g = &rt->gateways[gateway];
+    unsigned weight = g->weight_override >= 0 ? (unsigned)g->weight_override : rt->conf->gateways[gateway].weight;
+    unsigned percent = g->agent_full ? 0 : g->agent_percent > 100 ? 100 : g->agent_percent;
+    return ((weight > 256 ? 256 : weight) * percent + 99) / 100;
+}
+
+const char *pn_rt_gateway_refuses(const struct pn_runtime *rt, unsigned gateway)
+{
+    const struct pn_rt_gateway *g = &rt->gateways[gateway];
+    return g->disabled                              ? "disabled"
+           : g->agent_maint                         ? "maint"
+           : g->drain || g->agent_drain             ? "drain"
+           : g->agent_down || g->node_gone          ? "down"
+           : pn_rt_gateway_weight(rt, gateway) == 0 ? "weight 0"
+                                                    : NULL;
+}
+
 static int conf_gateway(const struct pn_conf *conf, const char *name)
 {
     for (unsigned i = 0; i < conf->n_gateways; i++)

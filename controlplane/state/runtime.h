@@ -28,6 +28,7 @@ struct pn_rt_gateway {
     int32_t weight_override; /* -1: configured */
     bool agent_known; /* an agent check answers */
     bool agent_drain, agent_maint, agent_down;
+    bool node_gone; /* of mode local on another node, whose dataplane is not there to deliver: as good as down */
     uint8_t agent_percent; /* 0..100, 100 without an agent */
     uint32_t agent_maxconn; /* 0: not said */
     bool agent_full; /* as many active flows as agent_maxconn: weight 0 until it has dropped (pn_load_maxconn_full) */
@@ -59,6 +60,11 @@ void pn_runtime_carry(struct pn_runtime *rt, const struct pn_runtime *old);
 
 struct pn_rt_member *pn_rt_member(const struct pn_runtime *rt, unsigned pool, unsigned tier, unsigned i);
 struct pn_rt_tier *pn_rt_tier(const struct pn_runtime *rt, unsigned pool, unsigned tier);
+
+/* Effective weight, 0..256: by order or configured, as far as its agent allows. Rounded up: only 0 is 0. */
+unsigned pn_rt_gateway_weight(const struct pn_runtime *rt, unsigned gateway);
+/* Why it takes no new flows in any pool: "disabled", "maint", "drain", "down", "weight 0"; NULL: it does. */
+const char *pn_rt_gateway_refuses(const struct pn_runtime *rt, unsigned gateway);
 
 /* Some check of the pool tells its members' health: an agent's tells load only. Without one it stays UNKNOWN for ever. */
 bool pn_rt_pool_is_judged(const struct pn_conf *conf, unsigned pool);

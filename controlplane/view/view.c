@@ -137,48 +137,26 @@ enum pn_health pn_view_gateway_health(const struct pn_view *v, unsigned gateway,
 
 const char *pn_view_gateway_state(const struct pn_view *v, unsigned gateway)
 {
-    const struct pn_rt_gateway *g = &v->rt->gateways[gateway];
-    const char *reason;
+    const char *refuses = pn_rt_gateway_refuses(v->rt, gateway), *reason;
 
-    if (g->disabled)
-        return "disabled";
-    if (g->agent_maint)
-        return "maint";
-    if (g->drain || g->agent_drain)
-        return "drain";
-    if (g->agent_down)
-        return "down";
+    /* Of weight 0 by order, or full: its health is the news. */
+    if (refuses && strcmp(refuses, "weight 0") != 0)
+        return refuses;
     return pn_view_health_name[pn_view_gateway_health(v, gateway, &reason)];
-}
-
-unsigned pn_view_gateway_weight(const struct pn_view *v, unsigned gateway)
-{
-    const struct pn_rt_gateway *g = &v->rt->gateways[gateway];
-    unsigned weight = g->weight_override >= 0 ? (unsigned)g->weight_override : v->conf->gateways[gateway].weight;
-
-    if (g->agent_full)
-        return 0;
-    if (g->agent_percent < 100)
-        weight = (weight * g->agent_percent + 99) / 100;
-    return weight;
 }
 
 const char *pn_view_member_refuses(const struct pn_view *v, unsigned pool, unsigned tier, unsigned i)
 {
     unsigned g = v->conf->pools[pool].tiers[tier].gateways[i];
-    const struct pn_rt_gateway *rt = &v->rt->gateways[g];
     const struct pn_rt_member *m = pn_rt_member(v->rt, pool, tier, i);
+    const char *refuses = pn_rt_gateway_refuses(v->rt, g);
 
-    if (rt->disabled)
-        return "disabled";
-    if (rt->agent_maint)
-        return "maint";
-    if (rt->drain || rt->agent_drain)
-        return "drain";
-    if (m->health == PN_HEALTH_DOWN || rt->agent_down)
+    if (refuses && strcmp(refuses, "weight 0") != 0)
+        return refuses;
+    if (m->health == PN_HEALTH_DOWN)
         return "down";
-    if (pn_view_gateway_weight(v, g) == 0)
-        return "weight 0";
+    if (refuses)
+        return refuses;
     if (m->health == PN_HEALTH_BUSY && !pn_rt_pool_is_only_busy(v->rt, pool))
         return "busy";
     return NULL;

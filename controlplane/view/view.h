@@ -112,9 +112,8 @@ int pn_view_service_of_id(const struct pn_view *v, uint16_t id, int *vip);
 
 /* A gateway over all pools: the worst of its members' healths decides what people see first. */
 enum pn_health pn_view_gateway_health(const struct pn_view *v, unsigned gateway, const char **reason);
-/* "up", "drain", "disabled", "down", "busy", "unknown"; and its effective weight. */
+/* "up", "drain", "disabled", "down", "busy", "unknown". */
 const char *pn_view_gateway_state(const struct pn_view *v, unsigned gateway);
-unsigned pn_view_gateway_weight(const struct pn_view *v, unsigned gateway);
 /* Why a member takes no new flows ("drain", "down", ...); NULL when it does. */
 const char *pn_view_member_refuses(const struct pn_view *v, unsigned pool, unsigned tier, unsigned i);
 

@@ -138,7 +138,7 @@ pn_lab_remove() {
     local id=$1 part dir=$PN_LAB_ROOT/$1 pids sig
     for sig in TERM KILL; do
         pids=''
-        for part in "${PN_LAB_PARTS[@]}" n2; do # n2: a pair's second node (pair.sh)
+        for part in "${PN_LAB_PARTS[@]}" n2 n3; do # n2, n3: more nodes (pair.sh)
             pids+=" $({ ip netns pids "pn$id-$part" 2> /dev/null || true; } | tr '\n' ' ')"
         done
         # shellcheck disable=SC2086 # a list of numbers
@@ -146,7 +146,7 @@ pn_lab_remove() {
         # shellcheck disable=SC2086
         [ -z "${pids// /}" ] || pn_wait 3 pn_pids_gone $pids || true
     done
-    for part in "${PN_LAB_PARTS[@]}" n2; do # n2: a pair's second node (pair.sh)
+    for part in "${PN_LAB_PARTS[@]}" n2 n3; do
         [ ! -e "/run/netns/pn$id-$part" ] || ip netns del "pn$id-$part" 2> /dev/null || true
     done
     umount "$dir/bpf" 2> /dev/null || true

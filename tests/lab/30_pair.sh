@@ -17,27 +17,8 @@ for n in 1 2; do
     pn_postfix_start "mx$n"
 done
 pn_pair_conf
-pn_pair_start || {
-    tail -n 20 "$LAB"/log/dp? "$LAB"/log/posternd? >&2
-    fail "the pair did not come up"
-}
+pn_pair_start || fail "the pair did not come up"
 pn_say "ok: opposite addresses have opposite owners"
-
-watch_begin() { # NAME [VIP]
-    rm -f "$LAB/$1.stop"
-    ip netns exec "$LAB_PREFIX-cl" $PYTHON "$TOOLS/vipwatch.py" ping "${2:-$VIP4}" --stop "$LAB/$1.stop" > "$LAB/$1.ping" &
-    PING=$!
-    ip netns exec "$LAB_PREFIX-rt" $PYTHON "$TOOLS/vipwatch.py" arp "${2:-$VIP4}" --interval 3 --stop "$LAB/$1.stop" > "$LAB/$1.arp" &
-    ARP=$!
-    sleep 0.7
-}
-watch_end() { # NAME GAP-LIMIT
-    touch "$LAB/$1.stop"
-    wait $PING $ARP
-    pn_dim "   $(cat "$LAB/$1.ping") $(cat "$LAB/$1.arp")"
-    want_num "$1: longest silence, ms" "$(jq '.gap_ms | floor' "$LAB/$1.ping")" -le "$2"
-    want_eq "$1: never two answer at a time" "$(jq .dual "$LAB/$1.arp")" 0
-}
 
 settled() { pn_wait 20 pn_pair_owners n1 n2 || fail "the addresses did not come home: $(pn_pair_cli 1 vip; pn_pair_cli 2 vip)"; }
 

@@ -185,6 +185,12 @@ static void orders_and_agents(void **state)
     assert_int_equal(f->view.gateways[0].flags, 0);
     assert_int_equal(f->view.members[0].flags, PN_SNAP_MEMBER_DOWN);
     assert_int_equal(f->view.members[1].flags, 0);
+    *g = neutral;
+    g->node_gone = true;
+    compile(f, 0);
+    assert_int_equal(f->view.gateways[0].flags, 0);
+    assert_int_equal(f->view.members[0].flags, PN_SNAP_MEMBER_DOWN);
+    assert_string_equal(pn_rt_gateway_refuses(f->rt, 0), "down");
 }
 
 static void health(void **state)
@@ -239,7 +245,7 @@ static void spill(void **state)
     }
     pn_rt_member(f->rt, 0, 1, 0)->health = PN_HEALTH_UP;
     struct pn_rt_gateway neutral = f->rt->gateways[2], *own = &f->rt->gateways[2];
-    for (unsigned i = 0; i < 7; i++) {
+    for (unsigned i = 0; i < 8; i++) {
         *own = neutral;
         own->drain = i == 0;
         own->disabled = i == 1;
@@ -248,6 +254,7 @@ static void spill(void **state)
         own->agent_down = i == 4;
         own->agent_percent = i == 5 ? 0 : 100;
         own->weight_override = i == 6 ? 0 : -1;
+        own->node_gone = i == 7;
         compile(f, 0);
         assert_int_equal(f->view.tiers[1].flags, 0);
     }

@@ -24,12 +24,13 @@
 static const char conf_format[] =
     "cluster { name = \"test\" }\n"
     "heartbeat { interval = 50ms; lease = 200ms; takeover = 300ms; probe-lead = 80ms; key-file = \"%s/keys\" }\n"
-    "node \"n1\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.1 } }\n"
-    "node \"n2\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.2 } }\n"
+    "node \"n1\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.1 }; local-interface = pnlocal }\n"
+    "node \"n2\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.2 }; local-interface = pnlocal }\n"
     "vip \"a\" { address = \"192.0.2.25\"; priority { n1 = 200; n2 = 100 } }\n"
     "vip \"b\" { address = \"192.0.2.26\"; priority { n1 = 100; n2 = 200 } }\n"
-    "gateway \"mx1\" { address = \"192.0.2.11\" }\n"
-    "pool \"mx\" { tier \"t\" { gateways = [\"mx1\"] } }\n"
+    "gateway \"mx1\" { address = \"192.0.2.1\"; mode = local; node = n1 }\n"
+    "gateway \"mx2\" { address = \"192.0.2.2\"; mode = local; node = n2 }\n"
+    "pool \"mx\" { tier \"t\" { gateways = [\"mx1\", \"mx2\"] } }\n"
     "service \"smtp\" { vips = [\"a\", \"b\"]; port = 25; pool = \"mx\" }\n";
 
 struct side {
@@ -197,17 +198,33 @@ static void test_a_stop_hands_over(void **state)
     until(0, 1);
 }
 
+static bool gone(unsigned i, const char *gateway)
+{
+    const struct pn_daemon *d = sides[i].d;
+    return d->rt->gateways[pn_view_gateway(d->conf, gateway)].node_gone;
+}
+
 static void test_a_death_is_waited_for(void **state)
 {
     (void)state;
     until(0, 1);
+    assert_false(gone(1, "mx1") || gone(1, "mx2"));
     pn_daemon_free(sides[0].d); /* as kill -9: nothing is said */
     sides[0].dead = true;
     for (unsigned i = 0; i < 1000 && !leased(1, "a"); i++)
         turn();
     assert_true(leased(1, "a") && leased(1, "b"));
+    /* The mail server behind the dead node's dataplane gets nothing more, whatever its checks say. */
+    for (unsigned i = 0; i < 200 && !gone(1, "mx1"); i++)
+        turn();
+    assert_true(gone(1, "mx1"));
+    assert_false(gone(1, "mx2"));
+    assert_true(event_seen(sides[1].d, "gateway", "mx1", "its node n1 is not there"));
     start_one(0);
     until(0, 1);
+    for (unsigned i = 0; i < 200 && gone(1, "mx1"); i++)
+        turn();
+    assert_false(gone(1, "mx1"));
 }
 
 static void test_keys_rotate_by_reload(void **state)

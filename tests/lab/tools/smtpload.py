@@ -147,6 +147,7 @@ class Load:
     async def run_hold(self):
         sessions, alive, moved = [], 0, 0
         for number in range(self.opt.sessions):
+            await asyncio.sleep(self.opt.open_every if number else 0)
             sources = self.opt.source
             session = Session(self.opt, sources[number % len(sources)] if sources else None)
             try:
@@ -208,6 +209,7 @@ def main():
     p.add_argument("--retry", type=float, default=0.3, help="seconds before a failed message is tried again")
     p.add_argument("--limit", type=float, default=120, help="seconds after which no message is tried again")
     p.add_argument("--seconds", type=float, default=10, help="hold: how long")
+    p.add_argument("--open-every", type=float, default=0, help="hold: seconds from one session's opening to the next")
     p.add_argument("--every", type=float, default=2, help="hold: seconds between messages on a session")
     p.add_argument("--timeout", type=float, default=20)
     p.add_argument("--connect-timeout", type=float, default=3)
