@@ -37,7 +37,7 @@ static void tmp_clear(struct pn_qfiles *f)
     closedir(d);
 }
 
-int pn_qfiles_open(const char *path, struct pn_qfiles **out, struct pn_error *err)
+static int open_all(const char *path, bool reader, struct pn_qfiles **out, struct pn_error *err)
 {
     struct pn_qfiles *f = calloc(1, sizeof(*f));
     char name[3];
@@ -64,8 +64,9 @@ int pn_qfiles_open(const char *path, struct pn_qfiles **out, struct pn_error *er
             goto fail;
         close(fd);
     }
-    tmp_clear(f);
-    if (fsync(f->root) != 0) {
+    if (!reader)
+        tmp_clear(f);
+    if (!reader && fsync(f->root) != 0) {
         pn_error_set(err, "%s: fsync: %s", path, strerror(errno));
         goto fail;
     }
@@ -74,6 +75,16 @@ int pn_qfiles_open(const char *path, struct pn_qfiles **out, struct pn_error *er
 fail:
     pn_qfiles_close(f);
     return -1;
+}
+
+int pn_qfiles_open(const char *path, struct pn_qfiles **out, struct pn_error *err)
+{
+    return open_all(path, false, out, err);
+}
+
+int pn_qfiles_open_reader(const char *path, struct pn_qfiles **out, struct pn_error *err)
+{
+    return open_all(path, true, out, err);
 }
 
 void pn_qfiles_close(struct pn_qfiles *f)

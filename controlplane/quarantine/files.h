@@ -16,6 +16,8 @@ struct pn_qtmp; /* a file in the making */
 
 /* Makes what is missing, removes what an earlier run left in tmp. 0, or -1 with err. */
 int pn_qfiles_open(const char *path, struct pn_qfiles **out, struct pn_error *err);
+/* For reading only, beside the one that writes: changes nothing. */
+int pn_qfiles_open_reader(const char *path, struct pn_qfiles **out, struct pn_error *err);
 void pn_qfiles_close(struct pn_qfiles *f); /* NULL is fine */
 
 /* From raw bytes: begin, append, finish; then publish or drop. */

@@ -75,18 +75,21 @@ int pn_host_open(const struct pn_host_options *o, struct pn_host **out, struct p
         goto fail;
     }
     snprintf(path, sizeof(path), "%s/lock", h->path);
-    h->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (h->lock_fd < 0 || flock(h->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!o->reader)
+        h->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (o->reader) {
+        ; /* the writer has it */
+    } else if (h->lock_fd < 0 || flock(h->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         pn_error_set(err, "%s: %s", path, errno == EWOULDBLOCK ? "another process has this store" : strerror(errno));
         goto fail;
     }
     snprintf(path, sizeof(path), "%s/mail", h->path);
-    if (pn_qfiles_open(path, &h->files, err) != 0)
+    if ((o->reader ? pn_qfiles_open_reader : pn_qfiles_open)(path, &h->files, err) != 0)
         goto fail;
     snprintf(path, sizeof(path), "%s/host.db", h->path);
     if (h->ops->open(o->where ? o->where : path, &h->db, err) != 0)
         goto fail;
-    if (pn_qfiles_sweep(h->files, keep_file, h) < 0) {
+    if (!o->reader && pn_qfiles_sweep(h->files, keep_file, h) < 0) {
         pn_error_set(err, "%s: reading the folders: %s", h->path, strerror(errno));
         goto fail;
     }
@@ -311,6 +314,58 @@ int pn_host_state_set(struct pn_host *h, uint64_t number, enum pn_host_state sta
         return rc;
     }
     return h->ops->commit(h->db, err) == 0 ? 1 : -1;
+}
+
+static int note_release(void *arg, const struct pn_host_row *row)
+{
+    enum pn_host_release *how = arg;
+
+    if (row->item->kind == PN_Q_MESSAGE && !(row->flags & PN_HOST_PURGED))
+        *how = row->state != PN_HOST_NEW          ? PN_HOST_RELEASE_FINAL
+               : (row->flags & PN_HOST_RELEASING) ? PN_HOST_RELEASE_OPEN
+                                                  : PN_HOST_RELEASE_BEGUN;
+    return 0;
+}
+
+int pn_host_release_begin(struct pn_host *h, uint64_t number, bool again, const char *who, const char *detail,
+                          struct pn_error *err)
+{
+    enum pn_host_release how = PN_HOST_RELEASE_NOT_THERE;
+
+    if (h->ops->begin(h->db, err) != 0)
+        return -1;
+    int rc = h->ops->get(h->db, number, note_release, &how, err) < 0 ? -1 : 0;
+    bool go = how == PN_HOST_RELEASE_BEGUN || (how == PN_HOST_RELEASE_OPEN && again);
+    if (rc == 0 && go &&
+        (h->ops->flag_set(h->db, number, PN_HOST_RELEASING, true, err) < 0 ||
+         h->ops->audit(h->db, number, "release begun", who, detail, now_ms(), err) != 0))
+        rc = -1;
+    if (rc != 0 || !go) {
+        h->ops->rollback(h->db);
+        return rc != 0 ? -1 : (int)how;
+    }
+    return h->ops->commit(h->db, err) == 0 ? PN_HOST_RELEASE_BEGUN : -1;
+}
+
+int pn_host_release_end(struct pn_host *h, uint64_t number, enum pn_host_released how, const char *who,
+                        const char *detail, struct pn_error *err)
+{
+    static const char *const what[] = {"released", "release failed", "release unknown"};
+
+    if (h->ops->begin(h->db, err) != 0)
+        return -1;
+    int rc = h->ops->audit(h->db, number, what[how], who, detail, now_ms(), err);
+    if (rc == 0 && how != PN_HOST_RELEASED_UNKNOWN &&
+        h->ops->flag_set(h->db, number, PN_HOST_RELEASING, false, err) < 0)
+        rc = -1;
+    if (rc == 0 && how == PN_HOST_RELEASED_DONE &&
+        h->ops->state_set(h->db, number, PN_HOST_RELEASED, now_ms(), err) < 0)
+        rc = -1;
+    if (rc != 0) {
+        h->ops->rollback(h->db);
+        return -1;
+    }
+    return h->ops->commit(h->db, err);
 }
 
 int pn_host_flag_set(struct pn_host *h, uint64_t number, enum pn_host_flag flag, bool on, const char *who,

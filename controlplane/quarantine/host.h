@@ -14,6 +14,7 @@ struct pn_host_options {
     const char *database; /* "sqlite" (also NULL) or "postgresql" */
     const char *where; /* postgresql: how to connect, as libpq says it; sqlite: a file, NULL: PATH/host.db */
     uint64_t keep_free_bytes; /* of the disk; below, items are refused for later */
+    bool reader; /* a second one beside the one that writes, for another thread: find, get, raw, lists, reports */
 };
 
 struct pn_host;
@@ -42,6 +43,26 @@ int pn_host_raw(struct pn_host *h, uint64_t number, pn_qsink *sink, void *arg, s
  * to an MTA only after 1. */
 int pn_host_state_set(struct pn_host *h, uint64_t number, enum pn_host_state state, const char *who, const char *detail,
                       struct pn_error *err);
+/*
+ * A release by way of a mail server: begin, which notes the intent durably; hand over; end. An item whose release began
+ * and never ended (a crash, a connection lost after the final dot) stays marked: whether the message left is not known,
+ * so only `again` releases it once more.
+ */
+enum pn_host_release {
+    PN_HOST_RELEASE_BEGUN = 1,
+    PN_HOST_RELEASE_NOT_THERE, /* no such message, or purged */
+    PN_HOST_RELEASE_FINAL, /* released or deleted already */
+    PN_HOST_RELEASE_OPEN /* one is under way, or nobody knows how it ended */
+};
+int pn_host_release_begin(struct pn_host *h, uint64_t number, bool again, const char *who, const char *detail,
+                          struct pn_error *err); /* enum pn_host_release, -1 with err */
+enum pn_host_released {
+    PN_HOST_RELEASED_DONE,
+    PN_HOST_RELEASED_NOT, /* as before, it may be tried again */
+    PN_HOST_RELEASED_UNKNOWN
+};
+int pn_host_release_end(struct pn_host *h, uint64_t number, enum pn_host_released how, const char *who,
+                        const char *detail, struct pn_error *err); /* 0, -1 with err */
 int pn_host_flag_set(struct pn_host *h, uint64_t number, enum pn_host_flag flag, bool on, const char *who,
                      struct pn_error *err); /* SEEN or HOLD */
 int pn_host_purge(struct pn_host *h, const struct pn_host_purge *p, struct pn_error *err); /* how many, or -1 */

@@ -10,7 +10,7 @@
 #include "controlplane/quarantine/report.h"
 
 enum pn_host_state { PN_HOST_NEW = 0, PN_HOST_RELEASED = 1, PN_HOST_DELETED = 2 }; /* both others are final */
-enum pn_host_flag { PN_HOST_SEEN = 1, PN_HOST_HOLD = 2, PN_HOST_PURGED = 4 };
+enum pn_host_flag { PN_HOST_SEEN = 1, PN_HOST_HOLD = 2, PN_HOST_PURGED = 4, PN_HOST_RELEASING = 8 };
 
 struct pn_host_row {
     uint64_t number; /* of this store */

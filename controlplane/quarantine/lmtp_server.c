@@ -165,7 +165,8 @@ static void on_commit(evutil_socket_t fd, short what, void *arg)
     struct pn_lmtp_server *s = arg;
 
     (void)fd, (void)what;
-    pn_spool_commit(s->spool);
+    if (pn_spool_commit(s->spool) > 0 && s->o.committed)
+        s->o.committed(s->o.arg);
 }
 
 static void session_feed(struct session *c)

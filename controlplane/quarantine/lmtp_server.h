@@ -17,6 +17,8 @@ struct pn_lmtp_server_options {
     uint32_t idle_ms; /* 0: 300000 (RFC 5321 4.5.3.2.7) */
     const char *reason, *rule, *gateway; /* what is noted of messages that come here; may be NULL */
     unsigned direction; /* enum pn_q_direction */
+    void (*committed)(void *arg); /* something was stored; may be NULL */
+    void *arg;
 };
 
 struct pn_lmtp_server_stats {

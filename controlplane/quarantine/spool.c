@@ -9,6 +9,14 @@
 #include "common/log.h"
 #include "controlplane/quarantine/headers.h"
 
+void pn_spool_configure(struct pn_spool *s, const struct pn_q_limits *limits, uint64_t keep_acked_ms,
+                        uint64_t message_bytes_max)
+{
+    s->options.limits = *limits;
+    s->options.keep_acked_ms = keep_acked_ms;
+    s->options.message_bytes_max = message_bytes_max ? message_bytes_max : PN_SPOOL_MESSAGE_BYTES_DEFAULT;
+}
+
 struct pn_q_verdict pn_spool_admit(struct pn_spool *s, uint64_t want_bytes)
 {
     struct pn_q_usage u = {.used_bytes = s->totals.stored_bytes, .acked_bytes = s->totals.acked_bytes};

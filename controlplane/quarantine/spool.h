@@ -9,13 +9,15 @@
 #include "controlplane/quarantine/disk.h"
 #include "controlplane/quarantine/files.h"
 
+#define PN_SPOOL_MESSAGE_BYTES_DEFAULT (256u << 20)
+
 struct pn_spool_options {
     const char *path; /* a folder; made when missing */
     const char *node; /* this node's name */
     struct pn_q_limits limits;
     uint64_t keep_acked_ms; /* what the host has stays so long; 0: goes at once */
     uint64_t ballast_bytes; /* disk space held back for the spool's own commits; 0: none */
-    uint64_t message_bytes_max; /* raw; 0: 256 MiB */
+    uint64_t message_bytes_max; /* raw; 0: PN_SPOOL_MESSAGE_BYTES_DEFAULT */
 };
 
 struct pn_spool_recovery { /* what opening found after a crash */
@@ -48,6 +50,10 @@ struct pn_intake;
 int pn_spool_open(const struct pn_spool_options *options, struct pn_spool **out, struct pn_spool_recovery *recovery,
                   struct pn_error *err);
 void pn_spool_close(struct pn_spool *s); /* what is queued is answered as failed; NULL is fine */
+
+/* Other limits from now on. */
+void pn_spool_configure(struct pn_spool *s, const struct pn_q_limits *limits, uint64_t keep_acked_ms,
+                        uint64_t message_bytes_max);
 
 /* May it come in? Carries out evictions that make room. Called by begin too. */
 struct pn_q_verdict pn_spool_admit(struct pn_spool *s, uint64_t want_bytes);

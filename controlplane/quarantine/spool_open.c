@@ -156,7 +156,7 @@ int pn_spool_open(const struct pn_spool_options *o, struct pn_spool **out, struc
         return pn_error_set(err, "no memory");
     s->options = *o;
     if (s->options.message_bytes_max == 0)
-        s->options.message_bytes_max = 256u << 20;
+        s->options.message_bytes_max = PN_SPOOL_MESSAGE_BYTES_DEFAULT;
     s->lock_fd = s->ballast_fd = -1;
     snprintf(s->path, sizeof(s->path), "%s", o->path);
     snprintf(s->node, sizeof(s->node), "%s", o->node);
