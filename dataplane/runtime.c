@@ -19,7 +19,7 @@
 #include "common/log.h"
 #include "dataplane/ipc/server.h"
 
-#define LINK_EVERY_MS 1000
+#define LINK_EVERY_MS 50 /* an owner with a second path for heartbeats gives up what it cannot serve so soon */
 #define WORKER_HUNG_NS 3000000000ull /* its heartbeat is at most 100 ms old while it lives */
 
 static uint64_t boottime_ns(void)

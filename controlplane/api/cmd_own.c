@@ -13,6 +13,19 @@ static json_t *ago(const struct pn_view *v, uint64_t at_ns)
     return at_ns ? json_integer((json_int_t)ago_ms(v, at_ns)) : json_null();
 }
 
+/* Each way by which it may be heard. */
+static json_t *paths_of(const struct pn_view *v, const struct pn_own_peer *p)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; v->node >= 0 && i < v->conf->nodes[v->node].n_paths && i < PN_OWN_PATHS; i++)
+        if (p->paths[i].configured)
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:b, s:o}", "name", v->conf->nodes[v->node].paths[i].name, "heard",
+                                            !p->paths[i].silent, "heard_ago_ms", ago(v, p->paths[i].heard_ns)));
+    return list;
+}
+
 static json_t *one_node(const struct pn_view *v, unsigned i)
 {
     uint8_t number = (uint8_t)(v->conf->nodes[i].number - 1);
@@ -22,14 +35,14 @@ static json_t *one_node(const struct pn_view *v, unsigned i)
 
     for (unsigned k = 0; k < v->own->n; k++)
         owned += self ? v->own->vips[k].state == PN_EL_OWNER : p->heard && p->vips[k].state == PN_EL_OWNER;
-    return json_pack("{s:s, s:i, s:b, s:b, s:o, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:s, s:o}", "name",
+    return json_pack("{s:s, s:i, s:b, s:b, s:o, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "name",
                      v->conf->nodes[i].name, "number", (int)v->conf->nodes[i].number, "self", self, "heard",
                      self || p->heard, "heard_ago_ms", self ? json_integer(0) : ago(v, p->heard_ns), "vips_owned",
                      (int)owned, "standby", self ? v->own->standby : p->standby, "same_configuration",
                      self || p->same_generation, "hold_ms", (json_int_t)(self ? v->own->hold_ms : p->hold_ms), "starts",
                      (json_int_t)p->boots, "received", (json_int_t)p->received, "late", (json_int_t)p->late, "sync",
                      self ? "" : pn_sync_state_name[p->sync], "sync_ago_ms",
-                     self ? json_null() : ago(v, p->sync_heard_ns));
+                     self ? json_null() : ago(v, p->sync_heard_ns), "paths", self ? json_array() : paths_of(v, p));
 }
 
 static json_t *refused(const struct pn_ownership *o)

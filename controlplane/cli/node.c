@@ -17,14 +17,35 @@
 #define HOLD_STEP_US 10000u
 #define HOLD_WAIT_S 2
 
+/* "lan 12 ms, direct never" */
+static void path_cell(struct pn_table *t, const json_t *paths)
+{
+    char text[160] = "", buf[PN_FMT_BYTES];
+    bool silent = false;
+    size_t i, at = 0;
+    json_t *p;
+
+    json_array_foreach((json_t *)(uintptr_t)paths, i, p)
+    {
+        if (at < sizeof(text))
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s %s", i ? ", " : "", pn_js(p, "name"),
+                                   pn_jnull(p, "heard_ago_ms") ? "never"
+                                                               : pn_fmt_duration(pn_ji(p, "heard_ago_ms"), buf));
+        silent |= !pn_jb(p, "heard");
+    }
+    pn_table_cell(t, silent ? PN_RED : PN_PLAIN, "%s", text);
+}
+
 static void node_table(const struct pn_cli *cli, const json_t *nodes, FILE *out)
 {
-    struct pn_table *t =
-        pn_table_new(cli, "NODE", "STATE", ">HEARD", ">VIPS", ">HEARTBEATS", ">STARTS", "SYNC", "CONFIGURATION", NULL);
     char buf[PN_FMT_BYTES];
+    bool paths = false;
     json_t *n;
     size_t i;
 
+    json_array_foreach((json_t *)(uintptr_t)nodes, i, n) paths |= json_array_size(pn_jo(n, "paths")) > 1;
+    struct pn_table *t = pn_table_new(cli, "NODE", "STATE", ">HEARD", ">VIPS", ">HEARTBEATS", ">STARTS", "SYNC",
+                                      "CONFIGURATION", paths ? "PATHS" : NULL, NULL);
     json_array_foreach((json_t *)(uintptr_t)nodes, i, n)
     {
         bool self = pn_jb(n, "self"), heard = pn_jb(n, "heard");
@@ -40,7 +61,7 @@ static void node_table(const struct pn_cli *cli, const json_t *nodes, FILE *out)
                                                     : pn_fmt_duration(pn_ji(n, "heard_ago_ms"), buf));
         pn_table_cell(t, PN_PLAIN, "%lld", (long long)pn_ji(n, "vips_owned"));
         if (self) {
-            for (unsigned c = 0; c < 4; c++)
+            for (unsigned c = 0; c < 4u + paths; c++)
                 pn_table_cell(t, PN_PLAIN, "%s", "");
             continue;
         }
@@ -51,6 +72,8 @@ static void node_table(const struct pn_cli *cli, const json_t *nodes, FILE *out)
                       pn_jb(n, "same_configuration") ? "same"
                       : heard                        ? "another"
                                                      : "");
+        if (paths)
+            path_cell(t, pn_jo(n, "paths"));
     }
     pn_table_print(t, out);
 }

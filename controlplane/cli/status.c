@@ -26,7 +26,7 @@ static void alarms(const struct pn_cli *cli, const json_t *r, FILE *out)
 {
     const json_t *config = pn_jo(r, "config"), *dp = pn_jo(r, "dataplane"), *snapshot = pn_jo(dp, "snapshot");
     char buf[PN_FMT_BYTES];
-    json_t *row, *tier;
+    json_t *row, *tier, *path;
     size_t i, t;
 
     if (!pn_jb(dp, "connected"))
@@ -48,7 +48,14 @@ static void alarms(const struct pn_cli *cli, const json_t *r, FILE *out)
         else if (!pn_jb(row, "heard"))
             alarm_line(cli, out, "node %s not heard for %s", pn_js(row, "name"),
                        pn_fmt_duration(pn_ji(row, "heard_ago_ms"), buf));
-        else if (!pn_jb(row, "same_configuration"))
+        json_array_foreach(pn_jo(row, "paths"), t, path)
+        {
+            if (pn_jb(row, "heard") && !pn_jb(path, "heard"))
+                alarm_line(cli, out, "node %s not heard over path %s%s%s", pn_js(row, "name"), pn_js(path, "name"),
+                           pn_jnull(path, "heard_ago_ms") ? "" : " for ",
+                           pn_jnull(path, "heard_ago_ms") ? "" : pn_fmt_duration(pn_ji(path, "heard_ago_ms"), buf));
+        }
+        if (pn_jb(row, "heard") && !pn_jb(row, "same_configuration"))
             alarm_line(cli, out, "node %s has another configuration: nothing is preempted", pn_js(row, "name"));
     }
     json_array_foreach(pn_jo(r, "vips"), i, row)

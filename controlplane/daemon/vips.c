@@ -67,6 +67,7 @@ static void fill_paths(const struct pn_daemon *d, struct pn_node_conf *c)
     for (unsigned i = 0; i < self->n_paths && i < PN_NODE_PATHS; i++) {
         const struct pn_conf_path *own = &self->paths[i];
         struct pn_node_path *path = &c->paths[c->n_paths++];
+        memcpy(path->name, own->name, sizeof(path->name));
         path->port = port_of(self, own->port);
         path->vlan = own->vlan;
         path->v4 = own->address_v4;

@@ -205,6 +205,13 @@ static void node_families(struct pn_expo *e, VIEW)
         uint64_t at_ms = o->peers[i].heard_ns / 1000000u, now_ms = v->now_ms();
         pn_expo_double(e, now_ms > at_ms ? (double)(now_ms - at_ms) / 1e3 : 0, PEER);
     }
+    pn_expo_family(e, "postern_peer_path_heard", "gauge",
+                   "With several paths for heartbeats: 1: the peer is heard over this one.");
+    EACH_PEER for (unsigned p = 0; v->node >= 0 && p < v->conf->nodes[v->node].n_paths && p < PN_OWN_PATHS; p++)
+    {
+        if (v->conf->nodes[v->node].n_paths > 1 && o->peers[i].paths[p].configured)
+            pn_expo_u64(e, !o->peers[i].paths[p].silent, "path", v->conf->nodes[v->node].paths[p].name, PEER);
+    }
     pn_expo_family(e, "postern_peer_configuration_same", "gauge", "1: the peer runs the configuration of this node.");
     EACH_PEER pn_expo_u64(e, o->peers[i].same_generation, PEER);
     pn_expo_family(e, "postern_peer_starts_total", "counter", "Starts of the peer that were seen.");

@@ -105,6 +105,7 @@ static void step_owner(struct pn_election *e, struct pn_election_vip *v, uint64_
         pn_el_release(e, v, PN_HB_NO_NODE, now_ns,
                       e->standby ? "standby"
                       : e->mute  ? "its heartbeats cannot leave"
+                      : v->cut   ? "its port cannot send"
                                  : "priority 0",
                       out);
         return;
@@ -320,6 +321,16 @@ void pn_election_mute(struct pn_election *e, bool mute, uint64_t now_ns)
     for (unsigned i = 0; i < e->n && e->mute && !mute; i++)
         e->vips[i].silent_since_ns = now_ns; /* what was not heard meanwhile says nothing */
     e->mute = mute;
+}
+
+void pn_election_cut(struct pn_election *e, uint16_t vip, bool cut, uint64_t now_ns)
+{
+    struct pn_election_vip *v = by_id(e, vip);
+    if (!v)
+        return;
+    if (v->cut && !cut)
+        v->silent_since_ns = now_ns;
+    v->cut = cut;
 }
 
 /* --- configuration and orders --- */

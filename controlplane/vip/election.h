@@ -57,6 +57,7 @@ struct pn_election_vip {
     uint64_t silent_since_ns; /* the takeover wait counts from here */
     uint64_t probe_sent_ns; /* of this PROBE */
     uint64_t retry_ns; /* after an answered probe: not before */
+    bool cut; /* its port cannot send: effective priority 0 */
     bool path_failed; /* owner answers on the wire, its heartbeats do not come: alarm */
     uint64_t lease_ns; /* deadline last ordered; 0 none */
 
@@ -149,6 +150,8 @@ void pn_election_expire(struct pn_election *e, uint64_t now_ns);
 void pn_election_unsent(struct pn_election *e, uint16_t vip, uint64_t held_ns);
 /* Whether heartbeats can leave at all. */
 void pn_election_mute(struct pn_election *e, bool mute, uint64_t now_ns);
+/* The same for the port of one VIP, while they leave over another. */
+void pn_election_cut(struct pn_election *e, uint16_t vip, bool cut, uint64_t now_ns);
 
 /* Administrator's orders. -1 and err: no such VIP, not owner, successor not heard. successor PN_HB_NO_NODE: the best. */
 int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, uint64_t now_ns,

@@ -271,11 +271,30 @@ void pn_node_obey(struct pn_node *n, const struct pn_election_out *out, bool def
 
 /* ---- answers and unasked messages ---- */
 
+/*
+ * With several paths heartbeats may leave over one while the port of a VIP cannot send (its cable is out): no peer would
+ * notice, so such a VIP is given up. One heartbeat may have been late, two are no chance.
+ */
+static void paths_done(struct pn_node *n, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < n->conf.n_paths; i++)
+        n->path_lost[i] = n->beat.sendable >> i & 1 ? 0 : n->path_lost[i] + 1;
+    for (unsigned v = 0; v < n->conf.n_vips && n->conf.n_paths > 1 && n->beat.sendable; v++) {
+        bool there = false, works = false;
+        for (unsigned i = 0; i < n->conf.n_paths; i++) {
+            there |= n->conf.paths[i].port == n->conf.vips[v].port;
+            works |= n->conf.paths[i].port == n->conf.vips[v].port && n->path_lost[i] < 2;
+        }
+        pn_election_cut(&n->election, n->conf.vips[v].want.id, there && !works, now_ns);
+    }
+}
+
 /* All packets of the heartbeat have left, or could not: the leases it carries begin now. */
 static void beat_done(struct pn_node *n, uint64_t now_ns)
 {
     struct pn_node_beat *b = &n->beat;
     unsigned kept = 0;
+    paths_done(n, now_ns);
     n->beats_lost = b->sendable ? 0 : n->beats_lost + 1;
     if (n->beats_lost != 1) /* one may have been late, two are no chance */
         pn_election_mute(&n->election, n->beats_lost > 1, now_ns);
@@ -294,10 +313,11 @@ static void beat_done(struct pn_node *n, uint64_t now_ns)
 void pn_node_answer(struct pn_node *n, uint32_t tag, unsigned status, const void *payload, size_t bytes,
                     uint64_t now_ns)
 {
-    switch (tag) {
+    switch (tag % PN_TAG_OF_PATH(1)) {
     case PN_TAG_BEAT:
         /* BUSY: that peer's MAC is not known (it may be dead), but the port works. */
-        n->beat.sendable |= status == PN_DP_STATUS_OK || status == PN_DP_STATUS_BUSY;
+        if (status == PN_DP_STATUS_OK || status == PN_DP_STATUS_BUSY)
+            n->beat.sendable |= 1u << tag / PN_TAG_OF_PATH(1);
         if (n->beat.unanswered && --n->beat.unanswered == 0)
             beat_done(n, now_ns);
         break;

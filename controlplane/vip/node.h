@@ -15,13 +15,15 @@
 #include "controlplane/vip/ownership.h"
 #include "controlplane/vip/sync.h"
 
-#define PN_NODE_PATHS 2u
+#define PN_NODE_PATHS PN_OWN_PATHS
+#define PN_NODE_PATH_SILENT_NS UINT64_C(1000000000) /* a path with nothing on it for so long is an alarm */
 #define PN_NODE_WITNESS_ID 0x8000u /* ids from here on: VIPs that this node only votes for (priority 0) */
 #define PN_NODE_RETRY_NS UINT64_C(200000000) /* a lease that was refused is asked for again after this */
 #define PN_NODE_LEAVE_HOLD_MS 10000u /* lease of a node that stops while no peer is there to take over */
 
 /* Where this node's heartbeats leave and arrive; v4 or v6 may be zero. */
 struct pn_node_path {
+    char name[PN_NAME_BYTES];
     uint16_t port, vlan;
     struct pn_addr v4, v6;
     struct {
@@ -68,14 +70,15 @@ struct pn_node_io {
     void *arg;
 };
 
-/* What an answer belongs to. */
+/* What an answer belongs to; one to a heartbeat has its path, too (PN_TAG_OF_PATH). */
 enum pn_node_tag { PN_TAG_OTHER, PN_TAG_LEASE, PN_TAG_BEAT, PN_TAG_SYNC_TX, PN_TAG_FLOWS_IN, PN_TAG_RESYNC };
+#define PN_TAG_OF_PATH(path) ((path) << 8)
 
 /* The heartbeat under way: at most one, so that what a stopped dataplane finds is old by one at most. */
 struct pn_node_beat {
     uint64_t sent_ns;
     unsigned unanswered;
-    bool sendable; /* an answer said that the port works */
+    uint32_t sendable; /* paths, by bits, whose port an answer says to work */
     bool again; /* another one is wanted right after it */
     struct pn_dp_lease leases[PN_MAX_VIPS]; /* that follow it */
     unsigned n;
@@ -84,6 +87,11 @@ struct pn_node_beat {
 struct pn_node_watch { /* what was said about a peer last */
     bool heard, generation_differs;
     uint64_t boot_id;
+    uint64_t heard_since_ns;
+    struct {
+        uint64_t heard_ns;
+        bool silent;
+    } paths[PN_NODE_PATHS];
 };
 
 struct pn_node {
@@ -114,6 +122,7 @@ struct pn_node {
     struct pn_node_beat beat;
     uint64_t send_by_ns; /* of packets made now; 0: no limit */
     unsigned beats_lost; /* in a row: none of their packets could be sent */
+    unsigned path_lost[PN_NODE_PATHS]; /* the same of each path */
     uint64_t hold_until_ns;
     bool hold_told;
     bool leaving;
@@ -173,11 +182,13 @@ void pn_node_show(const struct pn_node *n, uint64_t now_ns, struct pn_ownership 
 void pn_node_obey(struct pn_node *n, const struct pn_election_out *out, bool defer, uint64_t now_ns);
 /* A sealed datagram to one peer, or to all (PN_HB_NO_NODE), over one path; how many packets left. */
 unsigned pn_node_transmit(struct pn_node *n, unsigned path, uint8_t to, const uint8_t *datagram, size_t bytes,
-                          enum pn_node_tag tag);
+                          uint32_t tag);
 void pn_node_say(struct pn_node *n, enum pn_log_level level, const char *kind, const char *subject, const char *format,
                  ...) __attribute__((format(printf, 5, 6)));
 /* Before its heartbeat is obeyed: is it news that this peer is heard, with this start, this configuration? (sealed.c) */
 void pn_node_heard(struct pn_node *n, uint8_t node, uint64_t now_ns);
+/* Over which path flows travel to a peer: the first that works. */
+unsigned pn_node_path_to(const struct pn_node *n, uint8_t node);
 /* A control packet that arrived (node_packet.c). */
 void pn_node_packet(struct pn_node *n, const struct pn_dp_packet *p, size_t bytes, uint64_t now_ns);
 void pn_node_probe_seen(struct pn_node *n, const struct pn_dp_probe_seen *seen, uint64_t now_ns);

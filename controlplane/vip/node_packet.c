@@ -27,7 +27,22 @@ static void refused(struct pn_node *n, const struct pn_wire_packet *w, const cha
                     pn_addr_format(&w->src, from, sizeof(from)), why);
 }
 
-static void heartbeat(struct pn_node *n, const struct pn_wire_packet *w, uint64_t received_ns, uint64_t now_ns)
+/* By which of our paths it came. */
+static void heard_over(struct pn_node *n, uint8_t node, const struct pn_dp_packet *p, const struct pn_wire_packet *w,
+                       uint64_t received_ns)
+{
+    for (unsigned i = 0; i < n->conf.n_paths; i++) {
+        const struct pn_node_path *path = &n->conf.paths[i];
+        bool ours = pn_addr_equal(&w->dst, &path->v4) || pn_addr_equal(&w->dst, &path->v6);
+        if (path->port != p->port || path->vlan != p->vlan || !(ours || n->conf.multicast))
+            continue;
+        n->watch[node].paths[i].heard_ns = received_ns;
+        return;
+    }
+}
+
+static void heartbeat(struct pn_node *n, const struct pn_dp_packet *p, const struct pn_wire_packet *w,
+                      uint64_t received_ns, uint64_t now_ns)
 {
     struct pn_election_out out = {.n = 0};
     struct pn_peer *from;
@@ -40,6 +55,7 @@ static void heartbeat(struct pn_node *n, const struct pn_wire_packet *w, uint64_
         uint8_t node = (uint8_t)(from - n->peers.peers);
         n->show.peers[node].received++;
         n->show.peers[node].late += verdict == PN_HB_LATE;
+        heard_over(n, node, p, w, received_ns);
         if (verdict == PN_HB_ACCEPTED) {
             pn_node_heard(n, node, now_ns);
             pn_election_heard(&n->election, node, received_ns, &out);
@@ -99,7 +115,7 @@ void pn_node_packet(struct pn_node *n, const struct pn_dp_packet *p, size_t byte
         else if (sync && n->sync.node)
             pn_sync_datagram(&n->sync, w.payload, w.bytes, now_ns);
         else if (!sync)
-            heartbeat(n, &w, received_ns, now_ns);
+            heartbeat(n, p, &w, received_ns, now_ns);
         return;
     }
     for (unsigned i = 0; i < PN_VIP_PROTOCOL_COUNT; i++)

@@ -24,6 +24,12 @@ static void show_peer(const struct pn_node *n, uint8_t node, uint64_t now_ns, st
                                 .boots = boots,
                                 .received = received,
                                 .late = late};
+    for (unsigned i = 0; i < n->conf.n_paths; i++) {
+        const struct pn_node_path *path = &n->conf.paths[i];
+        out->paths[i].configured = !pn_addr_is_zero(&path->peers[node].v4) || !pn_addr_is_zero(&path->peers[node].v6);
+        out->paths[i].silent = n->watch[node].paths[i].silent || !out->heard;
+        out->paths[i].heard_ns = n->watch[node].paths[i].heard_ns;
+    }
     if (!p->configured || !p->known)
         return;
     out->same_generation = p->last.generation == n->conf.generation;

@@ -6,6 +6,8 @@
 #include "controlplane/vip/election.h"
 #include "controlplane/vip/wire.h"
 
+#define PN_OWN_PATHS 2u /* for heartbeats */
+
 enum pn_vip_protocol_id { PN_VIP_SEALED, PN_VIP_VRRP, PN_VIP_PROTOCOL_COUNT };
 
 struct pn_own_vip {
@@ -37,6 +39,11 @@ struct pn_own_peer {
     bool configured;
     bool heard; /* within the takeover wait */
     uint64_t heard_ns; /* last heartbeat that counted; 0 never */
+    struct {
+        bool configured; /* the peer has it too */
+        bool silent; /* nothing came over it for a while, though the peer is heard */
+        uint64_t heard_ns; /* 0 never */
+    } paths[PN_OWN_PATHS]; /* by position in the node's configuration */
     uint64_t boots; /* starts of it that were proved since ours */
     uint64_t received, late; /* heartbeats */
     bool same_generation; /* its configuration is ours */

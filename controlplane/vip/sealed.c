@@ -81,7 +81,8 @@ static void beat(struct pn_node *n, uint64_t now_ns)
         if (bytes == 0)
             continue;
         pn_election_sent(&n->election, n->counter, now_ns);
-        n->beat.unanswered += pn_node_transmit(n, path, PN_HB_NO_NODE, datagram, bytes, PN_TAG_BEAT);
+        n->beat.unanswered +=
+            pn_node_transmit(n, path, PN_HB_NO_NODE, datagram, bytes, PN_TAG_BEAT | PN_TAG_OF_PATH(path));
     }
     n->send_by_ns = 0;
     if (n->beat.unanswered)
@@ -89,7 +90,7 @@ static void beat(struct pn_node *n, uint64_t now_ns)
 }
 
 static unsigned transmit_one(struct pn_node *n, const struct pn_node_path *path, const struct pn_addr *from,
-                             const struct pn_addr *to, const uint8_t *datagram, size_t bytes, enum pn_node_tag tag)
+                             const struct pn_addr *to, const uint8_t *datagram, size_t bytes, uint32_t tag)
 {
     struct {
         struct pn_dp_packet head;
@@ -104,7 +105,7 @@ static unsigned transmit_one(struct pn_node *n, const struct pn_node_path *path,
 }
 
 unsigned pn_node_transmit(struct pn_node *n, unsigned path_at, uint8_t to, const uint8_t *datagram, size_t bytes,
-                          enum pn_node_tag tag)
+                          uint32_t tag)
 {
     const struct pn_node_path *path = &n->conf.paths[path_at];
     unsigned sent = 0;
@@ -126,6 +127,42 @@ unsigned pn_node_transmit(struct pn_node *n, unsigned path_at, uint8_t to, const
 
 /* ---- time ---- */
 
+static bool path_there(const struct pn_node *n, unsigned path, uint8_t node)
+{
+    return !pn_addr_is_zero(&n->conf.paths[path].peers[node].v4) ||
+           !pn_addr_is_zero(&n->conf.paths[path].peers[node].v6);
+}
+
+/* A path that fails while another carries on moves nothing, but somebody has to see to it. */
+static void watch_paths(struct pn_node *n, uint8_t node, uint64_t now_ns)
+{
+    struct pn_node_watch *w = &n->watch[node];
+    uint64_t limit_ns =
+        n->conf.times.takeover > PN_NODE_PATH_SILENT_NS ? n->conf.times.takeover : PN_NODE_PATH_SILENT_NS;
+    for (unsigned i = 0; i < n->conf.n_paths && n->conf.n_paths > 1; i++) {
+        uint64_t since_ns = w->paths[i].heard_ns > w->heard_since_ns ? w->paths[i].heard_ns : w->heard_since_ns;
+        bool silent = path_there(n, i, node) && now_ns - since_ns > limit_ns;
+        if (!w->heard || silent == w->paths[i].silent)
+            continue;
+        w->paths[i].silent = silent;
+        if (silent)
+            pn_node_say(n, PN_LOG_WARNING, "peer", pn_node_name(n, node),
+                        "alarm: not heard over path %s for %llu ms, only over the other", n->conf.paths[i].name,
+                        (unsigned long long)((now_ns - since_ns) / MS));
+        else
+            pn_node_say(n, PN_LOG_NOTICE, "peer", pn_node_name(n, node), "heard over path %s again",
+                        n->conf.paths[i].name);
+    }
+}
+
+unsigned pn_node_path_to(const struct pn_node *n, uint8_t node)
+{
+    for (unsigned i = 0; i < n->conf.n_paths; i++)
+        if (path_there(n, i, node) && !n->watch[node].paths[i].silent)
+            return i;
+    return 0;
+}
+
 /* What changed with a peer since it was said last. */
 static void watch(struct pn_node *n, uint8_t node, uint64_t now_ns)
 {
@@ -142,6 +179,7 @@ static void watch(struct pn_node *n, uint8_t node, uint64_t now_ns)
     }
     if (heard != w->heard) {
         w->heard = heard;
+        w->heard_since_ns = now_ns;
         if (heard)
             pn_node_say(n, PN_LOG_NOTICE, "peer", name, "heard");
         else
@@ -149,6 +187,7 @@ static void watch(struct pn_node *n, uint8_t node, uint64_t now_ns)
                         (unsigned long long)((now_ns - p->heard_ns) / MS));
         pn_sync_peer(&n->sync, node, heard ? p->boot_id : 0, now_ns);
     }
+    watch_paths(n, node, now_ns);
     if (differs != w->generation_differs && heard) {
         w->generation_differs = differs;
         pn_node_say(n, differs ? PN_LOG_WARNING : PN_LOG_NOTICE, "peer", name, "%s",

@@ -137,8 +137,10 @@ static void send_one(struct pn_sync *s)
     struct pn_sync_item *item = &s->queue[s->head];
     uint8_t datagram[PN_SEAL_MAX_BYTES];
     size_t bytes = pn_seal(s->sealer, item->plain, item->bytes, datagram, sizeof(datagram));
-    /* One path: the second is for what must not be lost. */
-    s->in_flight += bytes ? pn_node_transmit(s->node, 0, PN_HB_NO_NODE, datagram, bytes, PN_TAG_SYNC_TX) : 0;
+    /* One path to each peer: two are for what must not be lost. */
+    for (uint8_t i = 0; bytes && i < PN_MAX_NODES; i++)
+        if (s->peers[i].boot_id)
+            s->in_flight += pn_node_transmit(s->node, pn_node_path_to(s->node, i), i, datagram, bytes, PN_TAG_SYNC_TX);
     counts(s)->sync.flows_sent += item->n_flows;
     counts(s)->sync.datagrams_sent++;
     s->tokens -= item->n_flows;

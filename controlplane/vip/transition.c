@@ -82,7 +82,7 @@ bool pn_el_heard(const struct pn_election *e, uint8_t node, uint64_t now_ns)
 
 uint16_t pn_el_priority(const struct pn_election *e, const struct pn_election_vip *v)
 {
-    return e->standby || e->mute || !v->installed ? 0 : v->priority;
+    return e->standby || e->mute || v->cut || !v->installed ? 0 : v->priority;
 }
 
 const struct pn_hb_vip *pn_el_row(const struct pn_peer *p, const struct pn_election_vip *v)

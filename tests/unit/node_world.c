@@ -82,7 +82,7 @@ static void transmit(unsigned from, const uint64_t *payload, size_t bytes)
     const uint8_t *ip = (const uint8_t *)(p + 1);
     assert_int_equal(bytes, sizeof(*p) + p->bytes);
     unsigned to = ip[19] - 1u; /* 192.0.2.(node + 1) */
-    if (to >= w.n || w.cut[from][to] || world_random(NULL) % 100 < w.loss_percent)
+    if (to >= w.n || w.cut[from][to] || w.beats_cut >> p->port & 1 || world_random(NULL) % 100 < w.loss_percent)
         return;
     for (unsigned copies = 1 + (world_random(NULL) % 30 == 0); copies; copies--)
         push(&w.nodes[to].wire,
@@ -120,8 +120,9 @@ static void dp_take(unsigned i, const struct world_message *m)
         take_leases(n, (const void *)m->payload, m->bytes / sizeof(struct pn_dp_lease));
         break;
     case PN_DP_PACKET_TX:
-        if (n->port_down || (((const struct pn_dp_packet *)m->payload)->boottime_ns &&
-                             ((const struct pn_dp_packet *)m->payload)->boottime_ns < w.now)) {
+        if (n->port_down >> ((const struct pn_dp_packet *)m->payload)->port & 1 ||
+            (((const struct pn_dp_packet *)m->payload)->boottime_ns &&
+             ((const struct pn_dp_packet *)m->payload)->boottime_ns < w.now)) {
             status = PN_DP_STATUS_REJECTED;
             n->rejected_tx++;
         } else {

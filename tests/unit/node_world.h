@@ -49,7 +49,8 @@ struct world_node {
     struct pn_dp_flow flows[64];
     unsigned n_flows;
     unsigned walk; /* next flow of a walk + 1; 0: none */
-    bool port_down, flows_busy;
+    unsigned port_down; /* ports that cannot send, by bits */
+    bool flows_busy;
 };
 
 struct world {
@@ -58,6 +59,7 @@ struct world {
     uint64_t now, dual_ns, gap_ns, worst_gap_ns;
     unsigned loss_percent;
     bool cut[WORLD_NODES][WORLD_NODES];
+    unsigned beats_cut; /* ports, by bits, over which no heartbeat passes, but ARP does */
     uint64_t seed;
     bool verbose;
     struct pn_node_conf confs[WORLD_NODES];
