@@ -25,7 +25,7 @@
 #define PN_SEAL_OVERHEAD (PN_SEAL_HEADER_BYTES + PN_SEAL_TAG_BYTES)
 #define PN_SEAL_MAX_BYTES 1400u /* whole datagram: never an IP fragment */
 #define PN_SEAL_SECRET_BYTES 32u
-#define PN_SEAL_MAX_KEYS 4u
+#define PN_SEAL_MAX_KEYS 8u
 
 enum pn_seal_purpose { PN_SEAL_HEARTBEAT = 1, PN_SEAL_FLOW_SYNC = 2 };
 

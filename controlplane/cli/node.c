@@ -221,7 +221,7 @@ static int keys_append(const char *path, struct pn_seal_key *key)
             fprintf(stderr, "postern: %s\n", err.text);
             return PN_EXIT_FAILED;
         }
-        if (ring.n_keys == PN_SEAL_MAX_KEYS) {
+        if (ring.n_keys == PN_KEYS_FILE_MAX) {
             fprintf(stderr, "postern: %s has %u keys already: remove an old one first\n", path, ring.n_keys);
             return PN_EXIT_FAILED;
         }

@@ -270,11 +270,10 @@ static int load_first(struct pn_daemon *d)
         return -1;
     }
     struct pn_error err;
-    if (pn_vips_keys(d->conf, &d->file_ring, &err) < 0) {
+    if (pn_daemon_keys_load(d, d->conf, &d->file_ring, &err) < 0) {
         pn_log_error("heartbeats: %s", err.text);
         return -1;
     }
-    pn_daemon_keys(d);
     d->rt = pn_runtime_new(d->conf);
     d->reload.last_ok = true;
     d->reload.last_ms = pn_clock_ms();
@@ -320,7 +319,8 @@ static void view_init(struct pn_daemon *d)
                                .reload = &d->reload,
                                .ops = &ops,
                                .ops_arg = d,
-                               .loop = d->loop};
+                               .loop = d->loop,
+                               .keys = &d->keys};
 }
 
 /* The last component of what a first start needs; /run and /var/lib themselves are the system's. */

@@ -57,6 +57,7 @@ struct pn_daemon {
     struct pn_node_conf *node_conf;
     struct pn_seal_ring ring; /* heartbeats' keys: of file_ring and cluster_ring */
     struct pn_seal_ring file_ring, cluster_ring; /* empty: none */
+    struct pn_key_sources keys;
     uint64_t leave_until_ms;
     struct pn_cluster_actor *cluster; /* NULL: could not start */
     struct pn_eventlog *events;
@@ -83,8 +84,6 @@ void pn_push_dataplane_down(struct pn_daemon *d);
 
 /* vips.c */
 int pn_vips_init(struct pn_daemon *d, struct pn_error *err);
-/* A lone node needs none. */
-int pn_vips_keys(const struct pn_conf *conf, struct pn_seal_ring *ring, struct pn_error *err);
 void pn_vips_configure(struct pn_daemon *d); /* configuration, keys or ids changed */
 void pn_vips_installed(struct pn_daemon *d, const struct pn_snapshot *running); /* NULL: none runs */
 void pn_vips_ports(struct pn_daemon *d); /* the dataplane named them */
@@ -101,8 +100,10 @@ void pn_daemon_cluster_init(struct pn_daemon *d); /* after privileges are gone: 
 void pn_daemon_cluster_go(struct pn_daemon *d); /* once all that uses its thread is made */
 void pn_daemon_cluster_follow(struct pn_daemon *d); /* a new configuration */
 void pn_daemon_cluster_free(struct pn_daemon *d);
-/* Puts d->ring together from the key file's and the cluster's. */
-void pn_daemon_keys(struct pn_daemon *d);
+/* The key file's; a lone node needs none. Without a file: empty, or -1 where that would cost a running node its VIPs. */
+int pn_daemon_keys_load(const struct pn_daemon *d, const struct pn_conf *conf, struct pn_seal_ring *file,
+                        struct pn_error *err);
+void pn_daemon_keys(struct pn_daemon *d); /* d->ring from file_ring and cluster_ring */
 
 /* feed.c */
 void pn_feed_tick(struct pn_daemon *d);

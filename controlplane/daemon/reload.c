@@ -100,7 +100,7 @@ int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, u
     node = pn_conf_node_find(conf, d->opt->node);
     if (node < 0)
         snprintf(err.text, sizeof(err.text), "no node is this machine (use --node, or name one after the host)");
-    else if (pn_vips_keys(conf, &ring, &err) < 0)
+    else if (pn_daemon_keys_load(d, conf, &ring, &err) < 0)
         ; /* err says it */
     else if (!(rt = pn_runtime_new(conf)))
         snprintf(err.text, sizeof(err.text), "out of memory");

@@ -6,7 +6,6 @@
 
 #include "common/error.h"
 #include "controlplane/daemon/daemon.h"
-#include "controlplane/vip/keys.h"
 #include "controlplane/view/clock.h"
 
 #define MS UINT64_C(1000000)
@@ -37,12 +36,6 @@ int pn_vips_init(struct pn_daemon *d, struct pn_error *err)
     if (d->own && !d->node_conf)
         pn_error_set(err, "out of memory");
     return d->own && d->node_conf ? 0 : -1;
-}
-
-int pn_vips_keys(const struct pn_conf *conf, struct pn_seal_ring *ring, struct pn_error *err)
-{
-    memset(ring, 0, sizeof(*ring));
-    return conf->n_nodes > 1 ? pn_keys_load(conf->heartbeat.key_file, ring, err) : 0;
 }
 
 /* ---- configuration ---- */

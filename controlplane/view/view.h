@@ -52,6 +52,14 @@ struct pn_view_ops {
     int (*vip_force)(void *arg, const char *vip, struct pn_error *err);
 };
 
+/* Where the keys of heartbeats and flow sync come from; with both, all are received. */
+struct pn_key_sources {
+    bool file, cluster;
+    bool cluster_sends; /* else the file's are sent with */
+    bool none_yet; /* at the start only */
+    unsigned left_out; /* keys of the file whose ids are the cluster's */
+};
+
 struct pn_loop;
 struct pn_cluster_actor;
 struct pn_rules_actor;
@@ -87,6 +95,7 @@ struct pn_view {
     struct pn_cluster_actor *cluster;
     struct pn_rules_actor *rules;
     struct pn_quarantine_actor *quarantine;
+    const struct pn_key_sources *keys;
 };
 
 /* Before a look at v->own: what is true now. */

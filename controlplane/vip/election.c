@@ -485,7 +485,7 @@ void pn_election_standby(struct pn_election *e, bool standby, uint64_t now_ns, s
     e->standby = standby;
     for (unsigned i = 0; standby && i < e->n; i++)
         if (e->vips[i].state == PN_EL_OWNER)
-            pn_el_release(e, &e->vips[i], best_peer(e, &e->vips[i], now_ns), now_ns, "standby by order", out);
+            pn_el_release(e, &e->vips[i], best_peer(e, &e->vips[i], now_ns), now_ns, "standby", out);
 }
 
 void pn_election_hold(struct pn_election *e, uint32_t ms)

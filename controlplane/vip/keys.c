@@ -15,6 +15,7 @@
 
 #define BASE64_CHARS 44u
 #define WORDS 3u
+#define PN_KEYS_CLUSTER_ID 0x80u
 
 static int hex_digit(char c)
 {
@@ -68,8 +69,8 @@ static int line_parse(char *line, struct pn_seal_ring *ring, struct pn_error *er
         return pn_error_set(err, "the id is not a number from 0 to 255");
     if (!send && strcmp(words[1], "receive-only") != 0)
         return pn_error_set(err, "key %d: expected send or receive-only", id);
-    if (ring->n_keys == PN_SEAL_MAX_KEYS)
-        return pn_error_set(err, "more than %u keys", PN_SEAL_MAX_KEYS);
+    if (ring->n_keys == PN_KEYS_FILE_MAX)
+        return pn_error_set(err, "more than %u keys", PN_KEYS_FILE_MAX);
     for (unsigned i = 0; i < ring->n_keys; i++) {
         if (ring->keys[i].id == id)
             return pn_error_set(err, "key %d is given twice", id);
@@ -167,6 +168,31 @@ char *pn_keys_line(const struct pn_seal_key *key, char line[PN_KEYS_LINE_BYTES])
     snprintf(line, PN_KEYS_LINE_BYTES, "%u %s %s\n", key->id, key->send ? "send" : "receive-only", secret);
     OPENSSL_cleanse(secret, sizeof(secret));
     return line;
+}
+
+unsigned pn_keys_combine(const struct pn_seal_ring *file, const struct pn_seal_ring *cluster, bool cluster_sends,
+                         struct pn_seal_ring *out)
+{
+    unsigned left_out = 0;
+    pn_keys_forget(out);
+    cluster_sends = cluster->n_keys && (cluster_sends || !file->n_keys);
+    for (unsigned i = 0; i < cluster->n_keys && out->n_keys < PN_SEAL_MAX_KEYS; i++) {
+        struct pn_seal_key *key = &out->keys[out->n_keys++];
+        *key = cluster->keys[i];
+        key->id |= PN_KEYS_CLUSTER_ID;
+        key->send &= cluster_sends;
+    }
+    for (unsigned i = 0; i < file->n_keys; i++) {
+        bool taken = out->n_keys == PN_SEAL_MAX_KEYS;
+        for (unsigned j = 0; j < out->n_keys; j++)
+            taken |= out->keys[j].id == file->keys[i].id;
+        left_out += taken;
+        if (taken)
+            continue;
+        out->keys[out->n_keys] = file->keys[i];
+        out->keys[out->n_keys++].send &= !cluster_sends;
+    }
+    return left_out;
 }
 
 void pn_keys_forget(struct pn_seal_ring *ring)

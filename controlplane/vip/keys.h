@@ -10,6 +10,7 @@
 
 #include "common/seal.h"
 
+#define PN_KEYS_FILE_MAX 4u /* keys of a file */
 #define PN_KEYS_MAX_BYTES 16384u
 #define PN_KEYS_LINE_BYTES 80
 
@@ -19,6 +20,13 @@ int pn_keys_parse(const char *text, size_t bytes, struct pn_seal_ring *ring, str
 int pn_keys_load(const char *path, struct pn_seal_ring *ring, struct pn_error *err);
 /* One line with its newline; returns line. */
 char *pn_keys_line(const struct pn_seal_key *key, char line[PN_KEYS_LINE_BYTES]);
+/*
+ * One ring of both sources, either of which may be empty. cluster_sends: whose key is used for sending; it counts only
+ * where both have keys. What is not sent with is still received. A cluster's ids become 128 to 255, so a file's keys of
+ * the same id are left out; their number is the result.
+ */
+unsigned pn_keys_combine(const struct pn_seal_ring *file, const struct pn_seal_ring *cluster, bool cluster_sends,
+                         struct pn_seal_ring *out);
 void pn_keys_forget(struct pn_seal_ring *ring);
 
 #endif

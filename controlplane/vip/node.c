@@ -135,6 +135,7 @@ int pn_node_configure(struct pn_node *n, const struct pn_node_conf *conf, uint64
         pn_election_init(&n->election, &n->peers, conf->self);
         n->election.standby = n->show.standby;
     }
+    n->show.keyless = conf->n_nodes > 1 && !conf->ring.n_keys;
     if ((first || !n->sealer) && make_seals(n, err) < 0)
         return -1;
     n->configured = true;

@@ -72,6 +72,7 @@ struct pn_ownership {
     struct pn_own_vip vips[PN_MAX_VIPS];
     unsigned n;
     bool standby;
+    bool keyless; /* more than one node, but no key for heartbeats: owns nothing that needs them */
     uint8_t self;
     unsigned n_nodes;
     bool linked; /* the ownership thread's own connection to the dataplane is up */

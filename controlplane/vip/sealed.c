@@ -71,7 +71,7 @@ static void beat(struct pn_node *n, uint64_t now_ns)
     n->send_by_ns = now_ns + n->conf.times.heartbeat; /* one that a stopped dataplane finds later is wrong by then */
     pn_election_step(&n->election, now_ns, true, &out, &wake);
     pn_node_obey(n, &out, !alone(n), now_ns);
-    if (alone(n))
+    if (alone(n) || !n->sealer)
         return;
     fill(n, now_ns, &hb);
     size_t plain_bytes = pn_heartbeat_encode(&hb, plain, sizeof(plain));
@@ -260,6 +260,13 @@ static void sealed_step(struct pn_node *n, uint64_t now_ns, uint64_t *wake_ns)
 
 /* ---- configuration, orders, display ---- */
 
+static void sealed_standby(struct pn_node *n, bool standby, uint64_t now_ns)
+{
+    struct pn_election_out out = {.n = 0};
+    pn_election_standby(&n->election, standby || n->show.keyless, now_ns, &out);
+    pn_node_obey(n, &out, false, now_ns);
+}
+
 static int sealed_configure(struct pn_node *n, uint64_t now_ns, struct pn_error *err)
 {
     struct pn_election_want want[PN_MAX_VIPS];
@@ -278,6 +285,9 @@ static int sealed_configure(struct pn_node *n, uint64_t now_ns, struct pn_error 
     n->election.grace_ns = n->conf.grace_ns;
     pn_election_configure(&n->election, &n->conf.times, n->conf.n_nodes, want, count, now_ns, &out);
     pn_node_obey(n, &out, false, now_ns);
+    /* Who cannot be heard must not answer: another may. */
+    if (n->election.standby != (n->show.standby || n->show.keyless) && !n->leaving)
+        sealed_standby(n, n->show.standby, now_ns);
     return 0;
 }
 
@@ -312,13 +322,6 @@ static void sealed_probe_seen(struct pn_node *n, const struct pn_node_vip *vip, 
         pn_election_answered(&n->election, seen->vip, now_ns);
     else if (seen->kind == PN_PROBE_RIVAL)
         pn_election_rival(&n->election, seen->vip, memcmp(seen->mac.b, ours->b, sizeof(ours->b)) < 0, now_ns, &out);
-    pn_node_obey(n, &out, false, now_ns);
-}
-
-static void sealed_standby(struct pn_node *n, bool standby, uint64_t now_ns)
-{
-    struct pn_election_out out = {.n = 0};
-    pn_election_standby(&n->election, standby, now_ns, &out);
     pn_node_obey(n, &out, false, now_ns);
 }
 

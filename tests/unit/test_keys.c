@@ -112,12 +112,47 @@ static void test_the_file(void **state)
     rmdir(dir);
 }
 
+static void test_both_sources(void **state)
+{
+    struct pn_seal_ring none = {.n_keys = 0}, out;
+    struct pn_seal_ring file = {
+        .n_keys = 3,
+        .keys = {{.id = 1, .send = true, .secret = {11}}, {.id = 2, .secret = {12}}, {.id = 0x81, .secret = {13}}}};
+    struct pn_seal_ring cluster = {.n_keys = 2,
+                                   .keys = {{.id = 0x81, .send = true, .secret = {21}}, {.id = 2, .secret = {22}}}};
+    (void)state;
+    assert_int_equal(pn_keys_combine(&none, &none, true, &out), 0);
+    assert_int_equal(out.n_keys, 0);
+    /* Alone, each sends whatever is asked for. */
+    assert_int_equal(pn_keys_combine(&file, &none, true, &out), 0);
+    assert_int_equal(out.n_keys, 3);
+    assert_true(out.keys[0].send && out.keys[0].id == 1);
+    assert_int_equal(pn_keys_combine(&none, &cluster, false, &out), 0);
+    assert_int_equal(out.n_keys, 2);
+    assert_true(out.keys[0].send && out.keys[0].id == 0x81 && out.keys[1].id == 0x82);
+    /* Together one key sends, all receive, and no id is there twice. */
+    for (unsigned sends = 0; sends < 2; sends++) {
+        unsigned senders = 0;
+        assert_int_equal(pn_keys_combine(&file, &cluster, sends, &out), 1);
+        assert_int_equal(out.n_keys, 4);
+        for (unsigned i = 0; i < out.n_keys; i++) {
+            senders += out.keys[i].send;
+            if (out.keys[i].send)
+                assert_int_equal(out.keys[i].secret[0], sends ? 21 : 11);
+            for (unsigned j = 0; j < i; j++)
+                assert_true(out.keys[i].id != out.keys[j].id);
+        }
+        assert_int_equal(senders, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_forms),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_the_file),
+        cmocka_unit_test(test_both_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -328,6 +328,39 @@ static void test_keys_rotate_without_a_gap(void **state)
     world_end();
 }
 
+/* A node that cannot be heard owns nothing; one that gets keys takes part; one that loses them hands over. */
+static void test_without_keys(void **state)
+{
+    struct pn_seal_ring none = {.n_keys = 0}, one;
+    struct pn_ownership show;
+    (void)state;
+    world_start(2, 1, NULL);
+    one = w.confs[0].ring;
+    world_node_kill(1);
+    world_node_kill(0);
+    w.confs[0].ring = none;
+    world_node_start(0);
+    world_run(1000, true);
+    assert_int_equal(world_owner(0), WORLD_NODES);
+    pn_node_show(&w.nodes[0].node, w.now, &show);
+    assert_true(show.keyless && !show.standby);
+    pn_node_standby(&w.nodes[0].node, false, w.now); /* "postern node active" is no way around it */
+    world_run(300, true);
+    assert_int_equal(world_owner(0), WORLD_NODES);
+    rekey(0, one);
+    assert_int_equal(world_owner(0), 0);
+    world_node_start(1);
+    world_run(500, true);
+    reset_gap();
+    rekey(0, none);
+    assert_int_equal(world_owner(0), 1);
+    assert_true(w.worst_gap_ns <= 3 * WORLD_MS);
+    rekey(0, one);
+    world_run(500, true);
+    assert_int_equal(world_owner(0), 0);
+    world_end();
+}
+
 /* From one node to two while it runs: the long lease is cut before a peer could claim. */
 static void test_a_second_node_joins_a_lone_one(void **state)
 {
@@ -626,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_flows_are_there_before_it_takes_back),
         cmocka_unit_test(test_flow_sync_is_bounded),
         cmocka_unit_test(test_keys_rotate_without_a_gap),
+        cmocka_unit_test(test_without_keys),
         cmocka_unit_test(test_a_second_node_joins_a_lone_one),
         cmocka_unit_test(test_force_ends_the_wait_for_votes),
         cmocka_unit_test(test_vrrp_speaker_is_told_of),
