@@ -3,6 +3,8 @@
 
 #include "controlplane/api/show.h"
 
+#define FOREIGN_MS 60000u
+
 uint64_t pn_show_left_ms(const struct pn_view *v, uint64_t deadline_ns)
 {
     uint64_t deadline_ms = deadline_ns / 1000000u, now_ms = v->now_ms();
@@ -38,7 +40,7 @@ static json_t *vip_nodes(const struct pn_view *v, const struct pn_own_vip *vip)
 {
     json_t *list = json_array();
 
-    for (uint8_t i = 0; vip && i < PN_MAX_NODES; i++) {
+    for (uint8_t i = 0; vip && vip->protocol == PN_VIP_SEALED && i < PN_MAX_NODES; i++) {
         const struct pn_own_peer *peer = &v->own->peers[i];
         const struct pn_own_peer_vip *row = &peer->vips[vip - v->own->vips];
 
@@ -58,16 +60,39 @@ static const char *owner_name(const struct pn_view *v, const struct pn_own_vip *
     return pn_view_node_name(v, vip->state == PN_EL_OWNER ? v->own->self : vip->owner);
 }
 
+static json_t *vip_vrrp(const struct pn_own_vip *vip)
+{
+    const struct pn_own_vrrp *r = &vip->vrrp;
+
+    if (r->vrid == 0)
+        return json_null();
+    return json_pack("{s:i, s:o, s:i, s:I, s:o, s:o}", "id", r->vrid, "active",
+                     pn_addr_is_zero(&r->active) ? json_null() : pn_json_addr(&r->active), "active_priority",
+                     r->active_priority, "interval_ms", (json_int_t)r->interval_ms, "sent", pn_json_u64(r->sent),
+                     "received", pn_json_u64(r->received));
+}
+
+/* A speaker that went silent is no alarm any more. */
+static json_t *vip_foreign(const struct pn_view *v, const struct pn_own_vip *vip)
+{
+    uint64_t seen_ms = vip->foreign.seen_ns / 1000000u;
+
+    if (seen_ms == 0 || v->now_ms() > seen_ms + FOREIGN_MS)
+        return json_null();
+    return json_pack("{s:o, s:i}", "from", pn_json_addr(&vip->foreign.from), "id", vip->foreign.vrid);
+}
+
 static json_t *vip_ownership(const struct pn_view *v, const struct pn_conf_vip *conf, const struct pn_own_vip *vip)
 {
     static const struct pn_own_vip none;
     const struct pn_own_vip *o = vip ? vip : &none;
 
-    return json_pack("{s:s?, s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:b, s:o}", "owner", owner_name(v, vip), "protocol",
-                     conf->protocol == PN_CONF_VRRP ? "vrrp" : "sealed", "prefer",
+    return json_pack("{s:s?, s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:b, s:o, s:o, s:o}", "owner", owner_name(v, vip),
+                     "protocol", conf->protocol == PN_CONF_VRRP ? "vrrp" : "sealed", "prefer",
                      conf->prefer == PN_CONF_EXCLUSIVE ? "exclusive" : "available", "group", conf->group, "transitions",
                      (json_int_t)o->transitions, "wanted", o->wanted, "path_failed", o->path_failed, "forced",
-                     o->forced, "alone", v->own->n_nodes <= 1, "nodes", vip_nodes(v, vip));
+                     o->forced, "alone", v->own->n_nodes <= 1, "nodes", vip_nodes(v, vip), "vrrp", vip_vrrp(o),
+                     "foreign_vrrp", vip_foreign(v, o));
 }
 
 json_t *pn_show_vip(const struct pn_view *v, unsigned i)
@@ -80,6 +105,8 @@ json_t *pn_show_vip(const struct pn_view *v, unsigned i)
     uint32_t lease_ms = v->own->n_nodes > 1 ? v->conf->heartbeat.lease_ms : conf->lease_ms;
     json_t *services = json_array(), *out, *more = vip_ownership(v, conf, vip);
 
+    if (vip && vip->vrrp.lease_ms)
+        lease_ms = vip->vrrp.lease_ms;
     for (unsigned s = 0; s < v->conf->n_services; s++)
         for (unsigned k = 0; k < v->conf->services[s].n_vips; k++)
             if (v->conf->services[s].vips[k] == i)

@@ -63,6 +63,9 @@ static void alarms(const struct pn_cli *cli, const json_t *r, FILE *out)
         if (pn_jb(row, "path_failed"))
             alarm_line(cli, out, "VIP %s: its owner answers on the wire, but its heartbeats do not arrive",
                        pn_js(row, "name"));
+        if (json_is_object(pn_jo(row, "foreign_vrrp")))
+            alarm_line(cli, out, "VIP %s: %s announces it by VRRP, id %lld; not obeyed", pn_js(row, "name"),
+                       pn_js(pn_jo(row, "foreign_vrrp"), "from"), (long long)pn_ji(pn_jo(row, "foreign_vrrp"), "id"));
     }
     json_array_foreach(pn_jo(dp, "workers"), i, row)
     {

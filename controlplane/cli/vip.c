@@ -3,6 +3,19 @@
 
 #include "controlplane/cli/cli.h"
 
+/* The node; of a router that is none of ours the address. */
+static const char *owner_text(const json_t *v, char *buf, size_t size)
+{
+    const json_t *vrrp = pn_jo(v, "vrrp");
+
+    if (*pn_js(v, "owner"))
+        return pn_js(v, "owner");
+    if (!json_is_object(vrrp) || pn_jnull(vrrp, "active"))
+        return "nobody that is heard";
+    snprintf(buf, size, "%s, priority %lld", pn_js(vrrp, "active"), (long long)pn_ji(vrrp, "active_priority"));
+    return buf;
+}
+
 void pn_vip_table(const struct pn_cli *cli, const json_t *vips, FILE *out)
 {
     struct pn_table *t =
@@ -20,7 +33,7 @@ void pn_vip_table(const struct pn_cli *cli, const json_t *vips, FILE *out)
         pn_table_cell(t, PN_PLAIN, "%s", pn_js(v, "name"));
         pn_table_cell(t, PN_PLAIN, "%s", pn_js(v, "address"));
         pn_table_cell(t, pn_color_of(state), "%s", state);
-        pn_table_cell(t, PN_PLAIN, "%s", pn_js(v, "owner"));
+        pn_table_cell(t, PN_PLAIN, "%s", *pn_js(v, "owner") ? pn_js(v, "owner") : pn_js(pn_jo(v, "vrrp"), "active"));
         pn_table_cell(t, PN_PLAIN, "%s",
                       pn_ji(v, "state_for_ms") ? pn_fmt_duration(pn_ji(v, "state_for_ms"), since) : "");
         pn_table_cell(t, owner && left == 0 ? PN_RED : PN_PLAIN, "%s",
@@ -56,6 +69,7 @@ int pn_cli_vip_show(struct pn_cli *cli, int argc, char *argv[])
     const char *name = NULL;
     char buf[256];
     json_t *r, *v, *row;
+    const json_t *vrrp;
     size_t i;
     int n = pn_cli_args(cli, argc, argv, NULL, &name, 1), status;
 
@@ -75,15 +89,23 @@ int pn_cli_vip_show(struct pn_cli *cli, int argc, char *argv[])
         printf(", VLAN %lld", (long long)pn_ji(v, "vlan"));
     printf("\n  state      %s for %s (%s)\n", pn_js(v, "state"), pn_fmt_duration(pn_ji(v, "state_for_ms"), buf),
            pn_js(v, "reason"));
-    printf("  owner      %s\n", *pn_js(v, "owner") ? pn_js(v, "owner") : "nobody that is heard");
-    printf("  ownership  %s, priority %lld on this node", pn_jb(v, "alone") ? "no other node" : pn_js(v, "protocol"),
+    vrrp = pn_jo(v, "vrrp");
+    printf("  owner      %s\n", owner_text(v, buf, sizeof(buf)));
+    printf("  ownership  %s, priority %lld on this node",
+           pn_jb(v, "alone") && !json_is_object(vrrp) ? "no other node" : pn_js(v, "protocol"),
            (long long)pn_ji(v, "priority"));
+    if (json_is_object(vrrp))
+        printf(", virtual router %lld, an advertisement each %s", (long long)pn_ji(vrrp, "id"),
+               pn_fmt_duration(pn_ji(vrrp, "interval_ms"), buf));
     if (strcmp(pn_js(v, "prefer"), "exclusive") == 0)
         printf(", exclusive%s", pn_jb(v, "forced") ? " (forced)" : "");
     if (*pn_js(v, "group"))
         printf(", group %s", pn_js(v, "group"));
     printf("%s%s\n", pn_jb(v, "wanted") ? ", asked for" : "",
            pn_jb(v, "path_failed") ? ", its owner answers on the wire but is not heard" : "");
+    if (json_is_object(vrrp))
+        printf("  advertised %lld sent, %lld received\n", (long long)pn_ji(vrrp, "sent"),
+               (long long)pn_ji(vrrp, "received"));
     json_array_foreach(pn_jo(v, "nodes"), i, row)
         printf("  on %-8s %s, priority %lld, load %.0f %%\n", pn_js(row, "node"), pn_js(row, "state"),
                (long long)pn_ji(row, "priority"), pn_jf(row, "load") * 100);

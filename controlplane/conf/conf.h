@@ -74,8 +74,9 @@ enum pn_conf_preempt { PN_CONF_PREEMPT_YES, PN_CONF_PREEMPT_NO, PN_CONF_PREEMPT_
 enum pn_conf_prefer { PN_CONF_AVAILABLE, PN_CONF_EXCLUSIVE };
 enum pn_conf_protocol { PN_CONF_SEALED, PN_CONF_VRRP };
 
-/* vip.mac of `mac = auto`, which pn_conf_vip_mac() resolves. */
+/* vip.mac of `mac = auto` and of the default, `by-protocol`, which pn_conf_vip_mac() resolves. */
 #define PN_CONF_MAC_AUTO ((struct pn_mac){{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}})
+#define PN_CONF_MAC_BY_PROTOCOL ((struct pn_mac){{0xff, 0xff, 0xff, 0xff, 0xff, 0xfe}})
 
 struct pn_conf_vip {
     char name[PN_NAME_BYTES];
@@ -84,7 +85,7 @@ struct pn_conf_vip {
     char port[PN_NAME_BYTES]; /* port name; resolved per node */
     uint16_t vlan;
     bool echo;
-    struct pn_mac mac; /* zero: the port's own */
+    struct pn_mac mac; /* zero: the port's own; PN_CONF_MAC_*: see pn_conf_vip_mac() */
     uint16_t priority[PN_MAX_NODES]; /* by node position; 0: this node never owns it */
     bool has_priority; /* the section was written */
     uint32_t lease_ms; /* of a node without peers; default 30000 */
@@ -95,6 +96,7 @@ struct pn_conf_vip {
     char group[PN_NAME_BYTES]; /* VIPs that move together; "" none */
     enum pn_conf_protocol protocol;
     uint16_t vrid; /* 1..255 with vrrp, else 0 */
+    uint32_t vrrp_interval_ms; /* a multiple of 10 with vrrp */
 };
 
 struct pn_conf_gateway {
@@ -273,6 +275,8 @@ void pn_conf_free(struct pn_conf *conf);
 
 /* The MAC that a VIP answers with; zero: the port's own. */
 struct pn_mac pn_conf_vip_mac(const struct pn_conf_vip *vip);
+/* The node's own IPv4 address on the VIP's network, from a path or the port; zero: none is configured. */
+struct pn_addr pn_conf_vip_source(const struct pn_conf_node *node, const struct pn_conf_vip *vip);
 
 /* Position of this machine's node, or -1. name NULL: the host's name, or the only node there is. */
 int pn_conf_node_find(const struct pn_conf *conf, const char *name);

@@ -55,14 +55,35 @@ static void finish_paths(const struct pn_conf *conf, struct pn_conf_node *node)
 /* RFC 9568, 7.3 for VRRP; else locally administered, from the name, so that all nodes make the same. */
 struct pn_mac pn_conf_vip_mac(const struct pn_conf_vip *vip)
 {
+    static const struct pn_mac by_protocol = PN_CONF_MAC_BY_PROTOCOL, ports = {{0}};
     uint32_t hash = 2166136261u;
     if (!pn_mac_is_multicast(&vip->mac))
         return vip->mac;
+    if (vip->protocol != PN_CONF_VRRP && memcmp(&vip->mac, &by_protocol, sizeof(by_protocol)) == 0)
+        return ports;
     if (vip->protocol == PN_CONF_VRRP)
         return (struct pn_mac){{0, 0, 0x5e, 0, pn_addr_is_v4(&vip->addr) ? 1 : 2, (uint8_t)vip->vrid}};
     for (const char *c = vip->name; *c; c++)
         hash = (hash ^ (uint8_t)*c) * 16777619u;
     return (struct pn_mac){{0x02, 0x50, 0x4e, (uint8_t)(hash >> 16), (uint8_t)(hash >> 8), (uint8_t)hash}};
+}
+
+static const char *port_name(const struct pn_conf_node *node, const char *name)
+{
+    return name[0] || !node->n_ports ? name : node->ports[0].name;
+}
+
+struct pn_addr pn_conf_vip_source(const struct pn_conf_node *node, const struct pn_conf_vip *vip)
+{
+    const char *port = port_name(node, vip->port);
+    for (unsigned i = 0; i < node->n_paths; i++)
+        if (strcmp(port_name(node, node->paths[i].port), port) == 0 && node->paths[i].vlan == vip->vlan &&
+            !pn_addr_is_zero(&node->paths[i].address_v4))
+            return node->paths[i].address_v4;
+    for (unsigned i = 0; i < node->n_ports && vip->vlan == 0; i++)
+        if (strcmp(node->ports[i].name, port) == 0)
+            return node->ports[i].address_v4;
+    return (struct pn_addr){.b = {0}};
 }
 
 void pn_conf_finish(struct pn_conf *conf)

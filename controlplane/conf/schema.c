@@ -124,8 +124,7 @@ static const struct pn_schema_word prefers[] = {
 static const struct pn_schema_word protocols[] = {
     {"sealed", PN_CONF_SEALED, "Postern's own heartbeats, authenticated and encrypted"},
     {"vrrp", PN_CONF_VRRP,
-     "VRRP version 3 (RFC 9568), for peers that are not Postern; it has no authentication. Read, but not yet spoken by "
-     "this version: such a VIP is never owned"},
+     "VRRP version 3 (RFC 9568), with routers that are not Postern, keepalived for one; it has no authentication"},
     {0},
 };
 static const struct pn_schema_word spill_modes[] = {
@@ -245,8 +244,8 @@ const struct pn_schema_row pn_schema_rows[] = {
         "system allows it. Counts when they start."),
     ROW("watch-vrrp", PN_T_BOOL, HEARTBEAT(watch_vrrp), "yes",
         "Report VRRP speakers that announce a virtual address of Postern's. VRRP packets on its ports then do not "
-        "reach "
-        "the kernel; say no where keepalived runs beside Postern on one interface."),
+        "reach the kernel; say no where keepalived runs beside Postern on one interface and no address has protocol "
+        "vrrp."),
     ROW("flow-sync", PN_T_BOOL, HEARTBEAT(flow_sync), "yes",
         "Tell the other nodes of established connections, so that they live on when their node dies."),
     ROW("flow-sync-rate", PN_T_UINT, HEARTBEAT(flow_sync_rate), "100000", "Connections told of, a second, at most.",
@@ -332,11 +331,11 @@ const struct pn_schema_row pn_schema_rows[] = {
     ROW("port", PN_T_NAME, VIP(port), NULL, "Port of the nodes that it lives on. Default: each node's first."),
     ROW("vlan", PN_T_UINT, VIP(vlan), "0", "802.1Q VLAN id; 0: untagged.", RANGE(0, 4094, PN_UNIT_NONE)),
     ROW("echo", PN_T_BOOL, VIP(echo), "yes", "Answer ICMP echo requests (ping) to the address."),
-    ROW("mac", PN_T_VIP_MAC, VIP(mac), "port",
-        "MAC address to answer with. port: the port's own, and neighbours are told of a new owner. auto: one made from "
-        "the "
-        "address's name (with vrrp: from vrid), which moves with it; the port must be able to receive for it. Or an "
-        "address."),
+    ROW("mac", PN_T_VIP_MAC, VIP(mac), "by-protocol",
+        "MAC address to answer with. port: the port's own, and neighbours are told of a new owner. auto: a virtual one "
+        "that moves with the address, made from its name, or with vrrp the virtual router's (00:00:5e:00:01 or 02, and "
+        "vrid); the port must be able to receive for it. by-protocol: port with sealed, auto with vrrp. Or, with "
+        "sealed, an address."),
     ROW("priority", PN_T_PRIORITIES, VIP(priority), NULL,
         "Priority of each node, by its name: the highest that is alive owns the address. 0, or a node left out: never "
         "there. The section may be left out while there is one node, which then has 100.",
@@ -357,8 +356,14 @@ const struct pn_schema_row pn_schema_rows[] = {
         .words = prefers),
     ROW("group", PN_T_NAME, VIP(group), NULL, "Addresses with the same group move together when one is given over."),
     ROW("protocol", PN_T_WORD, VIP(protocol), "sealed", "How the nodes agree on the owner.", .words = protocols),
-    ROW("vrid", PN_T_UINT, VIP(vrid), "0", "Virtual router id, for protocol vrrp and required there.",
+    ROW("vrid", PN_T_UINT, VIP(vrid), "0",
+        "Virtual router id, for protocol vrrp and required there. Addresses of one family with the same id on the same "
+        "network are one virtual router: told of in one advertisement, in the file's order, and moved together.",
         RANGE(0, 255, PN_UNIT_NONE)),
+    ROW("vrrp-interval", PN_T_DURATION, VIP(vrrp_interval_ms), "1s",
+        "With protocol vrrp: time from one advertisement to the next, in steps of 10 ms. A backup takes over after "
+        "three of them and a little more.",
+        RANGE(10, 40950, PN_UNIT_MS)),
 
     ROW("address", PN_T_ADDRESS, GATEWAY(addr), NULL,
         "Address of the gateway: where its MAC address is asked for, and where checks connect to. One of either family "

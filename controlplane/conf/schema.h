@@ -22,7 +22,7 @@ enum pn_schema_type {
     PN_T_LISTEN, /* address:port, [v6]:port, *:port */
     PN_T_ADDRESS, /* IPv4 or IPv6 address; field: struct pn_addr */
     PN_T_MAC, /* field: struct pn_mac */
-    PN_T_VIP_MAC, /* the same, or port (zero) or auto (PN_CONF_MAC_AUTO) */
+    PN_T_VIP_MAC, /* the same, or port (zero), auto or by-protocol (PN_CONF_MAC_*) */
     PN_T_REF, /* name of an object of section row.target; field: uint16_t, its position */
     PN_T_REFS, /* list of them; field: uint16_t[row.max], their number at count_offset */
     PN_T_NETWORKS, /* list of networks; field: struct pn_prefix[row.max], their number at count_offset */

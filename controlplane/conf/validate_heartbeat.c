@@ -6,6 +6,7 @@
 #include "controlplane/conf/validate.h"
 
 #define HEARTBEAT_VIPS_MAX 47u /* rows of one datagram */
+#define VRRP_ADDRS_MAX 16u /* PN_VRRP_MAX_ADDRS */
 
 static void validate_times(struct pn_validate *v)
 {
@@ -128,29 +129,83 @@ static void validate_nodes(struct pn_validate *v)
     }
 }
 
+/* Addresses of one virtual router (docs/ownership.md, "VRRP"). */
+static bool same_router(const struct pn_conf_vip *a, const struct pn_conf_vip *b)
+{
+    return a->protocol == PN_CONF_VRRP && b->protocol == PN_CONF_VRRP && a->vrid == b->vrid &&
+           strcmp(a->port, b->port) == 0 && a->vlan == b->vlan && pn_addr_is_v4(&a->addr) == pn_addr_is_v4(&b->addr);
+}
+
+static void validate_router(struct pn_validate *v, unsigned at)
+{
+    const struct pn_conf_vip *vip = &v->conf->vips[at], *first = NULL;
+    struct pn_mac mac = pn_conf_vip_mac(vip);
+    unsigned count = 1;
+    for (unsigned j = 0; j < at; j++) {
+        if (!same_router(vip, &v->conf->vips[j]))
+            continue;
+        first = first ? first : &v->conf->vips[j];
+        count++;
+    }
+    if (!first)
+        return;
+    struct pn_mac other = pn_conf_vip_mac(first);
+    const char *key = memcmp(vip->priority, first->priority, sizeof(vip->priority)) != 0 ? "priority"
+                      : vip->vrrp_interval_ms != first->vrrp_interval_ms                 ? "vrrp-interval"
+                      : vip->preempt != first->preempt                                   ? "preempt"
+                      : vip->preempt_delay_ms != first->preempt_delay_ms                 ? "preempt-delay"
+                      : memcmp(&mac, &other, sizeof(mac)) != 0                           ? "mac"
+                                                                                         : NULL;
+    if (key)
+        pn_validate_error(v, key, "differs from vip %s's: both are virtual router %u on this network", first->name,
+                          vip->vrid);
+    if (count == VRRP_ADDRS_MAX + 1)
+        pn_validate_error(v, "vrid",
+                          "more than %u addresses with id %u on this network: an advertisement holds no more",
+                          VRRP_ADDRS_MAX, vip->vrid);
+}
+
+static void validate_vrrp(struct pn_validate *v, unsigned at)
+{
+    const struct pn_conf *conf = v->conf;
+    const struct pn_conf_vip *vip = &conf->vips[at];
+    struct pn_mac mac = pn_conf_vip_mac(vip);
+    if (vip->vrid == 0)
+        pn_validate_error(v, "vrid", "missing, expected a number from 1 to 255: protocol is vrrp");
+    if (vip->vrrp_interval_ms % 10 != 0)
+        pn_validate_error(v, "vrrp-interval", "found %u ms, expected a multiple of 10 ms", vip->vrrp_interval_ms);
+    if (vip->prefer == PN_CONF_EXCLUSIVE)
+        pn_validate_error(v, "prefer", "exclusive needs votes, which protocol vrrp does not have");
+    if (vip->group[0])
+        pn_validate_error(v, "group", "is for protocol sealed: with vrrp, addresses with the same vrid move together");
+    if (!pn_mac_is_zero(&mac) && !pn_mac_is_multicast(&vip->mac))
+        pn_validate_error(v, "mac", "expected auto or port: protocol vrrp has a MAC address of its own");
+    for (unsigned i = 0; i < conf->n_nodes && pn_addr_is_v4(&vip->addr); i++) {
+        struct pn_addr source = pn_conf_vip_source(&conf->nodes[i], vip);
+        if (vip->priority[i] && pn_addr_is_zero(&source))
+            pn_validate_error(v, "protocol",
+                              "vrrp needs node %s's own IPv4 address on this network as sender: set address-v4 of its "
+                              "%s",
+                              conf->nodes[i].name, vip->vlan ? "path with this VLAN" : "port");
+    }
+    validate_router(v, at);
+}
+
 static void validate_vip(struct pn_validate *v, unsigned at)
 {
     const struct pn_conf *conf = v->conf;
     const struct pn_conf_vip *vip = &conf->vips[at];
     pn_validate_at(v, &vip->where, vip->name, "vip.%s", vip->name);
-    if (vip->protocol == PN_CONF_VRRP && vip->vrid == 0)
-        pn_validate_error(v, "vrid", "missing, expected a number from 1 to 255: protocol is vrrp");
     if (vip->protocol == PN_CONF_VRRP)
-        pn_validate_warning(v, "protocol", "vrrp is read but not spoken by this version: the VIP is never owned");
-    if (vip->protocol != PN_CONF_VRRP && vip->vrid != 0)
+        validate_vrrp(v, at);
+    else if (vip->vrid != 0)
         pn_validate_error(v, "vrid", "is for protocol vrrp, but protocol is sealed");
-    if (vip->protocol == PN_CONF_VRRP && vip->prefer == PN_CONF_EXCLUSIVE)
-        pn_validate_error(v, "prefer", "exclusive needs votes, which protocol vrrp does not have");
     if (vip->prefer == PN_CONF_EXCLUSIVE && conf->n_nodes == 2)
         pn_validate_warning(v, "prefer",
                             "exclusive with two nodes: when one dies nobody answers until postern vip force (a third "
                             "node, with priority 0, would decide)");
     for (unsigned j = 0; j < at; j++) {
         const struct pn_conf_vip *other = &conf->vips[j];
-        if (vip->protocol == PN_CONF_VRRP && other->protocol == PN_CONF_VRRP && vip->vrid == other->vrid &&
-            strcmp(vip->port, other->port) == 0 && vip->vlan == other->vlan &&
-            pn_addr_is_v4(&vip->addr) == pn_addr_is_v4(&other->addr))
-            pn_validate_error(v, "vrid", "%u is already vip %s's on this network", vip->vrid, other->name);
         if (vip->group[0] && strcmp(vip->group, other->group) == 0 &&
             memcmp(vip->priority, other->priority, sizeof(vip->priority)) != 0)
             pn_validate_warning(

@@ -215,6 +215,8 @@ static bool value_vip_mac(const char *text, void *field)
     struct pn_mac mac = {{0}};
     if (strcmp(text, "auto") == 0)
         mac = PN_CONF_MAC_AUTO;
+    else if (strcmp(text, "by-protocol") == 0)
+        mac = PN_CONF_MAC_BY_PROTOCOL;
     else if (strcmp(text, "port") != 0)
         return value_mac(text, field);
     memcpy(field, &mac, sizeof(mac));
@@ -381,7 +383,10 @@ char *pn_value_format(const struct pn_schema_row *row, const void *field, char *
         break;
     case PN_T_VIP_MAC:
         if (pn_mac_is_zero(field) || pn_mac_is_multicast(field))
-            snprintf(buf, size, "%s", pn_mac_is_zero(field) ? "port" : "auto");
+            snprintf(buf, size, "%s",
+                     pn_mac_is_zero(field)                                          ? "port"
+                     : memcmp(field, &PN_CONF_MAC_AUTO, sizeof(struct pn_mac)) == 0 ? "auto"
+                                                                                    : "by-protocol");
         else
             pn_value_quote(pn_mac_format(field, text, sizeof(text)), buf, size);
         break;
@@ -477,7 +482,7 @@ char *pn_value_expected(const struct pn_schema_row *row, char *buf, size_t size)
         snprintf(buf, size, "a unicast MAC address (aa:bb:cc:dd:ee:ff)");
         break;
     case PN_T_VIP_MAC:
-        snprintf(buf, size, "port, auto or a unicast MAC address (aa:bb:cc:dd:ee:ff)");
+        snprintf(buf, size, "by-protocol, port, auto or a unicast MAC address (aa:bb:cc:dd:ee:ff)");
         break;
     case PN_T_REF:
         snprintf(buf, size, "the name of a %s", pn_schema_sections[row->target].key);

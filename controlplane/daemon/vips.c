@@ -98,6 +98,8 @@ static void fill_vips(const struct pn_daemon *d, struct pn_node_conf *c)
         vip->addr = conf->addr;
         vip->protocol = conf->protocol == PN_CONF_VRRP ? PN_VIP_VRRP : PN_VIP_SEALED;
         vip->vrid = (uint8_t)conf->vrid;
+        vip->vrrp_interval_cs = (uint16_t)(conf->vrrp_interval_ms / 10);
+        vip->vrrp_source = pn_conf_vip_source(&d->conf->nodes[d->node], conf);
         vip->port = port_of(&d->conf->nodes[d->node], conf->port);
         vip->vlan = conf->vlan;
         vip->mac = pn_conf_vip_mac(conf);

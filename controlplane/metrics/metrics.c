@@ -129,6 +129,26 @@ static void port_families(struct pn_expo *e, VIEW)
     }
 }
 
+static void vrrp_families(struct pn_expo *e, VIEW)
+{
+    const struct pn_ownership *o = v->own;
+
+    pn_expo_family(e, "postern_foreign_vrrp_total", "counter",
+                   "Packets of VRRP speakers that named one of our addresses and were not obeyed.");
+    pn_expo_u64(e, o->vrrp_seen, END);
+    pn_expo_family(e, "postern_vrrp_refused_total", "counter",
+                   "Packets for a virtual router of ours that broke a rule of VRRP.");
+    pn_expo_u64(e, o->vrrp_refused, END);
+    pn_expo_family(e, "postern_vrrp_advertisements_total", "counter",
+                   "Advertisements of a VIP's virtual router, by direction.");
+    for (unsigned i = 0; i < o->n; i++) {
+        if (o->vips[i].vrrp.vrid == 0)
+            continue;
+        pn_expo_u64(e, o->vips[i].vrrp.sent, "vip", o->vips[i].name, "direction", "out", END);
+        pn_expo_u64(e, o->vips[i].vrrp.received, "vip", o->vips[i].name, "direction", "in", END);
+    }
+}
+
 static void vip_families(struct pn_expo *e, VIEW)
 {
     const struct pn_conf *conf = v->conf;
@@ -230,9 +250,6 @@ static void node_families(struct pn_expo *e, VIEW)
     pn_expo_u64(e, o->sync.unknown, END);
     pn_expo_family(e, "postern_flow_sync_refused_total", "counter", "Flow sync datagrams that changed nothing.");
     pn_expo_u64(e, o->sync.refused, END);
-    pn_expo_family(e, "postern_foreign_vrrp_total", "counter",
-                   "Packets of VRRP speakers that named one of our addresses.");
-    pn_expo_u64(e, o->vrrp_seen, END);
 }
 
 static void service_families(struct pn_expo *e, VIEW)
@@ -424,6 +441,7 @@ int pn_metrics_write(struct evbuffer *out, const struct pn_view *v)
     daemon_families(&e, v);
     node_families(&e, v);
     vip_families(&e, v);
+    vrrp_families(&e, v);
     tier_families(&e, v);
     member_families(&e, v);
     gateway_families(&e, v);

@@ -17,6 +17,7 @@
 
 const struct pn_vip_protocol *const pn_vip_protocols[PN_VIP_PROTOCOL_COUNT] = {
     [PN_VIP_SEALED] = &pn_vip_sealed,
+    [PN_VIP_VRRP] = &pn_vip_vrrp,
 };
 
 void pn_node_say(struct pn_node *n, enum pn_log_level level, const char *kind, const char *subject, const char *format,
@@ -130,6 +131,7 @@ int pn_node_configure(struct pn_node *n, const struct pn_node_conf *conf, uint64
          pn_sync_rekey(&n->sync, &conf->ring) < 0))
         return pn_error_set(err, "the heartbeats' keys cannot be used");
     n->conf = *conf;
+    memset(n->foreign, 0, sizeof(n->foreign));
     if (first) {
         pn_peers_init(&n->peers, conf->self, n->io.random64, n->io.arg);
         pn_election_init(&n->election, &n->peers, conf->self);
@@ -314,6 +316,12 @@ static void beat_done(struct pn_node *n, uint64_t now_ns)
 void pn_node_answer(struct pn_node *n, uint32_t tag, unsigned status, const void *payload, size_t bytes,
                     uint64_t now_ns)
 {
+    const struct pn_vip_protocol *p =
+        tag & 0x80u && (tag & 0x7fu) < PN_VIP_PROTOCOL_COUNT ? pn_vip_protocols[tag & 0x7fu] : NULL;
+    if (p && p->answer) {
+        p->answer(n, tag >> 8, status, now_ns);
+        return;
+    }
     switch (tag % PN_TAG_OF_PATH(1)) {
     case PN_TAG_BEAT:
         /* BUSY: that peer's MAC is not known (it may be dead), but the port works. */
@@ -442,7 +450,12 @@ void pn_node_leave(struct pn_node *n, uint64_t now_ns)
 {
     struct pn_error err;
     n->leaving = true;
-    if (!n->configured || !n->linked || n->conf.n_nodes <= 1 || n->election.hold_granted || !owns_any(n))
+    if (!n->configured || !n->linked)
+        return;
+    EACH_PROTOCOL(p)
+    if (p->leaves_always)
+        p->standby(n, true, now_ns);
+    if (n->conf.n_nodes <= 1 || n->election.hold_granted || !owns_any(n))
         return;
     if (any_heard(n, now_ns)) {
         EACH_PROTOCOL(p)
@@ -455,7 +468,12 @@ void pn_node_leave(struct pn_node *n, uint64_t now_ns)
 
 bool pn_node_left(const struct pn_node *n, uint64_t now_ns)
 {
-    if (!n->configured || !n->linked || n->conf.n_nodes <= 1)
+    if (!n->configured || !n->linked)
+        return true;
+    EACH_PROTOCOL(p)
+    if (p->leaves_always && p->owns(n))
+        return false;
+    if (n->conf.n_nodes <= 1)
         return true;
     if (n->beat.unanswered || n->beat.again)
         return false;

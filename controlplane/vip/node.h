@@ -36,7 +36,9 @@ struct pn_node_vip {
     char name[PN_NAME_BYTES];
     struct pn_addr addr;
     enum pn_vip_protocol_id protocol;
-    uint8_t vrid;
+    uint8_t vrid; /* protocol vrrp: id, interval and, for IPv4, sender of advertisements */
+    uint16_t vrrp_interval_cs;
+    struct pn_addr vrrp_source;
     uint16_t port, vlan;
     struct pn_mac mac; /* virtual; zero: the port's */
 };
@@ -73,6 +75,8 @@ struct pn_node_io {
 /* What an answer belongs to; one to a heartbeat has its path, too (PN_TAG_OF_PATH). */
 enum pn_node_tag { PN_TAG_OTHER, PN_TAG_LEASE, PN_TAG_BEAT, PN_TAG_SYNC_TX, PN_TAG_FLOWS_IN, PN_TAG_RESYNC };
 #define PN_TAG_OF_PATH(path) ((path) << 8)
+/* And to whom: the protocol's id and 24 bits of its own, above those. */
+#define PN_TAG_PROTOCOL(id, own) (((uint32_t)(own)&0xffffffu) << 8 | 0x80u | (uint32_t)(id))
 
 /* The heartbeat under way: at most one, so that what a stopped dataplane finds is old by one at most. */
 struct pn_node_beat {
@@ -128,8 +132,9 @@ struct pn_node {
     bool leaving;
     struct pn_node_watch watch[PN_MAX_NODES];
     uint64_t refusal_told_ns; /* alarms that outsiders can provoke: at most one a minute */
-    uint64_t vrrp_told_ns;
+    uint64_t vrrp_told_ns, vrrp_refused_told_ns;
     uint64_t conflict_told_ns[PN_MAX_VIPS];
+    struct pn_own_foreign foreign[PN_MAX_VIPS]; /* by position in conf.vips */
     uint16_t load[PN_MAX_VIPS]; /* by position in conf.vips */
     void *protocol_state[PN_VIP_PROTOCOL_COUNT]; /* their own, freed by their release */
 
@@ -193,5 +198,7 @@ unsigned pn_node_path_to(const struct pn_node *n, uint8_t node);
 void pn_node_packet(struct pn_node *n, const struct pn_dp_packet *p, size_t bytes, uint64_t now_ns);
 void pn_node_probe_seen(struct pn_node *n, const struct pn_dp_probe_seen *seen, uint64_t now_ns);
 const char *pn_node_name(const struct pn_node *n, uint8_t node);
+/* At most one line in every_ns, whatever somebody sends. */
+bool pn_node_may_tell(uint64_t *told_ns, uint64_t every_ns, uint64_t now_ns);
 
 #endif

@@ -10,7 +10,7 @@
 #define VRRP_ADDRESSES_AT 8u
 
 /* One line a minute, whatever somebody sends. */
-static bool may_tell(uint64_t *told_ns, uint64_t every_ns, uint64_t now_ns)
+bool pn_node_may_tell(uint64_t *told_ns, uint64_t every_ns, uint64_t now_ns)
 {
     if (*told_ns && now_ns - *told_ns < every_ns)
         return false;
@@ -21,7 +21,7 @@ static bool may_tell(uint64_t *told_ns, uint64_t every_ns, uint64_t now_ns)
 static void refused(struct pn_node *n, const struct pn_wire_packet *w, const char *why, uint64_t now_ns)
 {
     char from[PN_ADDR_TEXT_BYTES];
-    if (may_tell(&n->refusal_told_ns, MINUTE_NS, now_ns))
+    if (pn_node_may_tell(&n->refusal_told_ns, MINUTE_NS, now_ns))
         pn_node_say(n, PN_LOG_WARNING, "heartbeat", "",
                     "refused, from %s: %s (told once a minute; see postern node list)",
                     pn_addr_format(&w->src, from, sizeof(from)), why);
@@ -72,7 +72,7 @@ static void heartbeat(struct pn_node *n, const struct pn_dp_packet *p, const str
     refused(n, w, why, now_ns);
 }
 
-/* A speaker of VRRP (RFC 9568, 5.1) that names an address of ours is reported, never obeyed. */
+/* A speaker of VRRP (RFC 9568, 5.1) that names an address of ours is reported, never obeyed, unless we share its id. */
 static void vrrp_watch(struct pn_node *n, const struct pn_wire_packet *w, uint64_t now_ns)
 {
     bool v4 = pn_addr_is_v4(&w->src);
@@ -84,11 +84,13 @@ static void vrrp_watch(struct pn_node *n, const struct pn_wire_packet *w, uint64
          i++, at += address_bytes) {
         for (unsigned v = 0; v < n->conf.n_vips; v++) {
             const struct pn_node_vip *vip = &n->conf.vips[v];
-            if (vip->protocol != PN_VIP_SEALED || pn_addr_is_v4(&vip->addr) != v4 ||
+            bool spoken = vip->protocol == PN_VIP_VRRP && vip->vrid == w->payload[1];
+            if (spoken || pn_addr_is_v4(&vip->addr) != v4 ||
                 memcmp(vip->addr.b + 16 - address_bytes, w->payload + at, address_bytes) != 0)
                 continue;
             n->show.vrrp_seen++;
-            if (may_tell(&n->vrrp_told_ns, MINUTE_NS, now_ns))
+            n->foreign[v] = (struct pn_own_foreign){.seen_ns = now_ns, .from = w->src, .vrid = w->payload[1]};
+            if (pn_node_may_tell(&n->vrrp_told_ns, MINUTE_NS, now_ns))
                 pn_node_say(n, PN_LOG_WARNING, "vip", vip->name,
                             "alarm: %s announces this address by VRRP, id %u, priority %u; not obeyed",
                             pn_addr_format(&w->src, from, sizeof(from)), w->payload[1], w->payload[2]);
@@ -135,7 +137,7 @@ void pn_node_probe_seen(struct pn_node *n, const struct pn_dp_probe_seen *seen, 
             continue;
         if (p && p->probe_seen)
             p->probe_seen(n, vip, seen, now_ns);
-        if (seen->kind == PN_PROBE_CONFLICT && may_tell(&n->conflict_told_ns[i], CONFLICT_NS, now_ns)) {
+        if (seen->kind == PN_PROBE_CONFLICT && pn_node_may_tell(&n->conflict_told_ns[i], CONFLICT_NS, now_ns)) {
             /* Our lease is good, so theirs is not, or there is none: neighbours are told again. */
             struct pn_election_out out = {.orders = {{.type = PN_ORDER_ANNOUNCE, .vip = seen->vip}}, .n = 1};
             pn_node_say(n, PN_LOG_WARNING, "vip", vip->name, "alarm: %s answers for it too; announcing again",

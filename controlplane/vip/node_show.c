@@ -72,6 +72,7 @@ void pn_node_show(const struct pn_node *n, uint64_t now_ns, struct pn_ownership 
         snprintf(o->name, sizeof(o->name), "%s", v->name);
         snprintf(o->reason, sizeof(o->reason), "%s",
                  pn_vip_protocols[v->protocol] ? "not in the dataplane yet" : "its protocol is not built in");
+        o->foreign = n->foreign[i];
         if (pn_vip_protocols[v->protocol])
             pn_vip_protocols[v->protocol]->show(n, i, now_ns, o);
     }

@@ -10,6 +10,15 @@
 
 enum pn_vip_protocol_id { PN_VIP_SEALED, PN_VIP_VRRP, PN_VIP_PROTOCOL_COUNT };
 
+/* Of VIPs with protocol vrrp; those of one virtual router show the same. */
+struct pn_own_vrrp {
+    uint8_t vrid; /* 0: another protocol */
+    struct pn_addr active; /* who advertises; zero: nobody or this node */
+    uint8_t active_priority;
+    uint32_t interval_ms, lease_ms;
+    uint64_t sent, received; /* advertisements */
+};
+
 struct pn_own_vip {
     char name[PN_NAME_BYTES];
     uint16_t id; /* in the dataplane */
@@ -24,6 +33,12 @@ struct pn_own_vip {
     bool wanted; /* this node asks the owner for it */
     bool path_failed; /* its owner answers ARP/ND, but is not heard */
     bool exclusive, forced;
+    struct pn_own_vrrp vrrp;
+    struct pn_own_foreign { /* a VRRP speaker that is not obeyed announced the address */
+        uint64_t seen_ns; /* last; 0 never */
+        struct pn_addr from;
+        uint8_t vrid;
+    } foreign;
 };
 
 enum pn_sync_state {
@@ -87,6 +102,7 @@ struct pn_ownership {
     uint64_t refused[PN_HB_VERDICT_COUNT], refused_seal[PN_SEAL_VERDICT_COUNT], refused_wire[PN_WIRE_VERDICT_COUNT];
     uint64_t late_us_max; /* how late the heartbeat's timer was at worst */
     uint64_t vrrp_seen; /* packets of foreign VRRP speakers */
+    uint64_t vrrp_refused; /* packets for a virtual router of ours that broke a rule */
     struct pn_own_sync sync;
 };
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #define CENTISECOND UINT64_C(10000000)
+#define ASSERT_PART 10 /* of the interval, between advertisements that answer others */
 
 const char *const pn_vrrp_state_name[] = {"initialize", "backup", "active"};
 
@@ -34,14 +35,21 @@ static void wait_for_active(struct pn_vrrp *v, uint64_t now_ns)
     v->timer_ns = now_ns + 3 * v->active_interval_ns + skew(v);
 }
 
-/* An advertisement, and with it the lease: an eighth short of the three intervals that every backup waits at least. */
+/* An eighth short of the three intervals that every backup waits at least. */
+uint64_t pn_vrrp_lease_ns(const struct pn_vrrp *v)
+{
+    return 3 * v->interval_ns - v->interval_ns * 3 / 8;
+}
+
+/* An advertisement, and with it the lease. */
 static void advertise(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out)
 {
     out->send = true;
     out->priority = v->priority;
     v->sent++;
+    v->sent_ns = now_ns;
     v->timer_ns = now_ns + v->interval_ns;
-    lease(v, now_ns + 3 * v->interval_ns - v->interval_ns * 3 / 8, out);
+    lease(v, now_ns + pn_vrrp_lease_ns(v), out);
 }
 
 static void become_active(struct pn_vrrp *v, uint64_t now_ns, const char *reason, struct pn_vrrp_out *out)
@@ -49,6 +57,8 @@ static void become_active(struct pn_vrrp *v, uint64_t now_ns, const char *reason
     move_to(v, PN_VRRP_ACTIVE, now_ns, reason, out);
     memset(&v->active, 0, sizeof(v->active));
     v->active_interval_ns = v->interval_ns;
+    v->yielded = false;
+    v->better_since_ns = 0;
     advertise(v, now_ns, out);
 }
 
@@ -79,6 +89,15 @@ void pn_vrrp_startup(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out
         become_backup(v, now_ns, "started", out);
 }
 
+void pn_vrrp_resume(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out)
+{
+    *out = (struct pn_vrrp_out){0};
+    if (v->state == PN_VRRP_INITIALIZE && v->priority > 0)
+        become_active(v, now_ns, "started again within its lease", out);
+    else
+        pn_vrrp_startup(v, now_ns, out);
+}
+
 void pn_vrrp_shutdown(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out)
 {
     *out = (struct pn_vrrp_out){0};
@@ -92,9 +111,30 @@ void pn_vrrp_shutdown(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *ou
     v->timer_ns = 0;
 }
 
+void pn_vrrp_yield(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out)
+{
+    *out = (struct pn_vrrp_out){0};
+    if (v->state != PN_VRRP_ACTIVE)
+        return;
+    become_backup(v, now_ns, "given up by order", out);
+    out->send = true; /* priority 0 */
+    v->yielded = true;
+}
+
 static bool address_above(const struct pn_addr *a, const struct pn_addr *b)
 {
     return memcmp(a->b, b->b, sizeof(a->b)) > 0;
+}
+
+/* Whether it is left to time out instead of being followed (6.4.2), for then we take over. */
+static bool preempts(struct pn_vrrp *v, uint8_t priority, uint64_t now_ns)
+{
+    if (priority >= v->priority)
+        v->better_since_ns = 0;
+    else if (v->better_since_ns == 0)
+        v->better_since_ns = now_ns;
+    return priority < v->priority && v->preempt && !v->yielded && !v->wait &&
+           now_ns - v->better_since_ns >= v->preempt_delay_ns;
 }
 
 static void heard_as_backup(struct pn_vrrp *v, const struct pn_vrrp_advert *a, const struct pn_addr *src,
@@ -103,11 +143,14 @@ static void heard_as_backup(struct pn_vrrp *v, const struct pn_vrrp_advert *a, c
     if (a->priority == 0) {
         memset(&v->active, 0, sizeof(v->active));
         v->timer_ns = now_ns + skew(v);
-    } else if (!v->preempt || a->priority >= v->priority) {
-        v->active = *src;
-        v->active_interval_ns = a->interval_cs * CENTISECOND;
-        wait_for_active(v, now_ns);
+        return;
     }
+    v->active = *src;
+    v->active_priority = a->priority;
+    if (preempts(v, a->priority, now_ns))
+        return;
+    v->active_interval_ns = a->interval_cs * CENTISECOND;
+    wait_for_active(v, now_ns);
 }
 
 static void heard_as_active(struct pn_vrrp *v, const struct pn_vrrp_advert *a, const struct pn_addr *src,
@@ -116,12 +159,17 @@ static void heard_as_active(struct pn_vrrp *v, const struct pn_vrrp_advert *a, c
     bool better = a->priority > v->priority || (a->priority == v->priority && address_above(src, &v->primary));
     if (a->priority != 0 && better) {
         v->active = *src;
+        v->active_priority = a->priority;
         v->active_interval_ns = a->interval_cs * CENTISECOND;
         become_backup(v, now_ns, "a router of higher priority or address advertises", out);
         return;
     }
-    /* 6.4.3: assert ourselves at once, so that a lower one steps back and bridges learn. */
-    advertise(v, now_ns, out);
+    /*
+     * 6.4.3: assert ourselves at once, so that a lower one steps back and bridges learn. But not once for each packet that
+     * somebody makes up.
+     */
+    if (now_ns - v->sent_ns >= v->interval_ns / ASSERT_PART)
+        advertise(v, now_ns, out);
 }
 
 void pn_vrrp_heard(struct pn_vrrp *v, const struct pn_vrrp_advert *a, const struct pn_addr *src, uint64_t now_ns,
@@ -144,7 +192,8 @@ void pn_vrrp_step(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out, u
         return;
     if (v->state == PN_VRRP_ACTIVE && v->priority == 0) {
         pn_vrrp_shutdown(v, now_ns, out);
-        v->state = PN_VRRP_BACKUP; /* standby: listens on */
+        v->state = PN_VRRP_BACKUP; /* listens on */
+        snprintf(v->reason, sizeof(v->reason), "given up: standby");
         v->timer_ns = 0;
         return;
     }

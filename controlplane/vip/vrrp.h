@@ -43,6 +43,10 @@ size_t pn_vrrp_encode(const struct pn_vrrp_advert *a, const struct pn_addr *src,
 int pn_vrrp_decode(const uint8_t *ip_packet, size_t n, struct pn_vrrp_advert *a, struct pn_addr *src,
                    const char **field);
 
+struct pn_vrrp;
+/* How long the dataplane may answer after an advertisement was made: less than any backup waits. */
+uint64_t pn_vrrp_lease_ns(const struct pn_vrrp *v);
+
 enum pn_vrrp_state { PN_VRRP_INITIALIZE = 0, PN_VRRP_BACKUP, PN_VRRP_ACTIVE };
 extern const char *const pn_vrrp_state_name[];
 
@@ -52,6 +56,8 @@ struct pn_vrrp {
     uint8_t vrid;
     uint8_t priority; /* 1..254, 255 if the addresses are this node's own; 0 while it must not own (standby) */
     bool preempt;
+    uint64_t preempt_delay_ns; /* how long a lower one was heard before */
+    bool wait; /* preempts nothing for now: not ready to carry what the active router carries */
     uint64_t interval_ns;
     struct pn_addr primary; /* source of our advertisements: the interface's address, link-local for IPv6 */
     uint8_t n_addrs;
@@ -63,6 +69,10 @@ struct pn_vrrp {
     uint64_t active_interval_ns; /* of the router that is active now */
     uint64_t lease_ns; /* deadline last given */
     struct pn_addr active; /* who advertised last; zero: nobody or we */
+    uint8_t active_priority;
+    bool yielded; /* given away by order: not wanted back while another is active */
+    uint64_t better_since_ns; /* a lower one is active; 0: none */
+    uint64_t sent_ns; /* last advertisement of ours */
     uint64_t sent, received, refused;
     char reason[96];
 };
@@ -77,8 +87,12 @@ struct pn_vrrp_out {
 
 /* The dataplane runs the VIPs (true) or not. */
 void pn_vrrp_startup(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out);
+/* The same, where the dataplane still holds a lease of ours: nobody else can be active, so we go on. */
+void pn_vrrp_resume(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out);
 /* Gives up with an advertisement of priority 0, as a planned stop should (6.4.3). */
 void pn_vrrp_shutdown(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out);
+/* ACTIVE: lets another router take over, and takes back only what nobody wanted. */
+void pn_vrrp_yield(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out);
 /* An advertisement that decoded and has our VRID and family. */
 void pn_vrrp_heard(struct pn_vrrp *v, const struct pn_vrrp_advert *a, const struct pn_addr *src, uint64_t now_ns,
                    struct pn_vrrp_out *out);

@@ -44,7 +44,7 @@ static uint32_t sum_udp(const struct pn_addr *src, const struct pn_addr *dst, bo
     return sum_add(sum, udp, n);
 }
 
-static void build_ipv4(const struct pn_wire_udp *u, size_t total, uint8_t *p)
+static void build_ipv4(const struct pn_addr *src, const struct pn_addr *dst, uint8_t proto, size_t total, uint8_t *p)
 {
     memset(p, 0, IPV4_BYTES);
     p[0] = 0x45;
@@ -52,22 +52,37 @@ static void build_ipv4(const struct pn_wire_udp *u, size_t total, uint8_t *p)
     put16(p + 2, (uint32_t)total);
     p[6] = 0x40; /* DF: an atomic datagram, so its identification is 0 (RFC 6864, 4.1) */
     p[8] = PN_WIRE_TTL;
-    p[9] = PN_IPPROTO_UDP;
-    memcpy(p + 12, u->src.b + 12, 4);
-    memcpy(p + 16, u->dst.b + 12, 4);
+    p[9] = proto;
+    memcpy(p + 12, src->b + 12, 4);
+    memcpy(p + 16, dst->b + 12, 4);
     put16(p + 10, (uint16_t)~sum_fold(sum_add(0, p, IPV4_BYTES)));
 }
 
-static void build_ipv6(const struct pn_wire_udp *u, size_t l4_bytes, uint8_t *p)
+static void build_ipv6(const struct pn_addr *src, const struct pn_addr *dst, uint8_t proto, size_t l4_bytes, uint8_t *p)
 {
     memset(p, 0, 8);
     p[0] = 0x60 | CLASS_CS6 >> 4;
     p[1] = (uint8_t)(CLASS_CS6 << 4);
     put16(p + 4, (uint32_t)l4_bytes);
-    p[6] = PN_IPPROTO_UDP;
+    p[6] = proto;
     p[7] = PN_WIRE_TTL;
-    memcpy(p + 8, u->src.b, 16);
-    memcpy(p + 24, u->dst.b, 16);
+    memcpy(p + 8, src->b, 16);
+    memcpy(p + 24, dst->b, 16);
+}
+
+size_t pn_wire_ip_build(const struct pn_addr *src, const struct pn_addr *dst, uint8_t proto, const void *payload,
+                        size_t bytes, uint8_t *out, size_t cap)
+{
+    bool v4 = pn_addr_is_v4(dst);
+    size_t ip_bytes = v4 ? IPV4_BYTES : IPV6_BYTES;
+    if (pn_addr_is_v4(src) != v4 || bytes > 65000 || ip_bytes + bytes > cap)
+        return 0;
+    memmove(out + ip_bytes, payload, bytes);
+    if (v4)
+        build_ipv4(src, dst, proto, ip_bytes + bytes, out);
+    else
+        build_ipv6(src, dst, proto, bytes, out);
+    return ip_bytes + bytes;
 }
 
 size_t pn_wire_udp_build(const struct pn_wire_udp *u, const void *payload, size_t bytes, uint8_t *out, size_t cap)
@@ -84,11 +99,7 @@ size_t pn_wire_udp_build(const struct pn_wire_udp *u, const void *payload, size_
     memcpy(udp + UDP_BYTES, payload, bytes);
     uint16_t sum = (uint16_t)~sum_fold(sum_udp(&u->src, &u->dst, v4, udp, l4_bytes));
     put16(udp + 6, sum ? sum : 0xffff); /* 0 would say that there is none */
-    if (v4)
-        build_ipv4(u, ip_bytes + l4_bytes, out);
-    else
-        build_ipv6(u, l4_bytes, out);
-    return ip_bytes + l4_bytes;
+    return pn_wire_ip_build(&u->src, &u->dst, PN_IPPROTO_UDP, udp, l4_bytes, out, cap);
 }
 
 /* Addresses, protocol and the bytes behind the IP header. */

@@ -20,7 +20,10 @@ struct pn_wire_udp {
     uint16_t src_port, dst_port; /* host byte order */
 };
 
-/* Whole packet to out: TTL 255, class CS6, never fragmented. Its length, or 0: families differ or cap is too small. */
+/* Whole packet to out: TTL 255, class CS6, never fragmented. payload may stand behind the header's place in out already. */
+size_t pn_wire_ip_build(const struct pn_addr *src, const struct pn_addr *dst, uint8_t proto, const void *payload,
+                        size_t bytes, uint8_t *out, size_t cap);
+/* The same with a UDP header. Its length, or 0: families differ or cap is too small. */
 size_t pn_wire_udp_build(const struct pn_wire_udp *u, const void *payload, size_t bytes, uint8_t *out, size_t cap);
 
 enum pn_wire_verdict {

@@ -76,19 +76,39 @@ static void unasked(struct world_node *n, enum pn_dp_type type, const void *payl
     push(&n->from_dp, (struct world_message){.type = type, .bytes = bytes}, payload);
 }
 
-static void transmit(unsigned from, const uint64_t *payload, size_t bytes)
+static void transmit_to(unsigned from, unsigned to, const uint64_t *payload, size_t bytes)
 {
     const struct pn_dp_packet *p = (const void *)payload;
-    const uint8_t *ip = (const uint8_t *)(p + 1);
-    assert_int_equal(bytes, sizeof(*p) + p->bytes);
-    unsigned to = ip[19] - 1u; /* 192.0.2.(node + 1) */
-    if (to >= w.n || w.cut[from][to] || w.beats_cut >> p->port & 1 || world_random(NULL) % 100 < w.loss_percent)
+    if (to >= w.n || to == from || w.cut[from][to] || w.beats_cut >> p->port & 1 ||
+        world_random(NULL) % 100 < w.loss_percent)
         return;
     for (unsigned copies = 1 + (world_random(NULL) % 30 == 0); copies; copies--)
         push(&w.nodes[to].wire,
              (struct world_message){
                  .type = PN_DP_PACKET_RX, .bytes = bytes, .at_ns = w.now + world_random(NULL) % (WORLD_MS / 2)},
              payload);
+}
+
+static void transmit(unsigned from, const uint64_t *payload, size_t bytes)
+{
+    const struct pn_dp_packet *p = (const void *)payload;
+    const uint8_t *ip = (const uint8_t *)(p + 1);
+    struct world_node *n = &w.nodes[from];
+    bool v4 = ip[0] >> 4 == 4;
+    assert_int_equal(bytes, sizeof(*p) + p->bytes);
+    if (v4 && ip[16] >> 4 != 0xe) {
+        transmit_to(from, ip[19] - 1u, payload, bytes); /* 192.0.2.(node + 1) */
+        return;
+    }
+    assert_true(p->bytes <= sizeof(n->group_tx.ip));
+    n->group_tx.src_mac = p->src_mac;
+    n->group_tx.port = p->port;
+    n->group_tx.vlan = p->vlan;
+    n->group_tx.bytes = p->bytes;
+    n->group_tx.count++;
+    memcpy(n->group_tx.ip, ip, p->bytes);
+    for (unsigned to = 0; to < w.n; to++)
+        transmit_to(from, to, payload, bytes);
 }
 
 static void take_leases(struct world_node *n, const struct pn_dp_lease *l, size_t count)
@@ -130,6 +150,10 @@ static void dp_take(unsigned i, const struct world_message *m)
         }
         break;
     case PN_DP_PROBE:
+        if (n->port_down & 1) {
+            status = PN_DP_STATUS_REJECTED;
+            break;
+        }
         n->probe_ns[((const struct pn_dp_vip_ref *)m->payload)->vip] = w.now + WORLD_MS / 2;
         break;
     case PN_DP_ANNOUNCE:

@@ -51,6 +51,12 @@ struct world_node {
     unsigned walk; /* next flow of a walk + 1; 0: none */
     unsigned port_down; /* ports that cannot send, by bits */
     bool flows_busy;
+    struct { /* the packet to a group that left last */
+        struct pn_mac src_mac;
+        uint16_t port, vlan;
+        unsigned bytes, count;
+        uint8_t ip[400];
+    } group_tx;
 };
 
 struct world {

@@ -80,9 +80,9 @@ static void schema_is_whole(void **state)
 static void example_loads(void **state)
 {
     (void)state;
-    static const char *const paths[] = {"etc/postern.conf.example", "etc/examples/appliance-pair.conf",
-                                        "etc/examples/ipv6-only.conf", "etc/examples/dpdk-nic.conf",
-                                        "etc/examples/greylisting.conf"};
+    static const char *const paths[] = {"etc/postern.conf.example",      "etc/examples/appliance-pair.conf",
+                                        "etc/examples/ipv6-only.conf",   "etc/examples/dpdk-nic.conf",
+                                        "etc/examples/greylisting.conf", "etc/examples/keepalived.conf"};
     for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         char path[1024];
         snprintf(path, sizeof(path), "%s/%s", PN_SOURCE_ROOT, paths[i]);

@@ -16,6 +16,11 @@
 #define N3 "node n3 { port lan { interface = eth0; address-v4 = 192.0.2.3 } }\n"
 #define VIP "vip a { address = 192.0.2.25; priority { n1 = 200; n2 = 100 } }\n"
 #define PAIR N1 N2 VIP
+#define ROUTER "vip b { address = 192.0.2.26; protocol = vrrp; vrid = 7; priority { n1 = 1 } }\n"
+#define R(n) "vip v" #n " { address = 192.0.2.10" #n "; protocol = vrrp; vrid = 9; priority { n1 = 1 } }\n"
+#define SEVENTEEN R(0) R(1) R(2) R(3) R(4) R(5) R(6) R(7) R(8) R(9) TEN
+#define R1(n) "vip v1" #n " { address = 192.0.2.11" #n "; protocol = vrrp; vrid = 9; priority { n1 = 1 } }\n"
+#define TEN R1(0) R1(1) R1(2) R1(3) R1(4) R1(5) R1(6)
 
 static void test_defaults(void **state)
 {
@@ -48,16 +53,22 @@ static void test_all_that_can_be_said(void **state)
         "2.5ms;\n"
         " port = 4000; mode = multicast; group-v4 = 239.1.2.3; key-file = /k; realtime = no; watch-vrrp = no;\n"
         " flow-sync = no; flow-sync-rate = 5k; flow-sync-timeout = 2s }\n"
-        "node n1 { number = 7; port lan { interface = eth0 } port two { interface = eth1; address-v6 = 2001:db8::1 }\n"
+        "node n1 { number = 7; port lan { interface = eth0; address-v4 = 192.0.2.11 } port two { interface = eth1; "
+        "address-v6 = 2001:db8::1 }\n"
         "  path one { vlan = 3; address-v4 = 192.0.2.1 } path two { port = two } }\n"
-        "node n2 { number = 2; port lan { interface = eth0 } port two { interface = eth1; address-v6 = 2001:db8::2 }\n"
+        "node n2 { number = 2; port lan { interface = eth0; address-v4 = 192.0.2.12 } port two { interface = eth1; "
+        "address-v6 = 2001:db8::2 }\n"
         "  path one { address-v4 = 192.0.2.2 } path two { port = two } }\n"
         "vip a { address = 192.0.2.25; preempt = delay; preempt-delay = 5s; prefer = exclusive; group = g; mac = "
         "auto;\n"
         "  priority { n1 = 200; n2 = 100 } }\n"
         "vip b { address = 192.0.2.26; protocol = vrrp; vrid = 5; mac = auto; priority { n1 = 200; n2 = 100 } }\n"
-        "vip c { address = 2001:db8::26; protocol = vrrp; vrid = 5; mac = auto; priority { n1 = 200; n2 = 100 } }\n"
-        "vip d { address = 192.0.2.28; mac = port; priority { n1 = 200; n2 = 100 } }\n");
+        "vip c { address = 2001:db8::26; protocol = vrrp; vrid = 5; vrrp-interval = 40950ms;\n"
+        "  priority { n1 = 200; n2 = 100 } }\n"
+        "vip d { address = 192.0.2.28; mac = port; priority { n1 = 200; n2 = 100 } }\n"
+        "vip e { address = 192.0.2.29; protocol = vrrp; vrid = 5; priority { n1 = 200; n2 = 100 } }\n"
+        "vip f { address = 192.0.2.30; protocol = vrrp; vrid = 6; vlan = 3; priority { n1 = 200; n2 = 0 } }\n"
+        "vip g { address = 192.0.2.31; priority { n1 = 200; n2 = 100 } }\n");
     assert_int_equal(conf->nodes[0].number, 7);
     assert_int_equal(conf->nodes[0].paths[0].vlan, 3);
     assert_int_equal(conf->nodes[0].paths[1].address_v6.b[15], 1);
@@ -71,6 +82,16 @@ static void test_all_that_can_be_said(void **state)
     assert_memory_equal(mac.b, ((uint8_t[]){0, 0, 0x5e, 0, 2, 5}), 6);
     mac = pn_conf_vip_mac(&conf->vips[3]);
     assert_true(pn_mac_is_zero(&mac));
+    mac = pn_conf_vip_mac(&conf->vips[4]); /* the virtual router's, without being asked for */
+    assert_memory_equal(mac.b, ((uint8_t[]){0, 0, 0x5e, 0, 1, 5}), 6);
+    mac = pn_conf_vip_mac(&conf->vips[6]);
+    assert_true(pn_mac_is_zero(&mac));
+    assert_int_equal(conf->vips[1].vrrp_interval_ms, 1000);
+    assert_int_equal(conf->vips[2].vrrp_interval_ms, 40950);
+    struct pn_addr source = pn_conf_vip_source(&conf->nodes[0], &conf->vips[1]);
+    assert_int_equal(source.b[15], 11); /* the port's; the path is another VLAN's */
+    source = pn_conf_vip_source(&conf->nodes[0], &conf->vips[5]);
+    assert_int_equal(source.b[15], 1);
     assert_true(conf->heartbeat.drift > 2.49 && conf->heartbeat.tx_delay_ms > 2.49);
     pn_conf_free(conf);
 }
@@ -116,11 +137,34 @@ static const struct row refused[] = {
     {PAIR "vip b { address = 192.0.2.26; vrid = 7; priority { n1 = 1 } }", "vip.b.vrid", "is for protocol vrrp"},
     {PAIR "vip b { address = 192.0.2.26; protocol = vrrp; vrid = 7; prefer = exclusive; priority { n1 = 1 } }",
      "vip.b.prefer", "exclusive needs votes"},
-    {PAIR "vip b { address = 192.0.2.26; protocol = vrrp; vrid = 7; priority { n1 = 1 } }\n"
-          "vip c { address = 192.0.2.27; protocol = vrrp; vrid = 7; priority { n1 = 1 } }",
-     "vip.c.vrid", "7 is already vip b's"},
+    {PAIR ROUTER "vip c { address = 192.0.2.27; protocol = vrrp; vrid = 7; priority { n1 = 2 } }", "vip.c.priority",
+     "differs from vip b's"},
+    {PAIR ROUTER "vip c { address = 192.0.2.27; protocol = vrrp; vrid = 7; preempt = no; priority { n1 = 1 } }",
+     "vip.c.preempt", "differs from vip b's"},
+    {PAIR ROUTER "vip c { address = 192.0.2.27; protocol = vrrp; vrid = 7; preempt-delay = 1s; priority { n1 = 1 } }",
+     "vip.c.preempt-delay", "differs from vip b's"},
+    {PAIR ROUTER "vip c { address = 192.0.2.27; protocol = vrrp; vrid = 7; mac = port; priority { n1 = 1 } }",
+     "vip.c.mac", "differs from vip b's"},
+    {PAIR ROUTER "vip c { address = 192.0.2.27; protocol = vrrp; vrid = 7; vrrp-interval = 2s; priority { n1 = 1 } }",
+     "vip.c.vrrp-interval", "differs from vip b's"},
+    {PAIR "vip b { address = 192.0.2.26; protocol = vrrp; vrid = 7; vrrp-interval = 15ms; priority { n1 = 1 } }",
+     "vip.b.vrrp-interval", "found 15 ms, expected a multiple of 10 ms"},
+    {PAIR "vip b { address = 192.0.2.26; protocol = vrrp; vrid = 7; vrrp-interval = 41s; priority { n1 = 1 } }",
+     "vip.b.vrrp-interval", "found \"41s\""},
+    {PAIR "vip b { address = 192.0.2.26; protocol = vrrp; vrid = 256; priority { n1 = 1 } }", "vip.b.vrid",
+     "found \"256\""},
+    {PAIR "vip b { address = 192.0.2.26; protocol = vrrp; vrid = 7; group = g; priority { n1 = 1 } }", "vip.b.group",
+     "is for protocol sealed"},
+    {PAIR "vip b { address = 192.0.2.26; protocol = vrrp; vrid = 7; mac = \"02:00:00:00:00:01\"; priority { n1 = 1 } }",
+     "vip.b.mac", "expected auto or port"},
+    {PAIR "vip b { address = 192.0.2.26; protocol = vrrp; vrid = 7; vlan = 9; priority { n1 = 1 } }", "vip.b.protocol",
+     "vrrp needs node n1's own IPv4 address on this network as sender: set address-v4 of its path with this VLAN"},
+    {"node n1 { port lan { interface = eth0 } }\n"
+     "vip b { address = 192.0.2.26; protocol = vrrp; vrid = 7 }",
+     "vip.b.protocol", "vrrp needs node n1's own IPv4 address on this network as sender: set address-v4 of its port"},
+    {PAIR SEVENTEEN, "vip.v16.vrid", "more than 16 addresses with id 9"},
     {PAIR "vip b { address = 192.0.2.26; mac = self; priority { n1 = 1 } }", "vip.b.mac",
-     "found \"self\", expected port, auto or a unicast MAC"},
+     "found \"self\", expected by-protocol, port, auto or a unicast MAC"},
 };
 
 static void test_what_is_refused(void **state)

@@ -438,10 +438,12 @@ static void test_vrrp_speaker_is_told_of(void **state)
     assert_non_null(strstr(w.nodes[0].last_event, "192.0.2.77 announces this address by VRRP, id 5"));
     assert_int_equal(world_owner(0), 0);
     world_end();
-    world_start(2, 1, vrrp_vip); /* not where VRRP is what was asked for */
+    world_start(2, 1, vrrp_vip); /* not where VRRP with this id is what was asked for */
     world_inject(0, p, sizeof(p));
+    world_inject(1, p, sizeof(p));
     world_run(20, true);
     assert_int_equal(w.nodes[0].node.show.vrrp_seen, 0);
+    assert_int_equal(w.nodes[1].node.show.vrrp_seen, 1);
     world_end();
 }
 
@@ -559,6 +561,9 @@ static void vrrp_vip(struct pn_node_conf *conf, unsigned node)
 {
     (void)node;
     conf->vips[0].protocol = PN_VIP_VRRP;
+    conf->vips[0].vrid = (uint8_t)(conf->self ? 6 : 5);
+    conf->vips[0].vrrp_interval_cs = 100;
+    conf->vips[0].vrrp_source = conf->paths[0].v4;
 }
 
 static void witness(struct pn_node_conf *conf, unsigned node)
