@@ -63,6 +63,7 @@ void pn_election_answered(struct pn_election *e, uint16_t vip, uint64_t now_ns)
         return;
     bool news = !v->path_failed;
     v->path_failed = true;
+    v->answered_ns = now_ns;
     v->state = PN_EL_BACKUP; /* no pn_el_enter(): it repeats each heartbeat while the path is broken */
     v->retry_ns = now_ns + e->times.heartbeat;
     if (news)
@@ -163,6 +164,15 @@ static void step_candidate(struct pn_election *e, struct pn_election_vip *v, uin
     }
     /* A late timer: what the probe found out is old, somebody may have claimed since. Ask again. */
     if (v->state == PN_EL_PROBE && now_ns > v->probe_sent_ns + e->times.probe_lead + e->times.heartbeat) {
+        v->probe_sent_ns = now_ns;
+        pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_PROBE, .vip = v->id});
+    }
+    /*
+     * An owner that is known to live, by its answers alone: one of them that is lost or late must not pass for its death,
+     * so it is asked again and again for as long as a silent one has.
+     */
+    if (v->state == PN_EL_PROBE && v->path_failed && now_ns >= v->probe_sent_ns + e->times.probe_lead &&
+        now_ns < v->answered_ns + e->times.takeover) {
         v->probe_sent_ns = now_ns;
         pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_PROBE, .vip = v->id});
     }

@@ -59,6 +59,7 @@ struct pn_election_vip {
     uint64_t retry_ns; /* after an answered probe: not before */
     bool cut; /* its port cannot send: effective priority 0 */
     bool path_failed; /* owner answers on the wire, its heartbeats do not come: alarm */
+    uint64_t answered_ns; /* path_failed: when it answered last */
     uint64_t lease_ns; /* deadline last ordered; 0 none */
 
     bool want;

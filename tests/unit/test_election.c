@@ -50,6 +50,7 @@ static struct {
     unsigned loss_percent, delay_max_us;
     bool cut[NODES][NODES]; /* heartbeats from, to */
     bool arp_cut[NODES][NODES];
+    unsigned answer_lost_each, answers; /* every so many-th answer to a probe does not come; 0: all come */
     unsigned n_vips;
     bool exclusive;
     uint64_t dual_ns, unanswered_ns, worst_gap_ns, gap_ns;
@@ -226,6 +227,8 @@ static void answers(struct node *n)
                 continue;
             struct pn_election_out out = {.n = 0};
             if (responds(i, v)) {
+                if (w.answer_lost_each && ++w.answers % w.answer_lost_each == 0)
+                    continue;
                 pn_election_answered(&n->election, (uint16_t)v, clock_of(n));
             } else if (w.nodes[i].running && w.nodes[i].dataplane) {
                 pn_election_rival(&w.nodes[i].election, (uint16_t)v, self < i, clock_of(&w.nodes[i]), &out);
@@ -473,6 +476,27 @@ static void test_heartbeat_path_alone_fails(void **state)
     }
 }
 
+/* The heartbeats' path is known to be broken: a lost answer is no sign of death, but silence is. */
+static void test_lost_answers_are_no_death(void **state)
+{
+    (void)state;
+    world_start(2, 1, false, 29);
+    run_ms(300, true);
+    w.cut[0][1] = w.cut[1][0] = true;
+    w.answer_lost_each = 2;
+    run_ms(2000, true);
+    assert_int_equal(owner_of(0), 0);
+    assert_true(w.answers > 50);
+    assert_true(w.nodes[1].election.vips[0].path_failed);
+    kill_dataplane(&w.nodes[0]);
+    w.nodes[0].running = false;
+    w.worst_gap_ns = w.gap_ns = 0;
+    run_ms(300, true);
+    assert_int_equal(owner_of(0), 1);
+    assert_true(w.worst_gap_ns <= times.takeover + 2 * times.heartbeat);
+    world_end();
+}
+
 static void set_cut(bool on)
 {
     for (unsigned i = 0; i < w.n; i++)
@@ -612,6 +636,7 @@ int main(void)
         cmocka_unit_test(test_standby_and_back),
         cmocka_unit_test(test_hold_covers_a_restart),
         cmocka_unit_test(test_heartbeat_path_alone_fails),
+        cmocka_unit_test(test_lost_answers_are_no_death),
         cmocka_unit_test(test_partition_heals_at_once),
         cmocka_unit_test(test_exclusive_keeps_one_side),
         cmocka_unit_test(test_exclusive_pair_stays_silent),
