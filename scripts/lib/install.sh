@@ -12,7 +12,7 @@ PN_PACKAGES_BUILD=(
 )
 PN_PACKAGES_LAB=(
     iproute2 iputils-ping iputils-arping ethtool tcpdump nftables procps
-    postgresql postfix haproxy swaks libio-socket-inet6-perl netcat-openbsd curl jq openssl python3 shellcheck
+    postgresql postfix haproxy keepalived swaks libio-socket-inet6-perl netcat-openbsd curl jq openssl python3 shellcheck
 )
 
 pn_packages_missing() {

@@ -135,7 +135,11 @@ pn_lab_trap() {
 
 # pn_lab_remove ID: ends the lab's processes by their ids, then removes its namespaces and directory.
 pn_lab_remove() {
-    local id=$1 part dir=$PN_LAB_ROOT/$1 pids sig
+    local id=$1 part dir=$PN_LAB_ROOT/$1 pids sig frozen
+    for frozen in /sys/fs/cgroup/{freezer/,,unified/}postern-lab-"$id"; do # what is frozen cannot end
+        [ ! -w "$frozen/freezer.state" ] || echo THAWED > "$frozen/freezer.state"
+        [ ! -w "$frozen/cgroup.freeze" ] || echo 0 > "$frozen/cgroup.freeze"
+    done
     for sig in TERM KILL; do
         pids=''
         for part in "${PN_LAB_PARTS[@]}" n2 n3; do # n2, n3: more nodes (pair.sh)
@@ -149,6 +153,7 @@ pn_lab_remove() {
     for part in "${PN_LAB_PARTS[@]}" n2 n3; do
         [ ! -e "/run/netns/pn$id-$part" ] || ip netns del "pn$id-$part" 2> /dev/null || true
     done
+    rmdir /sys/fs/cgroup/{freezer/,,unified/}postern-lab-"$id" 2> /dev/null || true
     umount "$dir/bpf" 2> /dev/null || true
     rm -rf --one-file-system "$dir"
     rmdir "$PN_LAB_ROOT" 2> /dev/null || true

@@ -15,6 +15,8 @@ PN_LAB_PARTS=(cl rt nd n2 m1 m2)
 
 pn_pair_part() { [ "$1" = 1 ] && echo nd || echo "n$1"; }
 pn_pair_nodes() { seq "$PAIR_NODES"; }
+# Settings of the environment of a node's daemons, one word each; a caller may have its own.
+pn_pair_env() { :; } # NODE
 
 pn_pair_link() {
     local n
@@ -80,14 +82,15 @@ pn_pair_dp_start() { # NODE
     part=$(pn_pair_part "$1")
     mkdir -p "$LAB/bpf/n$1"
     pn_ns "$part" "$PN_D" --config "$(pn_pair_conf_of "$1")" --node "n$1" --dataplane-args > "$LAB/dp$1.args"
-    # shellcheck disable=SC2016 # expanded by the inner shell
+    # shellcheck disable=SC2016,SC2046 # expanded by the inner shell; words for env
     pn_spawn "dp$1" "$part" sh -c 'mount --bind "$1" /sys/fs/bpf && shift && exec "$@"' sh "$LAB/bpf/n$1" \
-        "$PN_DP" --args-file "$LAB/dp$1.args" --socket "$LAB/run/dp$1.sock" --stats "$LAB/run/stats$1" --xdp-program "$PN_XDP"
+        env $(pn_pair_env "$1") "$PN_DP" --args-file "$LAB/dp$1.args" --socket "$LAB/run/dp$1.sock" --stats "$LAB/run/stats$1" --xdp-program "$PN_XDP"
 }
 
 pn_pair_d_start() { # NODE
     mkdir -p "$LAB/state$1"
-    pn_spawn "posternd$1" "$(pn_pair_part "$1")" "$PN_D" --config "$(pn_pair_conf_of "$1")" --socket "$LAB/run/posternd$1.sock" \
+    # shellcheck disable=SC2046 # words for env
+    pn_spawn "posternd$1" "$(pn_pair_part "$1")" env $(pn_pair_env "$1") "$PN_D" --config "$(pn_pair_conf_of "$1")" --socket "$LAB/run/posternd$1.sock" \
         --dp-socket "$LAB/run/dp$1.sock" --state-dir "$LAB/state$1" --node "n$1"
 }
 

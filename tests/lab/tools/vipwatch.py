@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Watches a virtual address: `ping` measures how long it does not answer, `arp` who answers for it.
 
-Runs until its stop file is there, then prints one JSON object."""
+Runs until its stop file is there, then prints one JSON object. Without a stop file it takes lines from standard input:
+`cut LABEL` ends a stretch and prints one object for it, a quarter of a second later; the end of the input ends it."""
 import argparse
+import collections
 import json
 import os
 import select
@@ -11,6 +13,9 @@ import socket
 import struct
 import sys
 import time
+
+LATE_S = 0.25  # an answer that comes later than this counts as none
+APART_S = 0.1  # answers of one node that are further apart are two stretches of answering
 
 
 def checksum(data):
@@ -29,82 +34,163 @@ def realtime():
         pass
 
 
-def ping(args):
-    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    ident = os.getpid() & 0xFFFF
-    sent, answered = [], {}
-    due = time.monotonic()
-    late = 0.0
-    while not os.path.exists(args.stop):
-        now = time.monotonic()
-        if now >= due:
-            late = max(late, now - due)
-            n = len(sent)
-            body = struct.pack("!BBHHHI", 8, 0, 0, ident, n & 0xFFFF, n)
-            body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
-            sent.append(now)
-            try:
-                s.sendto(body, (args.vip, 0))
-            except OSError:
-                pass
-            due = max(due + args.interval / 1e3, now)
-        if select.select([s], [], [], max(0.0, due - time.monotonic()))[0]:
-            data = s.recv(2048)
-            ip = (data[0] & 15) * 4
-            kind, _, _, got, _, n = struct.unpack("!BBHHHI", data[ip:ip + 12])
-            if kind == 0 and got == ident and n < len(sent):
-                answered.setdefault(n, time.monotonic())
-    # The last few may still have been on their way.
-    end = len(sent) - int(200 / args.interval)
-    lost = [n for n in range(end) if n not in answered]
-    gap = run = 0
-    for n in range(end):
-        run = 0 if n in answered else run + 1
-        gap = max(gap, run)
-    last = max((n for n in answered), default=-1)
-    print(json.dumps({"sent": end, "lost": len(lost), "gap_ms": round(gap * args.interval, 1),
-                      "answers_at_end": last >= end - 5, "late_ms": round(late * 1e3, 2)}))
+class Ping:
+    """One echo request an interval; a gap lasts from the first one lost to the next one answered."""
+
+    def __init__(self, args):
+        self.vip = args.vip
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.ident = os.getpid() & 0xFFFF
+        self.first, self.probes = 0, collections.deque()  # [sent, answered], numbered from first
+
+    def send(self, now):
+        n = self.first + len(self.probes)
+        body = struct.pack("!BBHHHI", 8, 0, 0, self.ident, n & 0xFFFF, n & 0xFFFFFFFF)
+        body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
+        self.probes.append([now, False])
+        try:
+            self.socket.sendto(body, (self.vip, 0))
+        except OSError:
+            pass
+
+    def receive(self):
+        data = self.socket.recv(2048)
+        ip = (data[0] & 15) * 4
+        kind, _, _, got, _, n = struct.unpack("!BBHHHI", data[ip:ip + 12])
+        if kind == 0 and got == self.ident and 0 <= n - self.first < len(self.probes):
+            probe = self.probes[n - self.first]
+            probe[1] = time.monotonic() - probe[0] < LATE_S
+
+    def stretch(self, end):
+        lost = sent = 0
+        gap = 0.0
+        since = None
+        answered = False
+        while self.probes and self.probes[0][0] < end:
+            when, answered = self.probes.popleft()
+            self.first += 1
+            sent += 1
+            lost += not answered
+            if not answered and since is None:
+                since = when
+            if answered and since is not None:
+                gap = max(gap, when - since)
+                since = None
+        if since is not None:
+            gap = max(gap, end - since)
+        return {"sent": sent, "lost": lost, "gap_ms": round(gap * 1e3, 1), "answers_at_end": answered}
 
 
-def arp(args):
-    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
-    s.bind((args.interface, 0))
-    own = s.getsockname()[4]
-    vip = socket.inet_aton(args.vip)
-    sender = socket.inet_aton(args.sender)
-    request = (b"\xff" * 6 + own + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + own + sender + b"\0" * 6 + vip)
-    due = time.monotonic()
-    answers = []
-    while not os.path.exists(args.stop):
-        now = time.monotonic()
-        if now >= due:
-            s.send(request)
-            due = max(due + args.interval / 1e3, now)
-        if not select.select([s], [], [], max(0.0, due - time.monotonic()))[0]:
-            continue
-        frame = s.recv(2048)
+class Arp:
+    """One broadcast question an interval, so that every node that thinks it has the address answers each."""
+
+    def __init__(self, args):
+        self.interval = args.interval / 1e3
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+        self.socket.bind((args.interface, 0))
+        self.own = self.socket.getsockname()[4]
+        self.vip = socket.inet_aton(args.vip)
+        self.request = (b"\xff" * 6 + self.own + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + self.own +
+                        socket.inet_aton(args.sender) + b"\0" * 6 + self.vip)
+        self.answers = []
+
+    def send(self, _now):
+        self.socket.send(self.request)
+
+    def receive(self):
+        frame = self.socket.recv(2048)
         # Replies to us, from the address asked for. Announcements are no answers.
-        if frame[:6] == own and frame[20:22] == b"\0\2" and frame[28:32] == vip:
-            answers.append((time.monotonic(), frame[22:28].hex(":")))
-    # Two at a time: somebody answers again after another has begun to, within a moment.
-    changes = [(answers[i][0], answers[i - 1][1]) for i in range(1, len(answers)) if answers[i][1] != answers[i - 1][1]]
-    dual = sum(1 for i in range(1, len(changes)) if changes[i][0] - changes[i - 1][0] < 0.1)
-    print(json.dumps({"answers": len(answers), "changes": len(changes), "dual": dual,
-                      "macs": sorted({mac for _, mac in answers}), "last": answers[-1][1] if answers else ""}))
+        if frame[:6] == self.own and frame[20:22] == b"\0\2" and frame[28:32] == self.vip:
+            self.answers.append((time.monotonic(), frame[22:28].hex(":")))
+
+    def spans(self, answers):
+        open_, done = {}, []
+        for when, mac in answers:
+            span = open_.get(mac)
+            if span and when - span[1] < APART_S:
+                span[1] = when
+            else:
+                open_[mac] = [when, when, mac]
+                done.append(open_[mac])
+        return done
+
+    def stretch(self, end):
+        answers = [a for a in self.answers if a[0] < end]
+        self.answers = [a for a in self.answers if a[0] >= end]
+        changes = sum(answers[i][1] != answers[i - 1][1] for i in range(1, len(answers)))
+        # Two at a time: the stretches in which two nodes answered lie over each other.
+        spans = self.spans(answers)
+        over = 0.0
+        dual = 0
+        for i, a in enumerate(spans):
+            for b in spans[i + 1:]:
+                common = min(a[1], b[1]) - max(a[0], b[0])
+                if a[2] != b[2] and common >= 0:
+                    dual += 1
+                    over += max(common, self.interval)
+        return {"answers": len(answers), "changes": changes, "dual": dual, "dual_ms": round(over * 1e3, 1),
+                "macs": sorted({mac for _, mac in answers}), "last": answers[-1][1] if answers else ""}
+
+
+class Watch:
+    def __init__(self, args, what):
+        self.args, self.what = args, what
+        self.cuts, self.text, self.late, self.ended = [], b"", 0.0, False
+
+    def tell(self, label, end):
+        result = self.what.stretch(end)
+        result["late_ms"] = round(self.late * 1e3, 2)
+        self.late = 0.0
+        print(json.dumps(dict({"label": label} if label else {}, **result)), flush=True)
+
+    def commands(self):
+        data = os.read(0, 4096)
+        self.ended = not data
+        self.text += data
+        *lines, self.text = self.text.split(b"\n")
+        for line in lines:
+            word, _, label = line.decode().partition(" ")
+            if word == "cut":
+                self.cuts.append((time.monotonic(), label.strip()))
+
+    def over(self):
+        return os.path.exists(self.args.stop) if self.args.stop else self.ended
+
+    def run(self):
+        step = self.args.interval / 1e3
+        inputs = [self.what.socket] + ([] if self.args.stop else [0])
+        due = time.monotonic()
+        while not self.over():
+            now = time.monotonic()
+            if now >= due:
+                self.late = max(self.late, now - due)
+                self.what.send(now)
+                due = max(due + step, now)
+            ready = select.select(inputs, [], [], max(0.0, due - time.monotonic()))[0]
+            if self.what.socket in ready:
+                self.what.receive()
+            if 0 in ready:
+                self.commands()
+            while self.cuts and now - self.cuts[0][0] > LATE_S:
+                when, label = self.cuts.pop(0)
+                self.tell(label, when)
+        if self.args.stop:
+            # The last few may still have been on their way.
+            self.tell("", time.monotonic() - 0.2)
 
 
 def main():
-    p = argparse.ArgumentParser()
+    p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("mode", choices=["ping", "arp"])
     p.add_argument("vip")
-    p.add_argument("--stop", required=True)
+    p.add_argument("--stop", help="file whose appearance ends it; none: commands come from standard input")
     p.add_argument("--interval", type=float, default=1.0, help="milliseconds")
     p.add_argument("--interface", default="br0")
     p.add_argument("--sender", default="10.77.0.1")
     args = p.parse_args()
     realtime()
-    {"ping": ping, "arp": arp}[args.mode](args)
+    Watch(args, {"ping": Ping, "arp": Arp}[args.mode](args)).run()
 
 
 if __name__ == "__main__":
