@@ -69,13 +69,16 @@ json_t *pn_show_config(const struct pn_view *v)
 
 json_t *pn_show_node(const struct pn_view *v)
 {
-    unsigned owned = 0;
+    unsigned owned = 0, heard = 1;
 
     for (unsigned i = 0; i < v->own->n; i++)
         owned += v->own->vips[i].state == PN_EL_OWNER;
-    return json_pack("{s:s, s:s, s:I, s:b, s:i, s:i}", "name", v->node >= 0 ? v->conf->nodes[v->node].name : "",
+    for (unsigned i = 0; i < PN_MAX_NODES; i++)
+        heard += v->own->peers[i].configured && v->own->peers[i].heard;
+    return json_pack("{s:s, s:s, s:I, s:b, s:i, s:i, s:b}", "name", v->node >= 0 ? v->conf->nodes[v->node].name : "",
                      "version", v->version, "uptime_ms", (json_int_t)(v->now_ms() - v->started_ms), "standby",
-                     v->own->standby, "vips_owned", (int)owned, "vips", (int)v->own->n);
+                     v->own->standby, "vips_owned", (int)owned, "vips", (int)v->own->n, "majority",
+                     heard > v->own->n_nodes / 2);
 }
 
 json_t *pn_show_totals(const struct pn_view *v)

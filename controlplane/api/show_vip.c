@@ -87,12 +87,13 @@ static json_t *vip_ownership(const struct pn_view *v, const struct pn_conf_vip *
     static const struct pn_own_vip none;
     const struct pn_own_vip *o = vip ? vip : &none;
 
-    return json_pack("{s:s?, s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:b, s:o, s:o, s:o}", "owner", owner_name(v, vip),
+    return json_pack("{s:s?, s:s, s:s, s:s, s:I, s:b, s:o, s:b, s:b, s:b, s:o, s:o, s:o}", "owner", owner_name(v, vip),
                      "protocol", conf->protocol == PN_CONF_VRRP ? "vrrp" : "sealed", "prefer",
                      conf->prefer == PN_CONF_EXCLUSIVE ? "exclusive" : "available", "group", conf->group, "transitions",
-                     (json_int_t)o->transitions, "wanted", o->wanted, "path_failed", o->path_failed, "forced",
-                     o->forced, "alone", v->own->n_nodes <= 1, "nodes", vip_nodes(v, vip), "vrrp", vip_vrrp(o),
-                     "foreign_vrrp", vip_foreign(v, o));
+                     (json_int_t)o->transitions, "wanted", o->wanted, "waits",
+                     o->wait ? json_string(pn_el_wait_name[o->wait]) : json_null(), "path_failed", o->path_failed,
+                     "forced", o->forced, "alone", v->own->n_nodes <= 1, "nodes", vip_nodes(v, vip), "vrrp",
+                     vip_vrrp(o), "foreign_vrrp", vip_foreign(v, o));
 }
 
 json_t *pn_show_vip(const struct pn_view *v, unsigned i)

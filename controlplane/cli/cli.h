@@ -144,6 +144,7 @@ int pn_cli_names(struct pn_cli *cli, int argc, char *argv[]); /* for completion:
 void pn_status_print(const struct pn_cli *cli, const json_t *now, const json_t *before, FILE *out);
 /* The table of gateways, for status and `gateway`. */
 void pn_gateway_table(const struct pn_cli *cli, const json_t *gateways, FILE *out);
+void pn_node_table(const struct pn_cli *cli, const json_t *nodes, FILE *out);
 void pn_vip_table(const struct pn_cli *cli, const json_t *vips, FILE *out);
 void pn_service_table(const struct pn_cli *cli, const json_t *services, FILE *out);
 void pn_pool_table(const struct pn_cli *cli, const json_t *pools, FILE *out);

@@ -36,7 +36,7 @@ static void path_cell(struct pn_table *t, const json_t *paths)
     pn_table_cell(t, silent ? PN_RED : PN_PLAIN, "%s", text);
 }
 
-static void node_table(const struct pn_cli *cli, const json_t *nodes, FILE *out)
+void pn_node_table(const struct pn_cli *cli, const json_t *nodes, FILE *out)
 {
     char buf[PN_FMT_BYTES];
     bool paths = false;
@@ -45,7 +45,7 @@ static void node_table(const struct pn_cli *cli, const json_t *nodes, FILE *out)
 
     json_array_foreach((json_t *)(uintptr_t)nodes, i, n) paths |= json_array_size(pn_jo(n, "paths")) > 1;
     struct pn_table *t = pn_table_new(cli, "NODE", "STATE", ">HEARD", ">VIPS", ">HEARTBEATS", ">STARTS", "SYNC",
-                                      "CONFIGURATION", paths ? "PATHS" : NULL, NULL);
+                                      ">SYNC-AGE", "CONFIGURATION", paths ? "PATHS" : NULL, NULL);
     json_array_foreach((json_t *)(uintptr_t)nodes, i, n)
     {
         bool self = pn_jb(n, "self"), heard = pn_jb(n, "heard");
@@ -61,13 +61,15 @@ static void node_table(const struct pn_cli *cli, const json_t *nodes, FILE *out)
                                                     : pn_fmt_duration(pn_ji(n, "heard_ago_ms"), buf));
         pn_table_cell(t, PN_PLAIN, "%lld", (long long)pn_ji(n, "vips_owned"));
         if (self) {
-            for (unsigned c = 0; c < 4u + paths; c++)
+            for (unsigned c = 0; c < 5u + paths; c++)
                 pn_table_cell(t, PN_PLAIN, "%s", "");
             continue;
         }
         pn_table_cell(t, PN_PLAIN, "%lld", (long long)pn_ji(n, "received"));
         pn_table_cell(t, PN_PLAIN, "%lld", (long long)pn_ji(n, "starts"));
-        pn_table_cell(t, PN_PLAIN, "%s", pn_js(n, "sync"));
+        pn_table_cell(t, heard && strcmp(pn_js(n, "sync"), "done") != 0 ? PN_YELLOW : PN_PLAIN, "%s", pn_js(n, "sync"));
+        pn_table_cell(t, PN_PLAIN, "%s",
+                      pn_jnull(n, "sync_ago_ms") ? "" : pn_fmt_duration(pn_ji(n, "sync_ago_ms"), buf));
         pn_table_cell(t, pn_jb(n, "same_configuration") ? PN_PLAIN : PN_YELLOW, "%s",
                       pn_jb(n, "same_configuration") ? "same"
                       : heard                        ? "another"
@@ -96,7 +98,7 @@ int pn_cli_node_list(struct pn_cli *cli, int argc, char *argv[])
     beats = pn_jo(r, "heartbeats");
     sync = pn_jo(r, "sync");
     hold = pn_jo(r, "hold");
-    node_table(cli, pn_jo(r, "nodes"), stdout);
+    pn_node_table(cli, pn_jo(r, "nodes"), stdout);
     if (json_array_size(pn_jo(r, "nodes")) > 1) {
         printf("\nheartbeats: %lld sent, %lld skipped, at most %.1f ms late%s\n", (long long)pn_ji(beats, "sent"),
                (long long)pn_ji(beats, "skipped"), (double)pn_ji(beats, "late_us_max") / 1e3,

@@ -63,6 +63,14 @@ static void alarms(const struct pn_cli *cli, const json_t *r, FILE *out)
         if (pn_jb(row, "path_failed"))
             alarm_line(cli, out, "VIP %s: its owner answers on the wire, but its heartbeats do not arrive",
                        pn_js(row, "name"));
+        else if (pn_jb(dp, "connected") && !*pn_js(row, "owner"))
+            alarm_line(cli, out, "VIP %s: no owner is heard: %s", pn_js(row, "name"), pn_js(row, "reason"));
+        if (strcmp(pn_js(row, "prefer"), "exclusive") == 0 && !pn_jb(pn_jo(r, "node"), "majority"))
+            alarm_line(cli, out,
+                       pn_jb(row, "forced")
+                           ? "VIP %s: exclusive, and owned by force without a majority of the nodes"
+                           : "VIP %s: exclusive, and no majority of the nodes is heard: not owned here",
+                       pn_js(row, "name"));
         if (json_is_object(pn_jo(row, "foreign_vrrp")))
             alarm_line(cli, out, "VIP %s: %s announces it by VRRP, id %lld; not obeyed", pn_js(row, "name"),
                        pn_js(pn_jo(row, "foreign_vrrp"), "from"), (long long)pn_ji(pn_jo(row, "foreign_vrrp"), "id"));
@@ -152,6 +160,10 @@ void pn_status_print(const struct pn_cli *cli, const json_t *now, const json_t *
     }
     alarms(cli, now, out);
     fputc('\n', out);
+    if (json_array_size(pn_jo(now, "nodes")) > 1) {
+        pn_node_table(cli, pn_jo(now, "nodes"), out);
+        fputc('\n', out);
+    }
     pn_vip_table(cli, pn_jo(now, "vips"), out);
     fputc('\n', out);
     pn_service_table(cli, pn_jo(now, "services"), out);

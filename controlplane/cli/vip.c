@@ -42,7 +42,9 @@ void pn_vip_table(const struct pn_cli *cli, const json_t *vips, FILE *out)
                               : "");
         pn_table_cell(t, PN_PLAIN, "%s", pn_fmt_list(pn_jo(v, "services"), services, sizeof(services)));
         pn_table_cell(t, pn_jb(v, "path_failed") ? PN_RED : PN_PLAIN, "%s",
-                      pn_jb(v, "path_failed") ? "its owner answers, but is not heard" : pn_js(v, "reason"));
+                      pn_jb(v, "path_failed") ? "its owner answers, but is not heard"
+                      : *pn_js(v, "waits")    ? pn_js(v, "waits")
+                                              : pn_js(v, "reason"));
     }
     pn_table_print(t, out);
 }
@@ -106,6 +108,8 @@ int pn_cli_vip_show(struct pn_cli *cli, int argc, char *argv[])
     if (json_is_object(vrrp))
         printf("  advertised %lld sent, %lld received\n", (long long)pn_ji(vrrp, "sent"),
                (long long)pn_ji(vrrp, "received"));
+    if (*pn_js(v, "waits"))
+        printf("  waits      %s\n", pn_js(v, "waits"));
     json_array_foreach(pn_jo(v, "nodes"), i, row)
         printf("  on %-8s %s, priority %lld, load %.0f %%\n", pn_js(row, "node"), pn_js(row, "state"),
                (long long)pn_ji(row, "priority"), pn_jf(row, "load") * 100);

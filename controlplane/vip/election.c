@@ -8,6 +8,14 @@
 #define MS UINT64_C(1000000)
 
 const char *const pn_election_state_name[PN_EL_STATE_COUNT] = {"init", "backup", "probe", "owner"};
+const char *const pn_el_wait_name[PN_EL_WAIT_COUNT] = {
+    [PN_EL_WAIT_NONE] = "",
+    [PN_EL_WAIT_PREEMPT] = "not taken from its owner: preempt = no",
+    [PN_EL_WAIT_ORDER] = "moved away by order: not taken back while its owner lives",
+    [PN_EL_WAIT_SYNC] = "not taken back yet: the flows of the other nodes are not all here",
+    [PN_EL_WAIT_CONF] = "not taken back yet: its owner has another configuration",
+    [PN_EL_WAIT_DELAY] = "not taken back yet: preempt-delay",
+};
 
 static bool alone(const struct pn_election *e)
 {
@@ -146,7 +154,9 @@ static void claim(struct pn_election *e, struct pn_election_vip *v, uint64_t now
     if (sent && now_ns < sent + e->times.lease) {
         pn_el_own(e, v, now_ns, "voted in by a majority", out);
         pn_el_renew(e, v, sent + e->times.lease, out);
+        return;
     }
+    snprintf(v->reason, sizeof(v->reason), "no heartbeat of an owner; waits for the votes of a majority");
 }
 
 static void step_candidate(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns,

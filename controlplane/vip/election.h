@@ -12,6 +12,18 @@
 enum pn_election_state { PN_EL_INIT = 0, PN_EL_BACKUP, PN_EL_PROBE, PN_EL_OWNER, PN_EL_STATE_COUNT };
 extern const char *const pn_election_state_name[PN_EL_STATE_COUNT];
 
+/* Why a node that would go before the owner leaves the VIP where it is. */
+enum pn_el_wait {
+    PN_EL_WAIT_NONE,
+    PN_EL_WAIT_PREEMPT,
+    PN_EL_WAIT_ORDER,
+    PN_EL_WAIT_SYNC,
+    PN_EL_WAIT_CONF,
+    PN_EL_WAIT_DELAY,
+    PN_EL_WAIT_COUNT
+};
+extern const char *const pn_el_wait_name[PN_EL_WAIT_COUNT];
+
 #define PN_NO_GROUP 0xffffu
 #define PN_HOLD_MAX_MS 60000u
 #define PN_SENT_RING 64u /* heartbeats whose send time is remembered, for votes */
@@ -63,6 +75,7 @@ struct pn_election_vip {
     uint64_t lease_ns; /* deadline last ordered; 0 none */
 
     bool want;
+    enum pn_el_wait wait;
     bool yielded; /* moved away by order: not wanted back while its new owner lives */
     uint64_t better_since_ns; /* for preempt = delay; 0: not better */
     uint8_t successor; /* of a release still being said */

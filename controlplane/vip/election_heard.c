@@ -2,6 +2,15 @@
 /* What an accepted heartbeat of a peer does to the VIPs of this node. */
 #include "controlplane/vip/transition.h"
 
+static enum pn_el_wait wait_for(const struct pn_election *e, const struct pn_election_vip *v, uint8_t owner)
+{
+    return v->preempt == PN_PREEMPT_NO                               ? PN_EL_WAIT_PREEMPT
+           : v->yielded                                              ? PN_EL_WAIT_ORDER
+           : e->generation != e->peers->peers[owner].last.generation ? PN_EL_WAIT_CONF
+           : !e->synced                                              ? PN_EL_WAIT_SYNC
+                                                                     : PN_EL_WAIT_NONE;
+}
+
 static void hear_owner(struct pn_election *e, struct pn_election_vip *v, uint8_t node, const struct pn_hb_vip *row,
                        uint64_t now_ns, struct pn_election_out *out)
 {
@@ -22,13 +31,16 @@ static void hear_owner(struct pn_election *e, struct pn_election_vip *v, uint8_t
     v->path_failed = false;
     v->release_left = 0;
 
-    bool better = pn_el_priority(e, v) > row->priority && v->preempt != PN_PREEMPT_NO && !v->yielded && e->synced &&
-                  e->generation == e->peers->peers[node].last.generation;
+    bool better = pn_el_priority(e, v) > row->priority;
+    v->wait = better ? wait_for(e, v, node) : PN_EL_WAIT_NONE;
+    better &= v->wait == PN_EL_WAIT_NONE;
     if (!better)
         v->better_since_ns = 0;
     else if (!v->better_since_ns)
         v->better_since_ns = now_ns;
     v->want = better && (v->preempt == PN_PREEMPT_YES || now_ns - v->better_since_ns >= v->preempt_delay_ns);
+    if (better && !v->want)
+        v->wait = PN_EL_WAIT_DELAY;
 }
 
 static void hear_other(struct pn_election *e, struct pn_election_vip *v, uint8_t node, const struct pn_hb_vip *row,

@@ -31,6 +31,7 @@ struct pn_own_vip {
     uint64_t lease_ns; /* deadline that was ordered; 0: none */
     uint32_t transitions;
     bool wanted; /* this node asks the owner for it */
+    enum pn_el_wait wait; /* it would, but for this */
     bool path_failed; /* its owner answers ARP/ND, but is not heard */
     bool exclusive, forced;
     struct pn_own_vrrp vrrp;

@@ -20,6 +20,7 @@ void pn_el_enter(struct pn_election *e, struct pn_election_vip *v, enum pn_elect
 {
     bool ownership = (v->state == PN_EL_OWNER) != (state == PN_EL_OWNER);
     v->state = state;
+    v->wait = PN_EL_WAIT_NONE;
     v->since_ns = now_ns;
     snprintf(v->reason, sizeof(v->reason), "%s", reason);
     if (ownership)

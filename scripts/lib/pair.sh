@@ -8,7 +8,7 @@
 #   PAIR_VIP_A / PAIR_VIP_B  more lines of the VIPs "a" (home n1) and "b" (home n2)
 #   PAIR_CONF        all blocks besides cluster, heartbeat and nodes; "": VIPs a and b, mx1 before mx2, service smtp
 
-PAIR_NODES=${PAIR_NODES:-2}
+PAIR_NODES=${PAIR_NODES:-2} PAIR_NODE=${PAIR_NODE:-}
 NODE2_4=10.77.0.3 NODE2_6=fd77::3
 PN_LAB_PARTS=(cl rt nd n2 m1 m2)
 [ "$PAIR_NODES" -lt 3 ] || PN_LAB_PARTS+=(n3)

@@ -457,6 +457,48 @@ static void test_hold_covers_a_restart(void **state)
 }
 
 /* Heartbeats cut one way or both, ARP not: the answered probe keeps the backup where it is. */
+/* A node that comes back takes nothing before it knows what its peer knows, and says what it waits for. */
+static void test_what_preemption_waits_for(void **state)
+{
+    (void)state;
+    for (enum pn_el_wait wait = PN_EL_WAIT_PREEMPT; wait < PN_EL_WAIT_COUNT; wait++) {
+        struct pn_election *e = &w.nodes[0].election;
+        struct pn_election_vip *v = &e->vips[0];
+        world_start(2, 1, false, 40 + (unsigned)wait);
+        run_ms(300, true);
+        assert_int_equal(owner_of(0), 0);
+        assert_int_equal(v->wait, PN_EL_WAIT_NONE);
+        w.nodes[0].running = false;
+        kill_dataplane(&w.nodes[0]);
+        run_ms(100, true);
+        assert_int_equal(owner_of(0), 1);
+        w.nodes[0].dataplane = true;
+        control_start(&w.nodes[0], true);
+        e->generation = wait == PN_EL_WAIT_CONF ? 2 : 1;
+        e->synced = wait != PN_EL_WAIT_SYNC;
+        v->yielded = wait == PN_EL_WAIT_ORDER;
+        v->preempt = wait == PN_EL_WAIT_PREEMPT ? PN_PREEMPT_NO
+                     : wait == PN_EL_WAIT_DELAY ? PN_PREEMPT_DELAY
+                                                : PN_PREEMPT_YES;
+        v->preempt_delay_ns = 500 * MS;
+        run_ms(400, true);
+        assert_int_equal(owner_of(0), 1);
+        assert_int_equal(v->wait, wait);
+        assert_true(pn_el_wait_name[wait][0]);
+        assert_false(v->want);
+        if (wait == PN_EL_WAIT_DELAY)
+            run_ms(200, true);
+        e->generation = 1;
+        e->synced = true;
+        v->yielded = false;
+        v->preempt = PN_PREEMPT_YES;
+        run_ms(100, true);
+        assert_int_equal(owner_of(0), 0);
+        assert_int_equal(v->wait, PN_EL_WAIT_NONE);
+        world_end();
+    }
+}
+
 static void test_heartbeat_path_alone_fails(void **state)
 {
     (void)state;
@@ -635,6 +677,7 @@ int main(void)
         cmocka_unit_test(test_planned_move),
         cmocka_unit_test(test_standby_and_back),
         cmocka_unit_test(test_hold_covers_a_restart),
+        cmocka_unit_test(test_what_preemption_waits_for),
         cmocka_unit_test(test_heartbeat_path_alone_fails),
         cmocka_unit_test(test_lost_answers_are_no_death),
         cmocka_unit_test(test_partition_heals_at_once),
