@@ -6,6 +6,7 @@
 CHAOS_DOWN=${CHAOS_DOWN:-1} # seconds a fault lasts
 CHAOS_HELD=${CHAOS_HELD:-8} # sessions in the middle of DATA
 CHAOS_STORM=${CHAOS_STORM:-1} # seconds of forged heartbeats
+CHAOS_BUSY=${CHAOS_BUSY:-$(nproc)} # busy loops of a soak
 
 # name | pairs it makes sense for: p, k | what must hold for Postern: d never two responders, s every session lives,
 # m nothing changes, c two responders for no longer than it takes to hear each other | make | restore | what it is
