@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <endian.h>
+#include <netinet/in.h>
 #include <stdio.h>
 
 #include "common/error.h"
@@ -160,4 +161,20 @@ bool pn_addr_is_unicast_host(const struct pn_addr *addr)
     }
     bool loopback = addr->q[0] == 0 && addr->q[1] == htobe64(1);
     return !pn_addr_is_zero(addr) && !loopback && addr->b[0] != 0xff;
+}
+
+unsigned pn_addr_sockaddr(const struct pn_addr *addr, uint16_t port, struct sockaddr_storage *out)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+
+    memset(out, 0, sizeof(*out));
+    if (pn_addr_is_v4(addr)) {
+        memcpy(&in.sin_addr, addr->b + 12, 4);
+        memcpy(out, &in, sizeof(in));
+        return sizeof(in);
+    }
+    memcpy(&in6.sin6_addr, addr->b, 16);
+    memcpy(out, &in6, sizeof(in6));
+    return sizeof(in6);
 }

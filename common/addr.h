@@ -31,6 +31,10 @@ char *pn_addr_format(const struct pn_addr *addr, char *buf, size_t size); /* IPv
 char *pn_prefix_format(const struct pn_prefix *prefix, char *buf, size_t size);
 char *pn_mac_format(const struct pn_mac *mac, char *buf, size_t size);
 
+struct sockaddr_storage;
+/* For connect(2) and the like; returns its length. */
+unsigned pn_addr_sockaddr(const struct pn_addr *addr, uint16_t port, struct sockaddr_storage *out);
+
 /* Bits after the first len (0..128, 128-bit form) cleared. */
 struct pn_addr pn_addr_masked(const struct pn_addr *addr, unsigned len);
 bool pn_prefix_contains(const struct pn_prefix *prefix, const struct pn_addr *addr);

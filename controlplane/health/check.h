@@ -11,7 +11,7 @@
 #include "controlplane/health/agent_reply.h"
 #include "controlplane/health/health.h"
 #include "controlplane/health/http_reply.h"
-#include "controlplane/health/smtp_reply.h"
+#include "common/smtp_reply.h"
 
 #define PN_CHECK_MAX_BYTES 65536u /* all that a server may say in one run */
 #define PN_CHECK_LINGER_MS 1000u /* how long a goodbye is waited for when the verdict is known */

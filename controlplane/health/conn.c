@@ -17,6 +17,7 @@
 #include <event2/event.h>
 #include <openssl/err.h>
 
+#include "common/addr.h"
 #include "controlplane/health/tls.h"
 
 #define READ_CHUNK_BYTES 4096u
@@ -316,28 +317,11 @@ static bool local_errno(int err)
            err == EACCES || err == EPERM || err == EAFNOSUPPORT;
 }
 
-static socklen_t sockaddr_fill(struct sockaddr_storage *ss, const struct pn_addr *addr, uint16_t port)
-{
-    memset(ss, 0, sizeof(*ss));
-    if (pn_addr_is_v4(addr)) {
-        struct sockaddr_in *in = (struct sockaddr_in *)ss;
-        in->sin_family = AF_INET;
-        in->sin_port = htons(port);
-        memcpy(&in->sin_addr, addr->b + 12, 4);
-        return sizeof(*in);
-    }
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(port);
-    memcpy(&in6->sin6_addr, addr->b, 16);
-    return sizeof(*in6);
-}
-
 /* 0: under way or done. An errno, and *local says whose fault it is. */
 static int connect_begin(struct pn_conn *c)
 {
     struct sockaddr_storage ss;
-    socklen_t len = sockaddr_fill(&ss, &c->rq.addr, c->rq.target->conf->port);
+    socklen_t len = pn_addr_sockaddr(&c->rq.addr, c->rq.target->conf->port, &ss);
     int one = 1;
 
     c->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

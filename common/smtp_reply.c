@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "controlplane/health/smtp_reply.h"
+#include "common/smtp_reply.h"
 
 #include <string.h>
 #include <strings.h>
@@ -16,12 +16,29 @@ static bool digit(char c)
 }
 
 /* The keyword of an EHLO line alone, not one that begins with it. */
-static bool offers_starttls(const char *text, size_t len)
+static bool offers(const char *word, const char *text, size_t len)
 {
-    static const char word[] = "STARTTLS";
-    size_t n = sizeof(word) - 1;
+    size_t n = strlen(word);
 
     return len >= n && strncasecmp(text, word, n) == 0 && (len == n || text[n] == ' ');
+}
+
+static void extension(struct pn_smtp_reply *r, const char *text, size_t len)
+{
+    r->starttls |= offers("STARTTLS", text, len);
+    r->eightbit |= offers("8BITMIME", text, len);
+    r->utf8 |= offers("SMTPUTF8", text, len);
+    if (offers("SIZE", text, len)) {
+        r->size_said = true;
+        r->size_bytes = 0;
+        for (size_t i = 5; i < len && digit(text[i]); i++) {
+            if (r->size_bytes > UINT64_MAX / 10 - 1) {
+                r->size_bytes = 0; /* more than can be said is no limit */
+                break;
+            }
+            r->size_bytes = r->size_bytes * 10 + (uint64_t)(text[i] - '0');
+        }
+    }
 }
 
 static enum pn_smtp_reply_status line_end(struct pn_smtp_reply *r)
@@ -47,8 +64,8 @@ static enum pn_smtp_reply_status line_end(struct pn_smtp_reply *r)
         size_t n = len < sizeof(r->text) - 1 ? len : sizeof(r->text) - 1;
         memcpy(r->text, l, n);
         r->text[n] = '\0';
-    } else if (len > 4 && offers_starttls(l + 4, len - 4)) {
-        r->starttls = true;
+    } else if (len > 4) {
+        extension(r, l + 4, len - 4);
     }
     r->code = (uint16_t)code;
     r->lines++;

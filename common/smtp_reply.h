@@ -4,8 +4,8 @@
  * as clients commonly allow; NUL bytes, lines without a code, codes that differ within a reply and anything longer than
  * the limits are no replies.
  */
-#ifndef POSTERN_HEALTH_SMTP_REPLY_H
-#define POSTERN_HEALTH_SMTP_REPLY_H
+#ifndef PN_COMMON_SMTP_REPLY_H
+#define PN_COMMON_SMTP_REPLY_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +24,11 @@ enum pn_smtp_reply_status {
 struct pn_smtp_reply {
     uint16_t code; /* 200..599 */
     uint16_t lines;
-    bool starttls; /* an EHLO reply offers STARTTLS (RFC 3207) */
+    /* What an EHLO reply offers. */
+    bool starttls; /* RFC 3207 */
+    bool eightbit, utf8; /* 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531) */
+    bool size_said; /* SIZE (RFC 1870) */
+    uint64_t size_bytes; /* its limit; 0: none said */
     char text[96]; /* the first line, code included, as it came (not NUL) */
     const char *bad;
     /* ---- */
