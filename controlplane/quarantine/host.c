@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "controlplane/quarantine/host.h"
+#include "controlplane/quarantine/host_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,27 +13,9 @@
 #include "common/error.h"
 #include "controlplane/quarantine/headers.h"
 
+#define PURGE_DOWN_MAX 2048 /* messages in one call: the caller has other things to do */
+
 static const struct pn_hostdb_ops *const databases[] = {&pn_hostdb_sqlite};
-
-struct put {
-    struct pn_q_id id;
-    uint8_t *item;
-    size_t item_len;
-    struct pn_qtmp *tmp;
-    pn_host_done *done;
-    void *arg;
-};
-
-struct pn_host {
-    char path[256];
-    uint64_t keep_free_bytes;
-    int lock_fd;
-    struct pn_qfiles *files;
-    const struct pn_hostdb_ops *ops;
-    struct pn_hostdb *db;
-    struct put *queue;
-    unsigned n_queue, queue_size;
-};
 
 static uint64_t now_ms(void)
 {
@@ -100,7 +82,7 @@ fail:
     return -1;
 }
 
-static void put_free(struct put *p)
+static void put_free(struct pn_host_put *p)
 {
     pn_qtmp_drop(p->tmp);
     free(p->item);
@@ -138,7 +120,7 @@ bool pn_host_full(struct pn_host *h)
 int pn_host_put(struct pn_host *h, const pn_q_item *item, struct pn_qtmp *tmp, pn_host_done *done, void *arg,
                 struct pn_error *err)
 {
-    struct put p = {.tmp = tmp, .done = done, .arg = arg};
+    struct pn_host_put p = {.tmp = tmp, .done = done, .arg = arg};
 
     int wrong = pn_q_item_check(item, true, err);
     if (wrong == 0 && ((item->kind == PN_Q_MESSAGE) != (tmp != NULL) ||
@@ -150,7 +132,7 @@ int pn_host_put(struct pn_host *h, const pn_q_item *item, struct pn_qtmp *tmp, p
     }
     if (h->n_queue == h->queue_size) {
         unsigned want = h->queue_size ? 2 * h->queue_size : 64;
-        struct put *grown = realloc(h->queue, want * sizeof(*grown));
+        struct pn_host_put *grown = realloc(h->queue, want * sizeof(*grown));
         if (grown) {
             h->queue = grown;
             h->queue_size = want;
@@ -173,7 +155,7 @@ unsigned pn_host_queued(const struct pn_host *h)
     return h->n_queue;
 }
 
-static int insert(struct pn_host *h, const struct put *p, struct pn_error *err)
+static int insert(struct pn_host *h, const struct pn_host_put *p, struct pn_error *err)
 {
     static char headers[2 * PN_QTMP_HEAD_MAX];
     struct pn_pb_budget budget;
@@ -193,7 +175,8 @@ static int insert(struct pn_host *h, const struct put *p, struct pn_error *err)
     return rc < 0 ? -1 : 0;
 }
 
-static int commit_rows(struct pn_host *h, const struct put *queue, unsigned n, const bool *ok, struct pn_error *err)
+static int commit_rows(struct pn_host *h, const struct pn_host_put *queue, unsigned n, const bool *ok,
+                       struct pn_error *err)
 {
     if (h->ops->begin(h->db, err) != 0)
         return -1;
@@ -207,7 +190,7 @@ static int commit_rows(struct pn_host *h, const struct put *queue, unsigned n, c
 
 unsigned pn_host_commit(struct pn_host *h)
 {
-    struct put *queue = h->queue;
+    struct pn_host_put *queue = h->queue;
     unsigned n = h->n_queue, n_tmps = 0, durable = 0;
     struct pn_error file_err = {""}, row_err = {""};
 
@@ -419,27 +402,66 @@ int pn_host_purge(struct pn_host *h, const struct pn_host_purge *p, struct pn_er
     return n;
 }
 
-int pn_host_purge_size(struct pn_host *h, uint64_t max_bytes, struct pn_error *err)
+/* Oldest messages go until few enough bytes are left; of one node, or of all (NULL). */
+struct size_of {
+    const char *node;
+    struct pn_hostdb_totals totals;
+};
+
+static int note_size(void *arg, const char *node, const struct pn_hostdb_totals *totals)
+{
+    struct size_of *s = arg;
+
+    if (strcmp(node, s->node) == 0)
+        s->totals = *totals;
+    return 0;
+}
+
+static int purge_down(struct pn_host *h, const char *node, uint64_t max_bytes, struct pn_error *err)
 {
     struct pn_host_purge p = PN_HOST_PURGE_ANY;
-    struct pn_hostdb_totals t;
     int all = 0;
 
     p.kind = PN_Q_MESSAGE;
-    while (h->ops->totals(h->db, &t) == 0 && t.file_bytes > max_bytes) {
-        uint64_t mean = t.messages ? t.file_bytes / t.messages + 1 : 1, want = (t.file_bytes - max_bytes) / mean + 1;
+    p.node = node;
+    for (;;) {
+        struct size_of s = {.node = node};
+        int rc = node ? h->ops->node_totals(h->db, note_size, &s) : h->ops->totals(h->db, &s.totals);
+        if (rc != 0)
+            return pn_error_set(err, "quarantine host: the totals cannot be read");
+        if (s.totals.file_bytes <= max_bytes || all >= PURGE_DOWN_MAX)
+            return all;
+        uint64_t mean = s.totals.messages ? s.totals.file_bytes / s.totals.messages + 1 : 1;
+        uint64_t want = (s.totals.file_bytes - max_bytes) / mean + 1;
         p.max = want < 64 ? (unsigned)want : 64;
         int n = pn_host_purge(h, &p, err);
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            break;
+        if (n <= 0)
+            return n < 0 ? -1 : all;
         all += n;
     }
-    return all;
+}
+
+int pn_host_purge_size(struct pn_host *h, uint64_t max_bytes, struct pn_error *err)
+{
+    return purge_down(h, NULL, max_bytes, err);
+}
+
+int pn_host_purge_node(struct pn_host *h, const char *node, uint64_t max_bytes, struct pn_error *err)
+{
+    return purge_down(h, node, max_bytes, err);
 }
 
 int pn_host_totals(struct pn_host *h, struct pn_hostdb_totals *out)
 {
     return h->ops->totals(h->db, out);
+}
+
+int pn_host_node_totals(struct pn_host *h, pn_host_node_each *each, void *arg)
+{
+    return h->ops->node_totals(h->db, each, arg);
+}
+
+int pn_host_audit_list(struct pn_host *h, uint64_t number, pn_host_audit_each *each, void *arg, struct pn_error *err)
+{
+    return h->ops->audit_list(h->db, number, each, arg, err);
 }

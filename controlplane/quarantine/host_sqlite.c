@@ -34,12 +34,27 @@ static const char *const schema[] = {
     "CREATE TABLE audit(number INTEGER NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL, detail TEXT NOT NULL,"
     " at_ms INTEGER NOT NULL);"
     "CREATE INDEX audit_number ON audit(number);",
+    /* 2: counts by hour for reports, totals of nodes, digests */
+    "CREATE TABLE hour_count(hour INTEGER, node TEXT, event INTEGER, count INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    " PRIMARY KEY(hour, node, event)) WITHOUT ROWID;"
+    "CREATE TABLE hour_name(hour INTEGER, list INTEGER, node TEXT, name TEXT, count INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL, PRIMARY KEY(hour, list, node, name)) WITHOUT ROWID;"
+    "ALTER TABLE node ADD COLUMN items INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE node ADD COLUMN messages INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE node ADD COLUMN file_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE node ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE node SET (items, messages, file_bytes, waiting) = (SELECT count(*), count(*) FILTER (WHERE kind = 2),"
+    " coalesce(sum(file_bytes), 0), count(*) FILTER (WHERE kind = 2 AND state = 0) FROM item"
+    " WHERE item.node = node.name AND flags & 4 = 0);"
+    "CREATE TABLE due(address TEXT PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX item_class ON item(kind, state, event, received_ms) WHERE flags & 6 = 0;",
 };
 
 static const char *const sql[PN_HS_COUNT] = {
     [PN_HS_KNOWN] = "SELECT 1 FROM item WHERE node = ?1 AND seq = ?2 AND sha = ?3",
     [PN_HS_ACCEPTED] = "SELECT accepted FROM node WHERE name = ?1",
-    [PN_HS_ACCEPT] = "INSERT INTO node VALUES(?1, 1) ON CONFLICT(name) DO UPDATE SET accepted = accepted + 1",
+    [PN_HS_ACCEPT] = "INSERT INTO node(name, accepted) VALUES(?1, 1)"
+                     " ON CONFLICT(name) DO UPDATE SET accepted = accepted + 1",
     [PN_HS_INSERT] =
         "INSERT INTO item(node, seq, sha, kind, event, state, flags, received_ms, taken_ms, file_bytes,"
         " sender, sender_domain, rule, body) VALUES(?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
@@ -47,15 +62,26 @@ static const char *const sql[PN_HS_COUNT] = {
     [PN_HS_TEXT] = "INSERT INTO item_text(rowid, subject, reason, headers) VALUES(?1, ?2, ?3, ?4)",
     [PN_HS_TOTAL] = "UPDATE total SET items = items + ?1, messages = messages + ?2, file_bytes = file_bytes + ?3,"
                     " waiting = waiting + ?4",
+    [PN_HS_NODE_TOTAL] = "UPDATE node SET items = items + ?1, messages = messages + ?2, file_bytes = file_bytes + ?3,"
+                         " waiting = waiting + ?4 WHERE name = ?5",
+    [PN_HS_HOUR_COUNT] = "INSERT INTO hour_count VALUES(?1, ?2, ?3, 1, ?4) ON CONFLICT(hour, node, event) DO UPDATE SET"
+                         " count = count + 1, bytes = bytes + excluded.bytes",
+    [PN_HS_HOUR_NAME] = "INSERT INTO hour_name VALUES(?1, ?2, ?3, ?4, 1, ?5) ON CONFLICT(hour, list, node, name)"
+                        " DO UPDATE SET count = count + 1, bytes = bytes + excluded.bytes",
     [PN_HS_GET] = "SELECT number, state, flags, taken_ms, file_bytes, body FROM item WHERE number = ?1",
     [PN_HS_STATE] = "UPDATE item SET state = ?2 WHERE number = ?1 AND state = 0 AND kind = 2 AND flags & 4 = 0",
     [PN_HS_FLAG] = "UPDATE item SET flags = CASE WHEN ?3 THEN flags | ?2 ELSE flags & ~?2 END"
                    " WHERE number = ?1 AND flags & 4 = 0",
     [PN_HS_AUDIT] = "INSERT INTO audit VALUES(?1, ?2, ?3, ?4, ?5)",
     [PN_HS_SHA_USED] = "SELECT 1 FROM item WHERE kind = 2 AND flags & 4 = 0 AND sha = ?1 LIMIT 1",
-    [PN_HS_PURGE_FIND] = "SELECT number, sha, file_bytes, kind, state, node, seq FROM item WHERE flags & 6 = 0"
-                         " AND received_ms < ?1 AND kind IN (?2, ?3) AND (?4 < 0 OR event = ?4)"
-                         " ORDER BY received_ms LIMIT ?5",
+    /* One of the two finds what is to go, oldest first, each by an index in that order. */
+    [PN_HS_PURGE_ANY] = "SELECT number FROM item INDEXED BY item_purge WHERE flags & 6 = 0 AND kind = ?2"
+                        " AND received_ms < ?1 AND (?3 < 0 OR event = ?3) AND (?4 < 0 OR state = ?4)"
+                        " AND (?5 IS NULL OR node = ?5) ORDER BY received_ms LIMIT ?6",
+    [PN_HS_PURGE_CLASS] = "SELECT number FROM item INDEXED BY item_class WHERE flags & 6 = 0 AND kind = ?2"
+                          " AND received_ms < ?1 AND event = ?3 AND state = ?4 AND (?5 IS NULL OR node = ?5)"
+                          " ORDER BY received_ms LIMIT ?6",
+    [PN_HS_PURGE_READ] = "SELECT number, sha, file_bytes, kind, state, node, seq FROM item WHERE number = ?1",
     [PN_HS_PURGE_ROW] = "UPDATE item SET flags = flags | 4, file_bytes = 0, sender = NULL, sender_domain = NULL,"
                         " rule = NULL, body = ?2 WHERE number = ?1",
     [PN_HS_PURGE_RECIPIENTS] = "DELETE FROM recipient WHERE number = ?1",
@@ -79,7 +105,7 @@ static int db_open(const char *where, struct pn_hostdb **out, struct pn_error *e
     if (db == NULL)
         return pn_error_set(err, "no memory");
     snprintf(db->path, sizeof(db->path), "%s", where);
-    if (pn_qdb_open(where, APPLICATION_ID, schema, 1, &db->db, err) != 0)
+    if (pn_qdb_open(where, APPLICATION_ID, schema, sizeof(schema) / sizeof(schema[0]), &db->db, err) != 0)
         goto fail;
     if (RAND_bytes((unsigned char *)&random, sizeof(random)) != 1) {
         pn_error_set(err, "no randomness");
@@ -158,15 +184,66 @@ char *pn_hs_lower(const char *text, char *out, size_t size)
     return out;
 }
 
-static int total_add(struct pn_hostdb *db, int items, int messages, int64_t bytes, int waiting)
+static int total_add(struct pn_hostdb *db, const char *node, int items, int messages, int64_t bytes, int waiting)
 {
-    sqlite3_stmt *q = db->sql[PN_HS_TOTAL];
+    static const enum pn_hs_sql which[] = {PN_HS_TOTAL, PN_HS_NODE_TOTAL};
 
-    sqlite3_bind_int(q, 1, items);
-    sqlite3_bind_int(q, 2, messages);
-    sqlite3_bind_int64(q, 3, bytes);
-    sqlite3_bind_int(q, 4, waiting);
+    for (unsigned i = 0; i < 2; i++) {
+        sqlite3_stmt *q = db->sql[which[i]];
+        sqlite3_bind_int(q, 1, items);
+        sqlite3_bind_int(q, 2, messages);
+        sqlite3_bind_int64(q, 3, bytes);
+        sqlite3_bind_int(q, 4, waiting);
+        if (i == 1)
+            pn_qdb_text(q, 5, node);
+        if (pn_qdb_run(q) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int hour_count(struct pn_hostdb *db, uint64_t at_ms, const char *node, unsigned event, uint64_t bytes)
+{
+    sqlite3_stmt *q = db->sql[PN_HS_HOUR_COUNT];
+
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)(at_ms / PN_REPORT_HOUR_MS));
+    pn_qdb_text(q, 2, node);
+    sqlite3_bind_int(q, 3, (int)event);
+    sqlite3_bind_int64(q, 4, (sqlite3_int64)bytes);
     return pn_qdb_run(q);
+}
+
+static int hour_name(struct pn_hostdb *db, const pn_q_item *item, enum pn_report_top list, const char *name)
+{
+    sqlite3_stmt *q = db->sql[PN_HS_HOUR_NAME];
+
+    if (name[0] == '\0')
+        return 0;
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)(item->received_ms / PN_REPORT_HOUR_MS));
+    sqlite3_bind_int(q, 2, (int)list);
+    pn_qdb_text(q, 3, item->node);
+    pn_qdb_text(q, 4, name);
+    sqlite3_bind_int64(q, 5, (sqlite3_int64)item->size_bytes);
+    return pn_qdb_run(q);
+}
+
+/* What the reports will say of it. */
+static int count_item(struct pn_hostdb *db, const pn_q_item *item, const char *sender)
+{
+    char lower[PN_Q_ADDRESS_MAX + 1];
+    unsigned events[2], n = pn_report_events(item, events);
+    int rc = 0;
+
+    for (unsigned i = 0; i < n && rc == 0; i++)
+        rc = hour_count(db, item->received_ms, item->node, events[i], item->size_bytes);
+    if (rc != 0 || !pn_report_named(item))
+        return rc;
+    rc = hour_name(db, item, PN_REPORT_SENDERS, sender);
+    if (rc == 0)
+        rc = hour_name(db, item, PN_REPORT_RULES, item->rule);
+    for (size_t r = 0; rc == 0 && r < item->n_recipients; r++)
+        rc = hour_name(db, item, PN_REPORT_RECIPIENTS, pn_hs_lower(item->recipients[r], lower, sizeof(lower)));
+    return rc;
 }
 
 static int add_recipient(struct pn_hostdb *db, const char *address, int64_t number)
@@ -228,16 +305,33 @@ static int db_insert(struct pn_hostdb *db, const pn_q_item *item, uint64_t file_
         rc = pn_qdb_run(text);
     }
     pn_qdb_text(accept, 1, item->node);
-    if (rc != 0 || pn_qdb_run(accept) != 0 ||
-        total_add(db, 1, item->kind == PN_Q_MESSAGE, (int64_t)file_bytes, item->kind == PN_Q_MESSAGE) != 0)
+    if (rc != 0 || pn_qdb_run(accept) != 0 || count_item(db, item, sender) != 0 ||
+        total_add(db, item->node, 1, item->kind == PN_Q_MESSAGE, (int64_t)file_bytes, item->kind == PN_Q_MESSAGE) != 0)
         return pn_qdb_fail(db->db, db->path, "writing", err);
     return 1;
+}
+
+struct released {
+    struct pn_hostdb *db;
+    uint64_t now_ms;
+    bool released;
+    int rc;
+};
+
+static int note_released(void *arg, const struct pn_host_row *row)
+{
+    struct released *r = arg;
+
+    r->rc = total_add(r->db, row->item->node, 0, 0, 0, -1);
+    if (r->rc == 0 && r->released)
+        r->rc = hour_count(r->db, r->now_ms, row->item->node, PN_Q_EVENT_RELEASED, row->item->size_bytes);
+    return 0;
 }
 
 static int db_state_set(struct pn_hostdb *db, uint64_t number, enum pn_host_state state, uint64_t now_ms,
                         struct pn_error *err)
 {
-    (void)now_ms;
+    struct released r = {.db = db, .now_ms = now_ms, .released = state == PN_HOST_RELEASED, .rc = -1};
     sqlite3_stmt *q = db->sql[PN_HS_STATE];
 
     sqlite3_bind_int64(q, 1, (sqlite3_int64)number);
@@ -246,7 +340,9 @@ static int db_state_set(struct pn_hostdb *db, uint64_t number, enum pn_host_stat
         return pn_qdb_fail(db->db, db->path, "writing", err);
     if (sqlite3_changes(db->db) == 0)
         return 0;
-    return total_add(db, 0, 0, 0, -1) == 0 ? 1 : pn_qdb_fail(db->db, db->path, "writing", err);
+    if (pn_hs_get(db, number, note_released, &r, err) < 0)
+        return -1;
+    return r.rc == 0 ? 1 : pn_qdb_fail(db->db, db->path, "writing", err);
 }
 
 static int db_flag_set(struct pn_hostdb *db, uint64_t number, enum pn_host_flag flag, bool on, struct pn_error *err)
@@ -307,39 +403,67 @@ static int purge_row(struct pn_hostdb *db, sqlite3_stmt *found)
         sqlite3_bind_int64(db->sql[clear[i]], 1, number);
         rc = pn_qdb_run(db->sql[clear[i]]);
     }
-    return rc == 0 ? total_add(db, -1, -message, -bytes, -(message && sqlite3_column_int(found, 4) == 0)) : -1;
+    return rc == 0 ? total_add(db, bare.node, -1, -message, -bytes, -(message && sqlite3_column_int(found, 4) == 0))
+                   : -1;
+}
+
+static int purge_kind(struct pn_hostdb *db, const struct pn_host_purge *p, int kind, unsigned max, pn_host_gone *gone,
+                      void *arg, struct pn_error *err)
+{
+    sqlite3_stmt *q = db->sql[p->event >= 0 && p->state >= 0 ? PN_HS_PURGE_CLASS : PN_HS_PURGE_ANY],
+                 *read = db->sql[PN_HS_PURGE_READ];
+    int64_t *numbers = calloc(max ? max : 1, sizeof(*numbers));
+    uint8_t sha[PN_Q_SHA_BYTES];
+    unsigned n = 0, done = 0;
+    int rc;
+
+    if (numbers == NULL)
+        return pn_error_set(err, "no memory");
+    sqlite3_bind_int64(q, 1, p->received_before_ms > INT64_MAX ? INT64_MAX : (sqlite3_int64)p->received_before_ms);
+    sqlite3_bind_int(q, 2, kind);
+    sqlite3_bind_int(q, 3, p->event);
+    sqlite3_bind_int(q, 4, p->state);
+    if (p->node)
+        pn_qdb_text(q, 5, p->node);
+    else
+        sqlite3_bind_null(q, 5);
+    sqlite3_bind_int64(q, 6, max);
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW && n < max)
+        numbers[n++] = sqlite3_column_int64(q, 0);
+    sqlite3_reset(q);
+    for (; rc == SQLITE_DONE && done < n;
+         done++) { /* changed only once the search is over: it walks an index of these */
+        sqlite3_bind_int64(read, 1, numbers[done]);
+        int64_t bytes = 0;
+        const void *blob = sqlite3_step(read) == SQLITE_ROW ? pn_qdb_blob(read, 1, PN_Q_SHA_BYTES) : NULL;
+        if (blob) {
+            memcpy(sha, blob, PN_Q_SHA_BYTES);
+            bytes = sqlite3_column_int64(read, 2);
+        }
+        bool ok = blob && purge_row(db, read) == 0;
+        sqlite3_reset(read);
+        if (!ok)
+            break;
+        if (kind == PN_Q_MESSAGE)
+            gone(arg, sha, (uint64_t)bytes);
+    }
+    free(numbers);
+    return rc == SQLITE_DONE && done == n ? (int)n : pn_qdb_fail(db->db, db->path, "purging", err);
 }
 
 static int db_purge(struct pn_hostdb *db, const struct pn_host_purge *p, pn_host_gone *gone, void *arg,
                     struct pn_error *err)
 {
-    sqlite3_stmt *q = db->sql[PN_HS_PURGE_FIND];
-    struct {
-        uint8_t sha[PN_Q_SHA_BYTES];
-    } s;
-    int n = 0, rc;
+    int n = 0;
 
-    sqlite3_bind_int64(q, 1, p->received_before_ms > INT64_MAX ? INT64_MAX : (sqlite3_int64)p->received_before_ms);
-    sqlite3_bind_int(q, 2, p->kind < 0 ? PN_Q_RECORD : p->kind);
-    sqlite3_bind_int(q, 3, p->kind < 0 ? PN_Q_MESSAGE : p->kind);
-    sqlite3_bind_int(q, 4, p->event);
-    sqlite3_bind_int64(q, 5, p->max);
-    /* The query sorts, so it is complete before the first row and may be written under. */
-    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-        const void *sha = pn_qdb_blob(q, 1, PN_Q_SHA_BYTES);
-        int64_t bytes = sqlite3_column_int64(q, 2);
-        bool message = sqlite3_column_int(q, 3) == PN_Q_MESSAGE;
-        if (sha == NULL)
-            break;
-        memcpy(s.sha, sha, PN_Q_SHA_BYTES);
-        if (purge_row(db, q) != 0)
-            break;
-        if (message)
-            gone(arg, s.sha, (uint64_t)bytes);
-        n++;
-    }
-    sqlite3_reset(q);
-    return rc == SQLITE_DONE ? n : pn_qdb_fail(db->db, db->path, "purging", err);
+    for (int kind = PN_Q_RECORD; kind <= PN_Q_MESSAGE && n < (int)p->max; kind++)
+        if (p->kind < 0 || p->kind == kind) {
+            int some = purge_kind(db, p, kind, p->max - (unsigned)n, gone, arg, err);
+            if (some < 0)
+                return -1;
+            n += some;
+        }
+    return n;
 }
 
 static int db_totals(struct pn_hostdb *db, struct pn_hostdb_totals *out)
@@ -380,4 +504,13 @@ const struct pn_hostdb_ops pn_hostdb_sqlite = {
     .sha_used = db_sha_used,
     .purge = db_purge,
     .totals = db_totals,
+    .node_totals = pn_hs_node_totals,
+    .audit_list = pn_hs_audit_list,
+    .report = pn_hs_report,
+    .report_purge = pn_hs_report_purge,
+    .due = pn_hs_due,
+    .due_mark = pn_hs_due_mark,
+    .due_clear = pn_hs_due_clear,
+    .mark_get = pn_hs_mark_get,
+    .mark_set = pn_hs_mark_set,
 };

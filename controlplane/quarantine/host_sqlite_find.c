@@ -142,6 +142,13 @@ int pn_hs_find(struct pn_hostdb *db, const struct pn_host_query *q, pn_host_each
         add_number(&b, " AND i.received_ms >= ?", q->from_ms > INT64_MAX ? INT64_MAX : (int64_t)q->from_ms);
     if (q->to_ms)
         add_number(&b, " AND i.received_ms < ?", q->to_ms > INT64_MAX ? INT64_MAX : (int64_t)q->to_ms);
+    if (q->unseen)
+        add(&b, " AND i.flags & 1 = 0");
+    if (q->after) {
+        add(&b, " AND ");
+        add(&b, number);
+        add_number(&b, " > ?", q->after > INT64_MAX ? INT64_MAX : (int64_t)q->after);
+    }
     if (q->before) {
         add(&b, " AND ");
         add(&b, number);

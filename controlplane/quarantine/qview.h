@@ -2,7 +2,7 @@
 /*
  * A message as a person reads it: headers decoded (RFC 2047), the text, attachments listed. Made with GMime from bytes
  * that may be anything, within bounds on size, parts, depth, text and time; what a bound cut off is said in `cut`. All
- * text is valid UTF-8 without control characters but line feeds and tabs. Call it from one thread.
+ * text is valid UTF-8 without control characters but line feeds. Call it from one thread.
  */
 #ifndef POSTERN_QUARANTINE_QVIEW_H
 #define POSTERN_QUARANTINE_QVIEW_H

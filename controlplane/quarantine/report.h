@@ -3,7 +3,8 @@
  * Reports: what was received, rejected, quarantined and so on, by time and by node, with the names that come up most.
  * Pure: a store counts into it, then it is shown as rows, JSON, CSV or a plot. A quarantined message counts as
  * quarantined, and as its own event where that is another (virus, spam); a record as its event. Records with `about`
- * that say quarantined or released are not counted, the message itself and its release are.
+ * that say quarantined or released are not counted, the message itself and its release are. The lists of names count
+ * what was held or turned away, not what passed.
  */
 #ifndef POSTERN_QUARANTINE_REPORT_H
 #define POSTERN_QUARANTINE_REPORT_H
@@ -58,6 +59,10 @@ void pn_report_free(struct pn_report *r); /* NULL is fine */
 int pn_report_count(struct pn_report *r, uint64_t at_ms, const char *node, unsigned event, uint64_t count,
                     uint64_t bytes);
 int pn_report_name(struct pn_report *r, enum pn_report_top list, const char *name, uint64_t count, uint64_t bytes);
+
+/* What an item counts as: 0 to 2 events; and whether its sender, recipients and rule count: held or turned away. */
+unsigned pn_report_events(const pn_q_item *item, unsigned events[2]);
+bool pn_report_named(const pn_q_item *item);
 
 const char *pn_report_top_name(enum pn_report_top list); /* "senders" */
 /* "2026-11-22" for steps of days, else "2026-11-22 14:00"; in the report's zone. */

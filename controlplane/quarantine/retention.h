@@ -28,8 +28,7 @@ struct pn_retention_config {
     uint64_t age_ms[PN_RETENTION_CLASS_COUNT]; /* 0: for ever */
     uint64_t counts_age_ms; /* of the reports' counts and names; 0: for ever */
     uint64_t max_bytes; /* of all files; 0: only the disk says */
-    uint64_t node_bytes; /* quota of nodes without an own one; 0: none */
-    struct pn_retention_quota quotas[PN_MAX_NODES];
+    struct pn_retention_quota quotas[PN_MAX_NODES]; /* who wants one for all nodes lists them */
     unsigned n_quotas;
     uint64_t every_ms; /* between rounds; 0: 10 minutes */
     unsigned batch; /* items a step; 0: 200 */
@@ -51,21 +50,17 @@ struct pn_retention_step {
     uint64_t wait_ms; /* WAIT: until the next round */
 };
 
-struct pn_retention { /* zeroes, then pn_retention_init() */
+struct pn_retention { /* zeroes, then pn_retention_init(), which also takes a new configuration */
     struct pn_retention_config config;
     uint64_t round_ms; /* the round under way or the last one began */
     unsigned at; /* how far the round is */
-    char node[PN_NAME_BYTES];
     bool running;
 };
 void pn_retention_init(struct pn_retention *r, const struct pn_retention_config *config);
-/* Refuses ages of which an outer one cannot be meant: below an hour, quotas for a node twice. -1 with err. */
+/* Refuses what cannot be meant: ages below an hour, two quotas for a node. -1 with err. */
 int pn_retention_check(const struct pn_retention_config *config, struct pn_error *err);
 /* What to do now. Small steps, one after the other; between two the caller may do other things. now: CLOCK_REALTIME. */
 struct pn_retention_step pn_retention_next(struct pn_retention *r, uint64_t now_ms);
 /* The step is done: how many went, -1: it failed, the rest of the round waits for the next. */
 void pn_retention_done(struct pn_retention *r, const struct pn_retention_step *step, int gone);
-/* The quota of a node, 0: none. */
-uint64_t pn_retention_quota(const struct pn_retention_config *config, const char *node);
-
 #endif
