@@ -26,6 +26,7 @@ struct pn_cluster_actor {
     char version[PN_MEMBER_VERSION_BYTES];
     struct listener listeners[PN_CLUSTER_LISTENERS_MAX];
     unsigned n_listeners;
+    struct pn_cluster_join join;
     bool making; /* the cluster is not ours yet */
     pthread_mutex_t lock; /* of the two below */
     struct pn_cluster_copy copy;
@@ -301,6 +302,48 @@ struct pn_loop *pn_cluster_actor_loop(struct pn_cluster_actor *a)
 struct pn_cluster *pn_cluster_actor_cluster(struct pn_cluster_actor *a)
 {
     return a->cluster;
+}
+
+/* ---- joining ---- */
+
+static void on_joined(void *arg, const struct pn_join_result *result)
+{
+    struct pn_cluster_join *j = &((struct pn_cluster_actor *)arg)->join;
+
+    j->state = result->error ? PN_CLUSTER_JOIN_FAILED : PN_CLUSTER_JOIN_DONE;
+    snprintf(j->error, sizeof(j->error), "%s", result->error ? result->error : "");
+    memcpy(j->cluster_name, result->cluster_name, sizeof(j->cluster_name));
+    j->n_rows = result->n_rows < PN_JOIN_ROWS_MAX ? result->n_rows : PN_JOIN_ROWS_MAX;
+    memcpy(j->rows, result->rows, j->n_rows * sizeof(j->rows[0]));
+}
+
+int pn_cluster_actor_join(struct pn_cluster_actor *a, const struct pn_endpoint *host, const char *token,
+                          const char *passphrase, bool dry_run, struct pn_error *err)
+{
+    struct pn_cluster_join before = a->join;
+
+    a->join =
+        (struct pn_cluster_join){.state = PN_CLUSTER_JOIN_RUNNING, .dry_run = dry_run, .began_ms = pn_link_now_ms()};
+    if (pn_cluster_join(a->cluster, host, token, passphrase, dry_run, on_joined, a, err) == 0)
+        return 0;
+    a->join = before;
+    return -1;
+}
+
+void pn_cluster_actor_join_cancel(struct pn_cluster_actor *a)
+{
+    if (a->join.state != PN_CLUSTER_JOIN_RUNNING)
+        return;
+    pn_cluster_join_cancel(a->cluster);
+    a->join.state = PN_CLUSTER_JOIN_FAILED;
+    snprintf(a->join.error, sizeof(a->join.error), "cancelled");
+}
+
+const struct pn_cluster_join *pn_cluster_actor_join_view(struct pn_cluster_actor *a)
+{
+    if (a->join.state == PN_CLUSTER_JOIN_RUNNING)
+        pn_cluster_join_progress(a->cluster, &a->join.progress);
+    return &a->join;
 }
 
 /* ---- reload ---- */

@@ -68,6 +68,32 @@ typedef void pn_cluster_actor_members_fn(void *arg, enum pn_cluster_state state,
 #define PN_CLUSTER_LISTENERS_MAX 8u
 int pn_cluster_actor_on_members(struct pn_cluster_actor *a, pn_cluster_actor_members_fn *fn, void *arg);
 
+/* ---- Joining, on the cluster's loop; what became of it stays to be asked for ---- */
+
+enum pn_cluster_join_state {
+    PN_CLUSTER_JOIN_NONE,
+    PN_CLUSTER_JOIN_RUNNING,
+    PN_CLUSTER_JOIN_DONE,
+    PN_CLUSTER_JOIN_FAILED
+};
+
+struct pn_cluster_join {
+    enum pn_cluster_join_state state;
+    bool dry_run;
+    uint64_t began_ms; /* CLOCK_BOOTTIME */
+    struct pn_join_progress progress; /* while it runs */
+    char cluster_name[PN_NAME_BYTES]; /* when done */
+    char error[256]; /* when failed */
+    struct pn_join_row rows[PN_JOIN_ROWS_MAX]; /* of a dry run */
+    unsigned n_rows;
+};
+
+/* As pn_cluster_join(). -1 and err: not begun. */
+int pn_cluster_actor_join(struct pn_cluster_actor *a, const struct pn_endpoint *host, const char *token,
+                          const char *passphrase, bool dry_run, struct pn_error *err);
+void pn_cluster_actor_join_cancel(struct pn_cluster_actor *a);
+const struct pn_cluster_join *pn_cluster_actor_join_view(struct pn_cluster_actor *a);
+
 /* Main thread, after a reload: addresses, VIPs, perimeter, name. Copies what is needed. */
 void pn_cluster_actor_reconfigure(struct pn_cluster_actor *a, const struct pn_conf *conf, unsigned node);
 

@@ -7,6 +7,8 @@
 #define NAME_REQUIRED {.name = "name", .required = true}
 #define CLIENT {.name = "client", .max = 64}
 #define CLIENT_REQUIRED {.name = "client", .required = true, .max = 64}
+#define TOKEN {.name = "token", .required = true, .max = 512}
+#define PASSPHRASE(key) {.name = (key), .max = 1024}
 #define NUMBER(key, low, high) {.name = (key), .type = PN_API_ARG_INT, .min = (low), .max = (high)}
 
 const struct pn_api_command pn_api_commands[] = {
@@ -41,6 +43,22 @@ const struct pn_api_command pn_api_commands[] = {
     {"log",             pn_cmd_log,             PN_API_READ,    {NUMBER("after", 0, INT64_MAX), NUMBER("max", 1, 10000)}},
     {"reload",          pn_cmd_reload,          PN_API_WRITE,   {{0}}},
     {"config",          pn_cmd_config,          PN_API_PRIVATE,    {{0}}},
+    {"cluster status",  pn_cmd_cluster_status,  PN_API_READ,    {{0}}},
+    {"cluster members", pn_cmd_cluster_members, PN_API_READ,    {{0}}},
+    {"cluster init",    pn_cmd_cluster_init,    PN_API_WRITE,   {NAME, PASSPHRASE("passphrase")}},
+    {"cluster invite",  pn_cmd_cluster_invite,  PN_API_WRITE,   {NUMBER("ttl_s", 60, 604800), PASSPHRASE("passphrase"),
+                                                                 PASSPHRASE("ca_passphrase")}},
+    {"cluster join",    pn_cmd_cluster_join,    PN_API_WRITE,   {TOKEN, {.name = "host", .max = 80},
+                                                                 PASSPHRASE("passphrase"),
+                                                                 {.name = "dry_run", .type = PN_API_ARG_BOOL}}},
+    {"cluster join-progress", pn_cmd_cluster_join_progress, PN_API_WRITE, {{0}}},
+    {"cluster join-cancel", pn_cmd_cluster_join_cancel, PN_API_WRITE, {{0}}},
+    {"cluster rename",  pn_cmd_cluster_rename,  PN_API_WRITE,   {NAME_REQUIRED, {.name = "new_name", .required = true}}},
+    {"cluster remove",  pn_cmd_cluster_remove,  PN_API_WRITE,   {NAME_REQUIRED}},
+    {"cluster rotate-keys", pn_cmd_cluster_rotate, PN_API_WRITE, {{0}}},
+    {"cluster renew",   pn_cmd_cluster_renew,   PN_API_WRITE,   {PASSPHRASE("ca_passphrase")}},
+    {"perimeter list",  pn_cmd_perimeter_list,  PN_API_READ,    {{0}}},
+    {"perimeter export", pn_cmd_perimeter_export, PN_API_READ,  {{.name = "format", .required = true, .max = 16}}},
 };
 /* clang-format on */
 

@@ -33,5 +33,18 @@ void pn_cmd_trace_read(struct pn_api_call *call);
 void pn_cmd_log(struct pn_api_call *call);
 void pn_cmd_reload(struct pn_api_call *call);
 void pn_cmd_config(struct pn_api_call *call);
+void pn_cmd_cluster_status(struct pn_api_call *call);
+void pn_cmd_cluster_members(struct pn_api_call *call);
+void pn_cmd_cluster_init(struct pn_api_call *call);
+void pn_cmd_cluster_invite(struct pn_api_call *call);
+void pn_cmd_cluster_join(struct pn_api_call *call);
+void pn_cmd_cluster_join_progress(struct pn_api_call *call);
+void pn_cmd_cluster_join_cancel(struct pn_api_call *call);
+void pn_cmd_cluster_rename(struct pn_api_call *call);
+void pn_cmd_cluster_remove(struct pn_api_call *call);
+void pn_cmd_cluster_rotate(struct pn_api_call *call);
+void pn_cmd_cluster_renew(struct pn_api_call *call);
+void pn_cmd_perimeter_list(struct pn_api_call *call);
+void pn_cmd_perimeter_export(struct pn_api_call *call);
 
 #endif

@@ -17,6 +17,7 @@
 #include "controlplane/cluster/link_internal.h"
 
 #define TICK_MS 500
+#define MESH_RETRY_MS 5000u
 
 const char *const pn_cluster_state_name[3] = {"none", "active", "removed"};
 
@@ -93,7 +94,7 @@ static void describe(struct pn_cluster *c)
 
     for (unsigned i = 0; i < self.n_endpoints; i++)
         if (self.endpoints[i].port == 0)
-            self.endpoints[i].port = pn_mesh_port(c->mesh);
+            self.endpoints[i].port = c->mesh ? pn_mesh_port(c->mesh) : PN_CLUSTER_PORT;
     memset(&self.id, 1, sizeof(self.id));
     self.joined = self.admin_stamp = 1;
     memset(self.claim_name, 0, sizeof(self.claim_name));
@@ -109,7 +110,7 @@ static void describe(struct pn_cluster *c)
     pn_cluster_members_changed(c, true);
 }
 
-int pn_cluster_start(struct pn_cluster *c, struct pn_error *err)
+static int mesh_start(struct pn_cluster *c, struct pn_error *err)
 {
     struct pn_mesh_config config = {.base = c->opt.base,
                                     .self = c->who.node,
@@ -127,8 +128,6 @@ int pn_cluster_start(struct pn_cluster *c, struct pn_error *err)
                                     .digests = on_digests,
                                     .peer_digests = on_peer_digests};
 
-    if (c->state != PN_CLUSTER_ACTIVE)
-        return 0;
     memcpy(config.listen, c->opt.listen, sizeof(config.listen));
     memcpy(config.version, c->opt.self.version, sizeof(config.version));
     config.ctx = pn_cluster_tls(c, err);
@@ -138,15 +137,39 @@ int pn_cluster_start(struct pn_cluster *c, struct pn_error *err)
     SSL_CTX_free(config.ctx);
     if (!c->mesh)
         return -1;
-    if (pn_cluster_hosts_start(c) < 0)
+    if (pn_cluster_hosts_start(c) < 0) {
+        pn_mesh_free(c->mesh);
+        c->mesh = NULL;
         return pn_error_set(err, "out of memory");
+    }
     for (unsigned i = 1; i < PN_CHANNEL_MAX; i++)
         if (c->channels[i].ops)
             pn_transport_subscribe(pn_mesh_transport(c->mesh), (enum pn_channel)i, c->channels[i].ops,
                                    c->channels[i].arg);
     describe(c);
-    pn_cluster_ring_tell(c);
     return 0;
+}
+
+/* An address that is in use, or not there yet, is no reason to be without the cluster's keys: it is tried again. */
+void pn_cluster_start(struct pn_cluster *c)
+{
+    struct pn_error err = {""};
+    bool again = c->mesh_error[0];
+
+    if (c->state != PN_CLUSTER_ACTIVE)
+        return;
+    if (mesh_start(c, &err) < 0) {
+        c->mesh_retry_ms = pn_link_now_ms() + MESH_RETRY_MS;
+        if (strncmp(c->mesh_error, err.text, sizeof(c->mesh_error) - 1) != 0)
+            pn_cluster_event(c, PN_LOG_ERROR, "", "%.180s; tried again each %u s", err.text, MESH_RETRY_MS / 1000);
+        snprintf(c->mesh_error, sizeof(c->mesh_error), "%.159s", err.text);
+    } else {
+        c->mesh_error[0] = '\0';
+        if (again)
+            pn_cluster_event(c, PN_LOG_NOTICE, "", "listens on port %u now", pn_mesh_port(c->mesh));
+    }
+    if (!again)
+        pn_cluster_ring_tell(c);
 }
 
 void pn_cluster_stop(struct pn_cluster *c)
@@ -158,6 +181,7 @@ void pn_cluster_stop(struct pn_cluster *c)
     c->held_since_ms = 0;
     c->rotate_wanted = false;
     memset(c->skewed, 0, sizeof(c->skewed));
+    c->mesh_error[0] = '\0';
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -168,6 +192,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (c->state == PN_CLUSTER_REMOVED && c->mesh && pn_link_now_ms() >= c->stop_at_ms)
         pn_cluster_stop(c);
+    if (c->state == PN_CLUSTER_ACTIVE && !c->mesh && pn_link_now_ms() >= c->mesh_retry_ms)
+        pn_cluster_start(c);
     pn_cluster_sync_tick(c);
 }
 
@@ -191,10 +217,11 @@ struct pn_cluster *pn_cluster_new(const struct pn_cluster_options *options, cons
         pn_cluster_free(c);
         return NULL;
     }
-    if (pn_cluster_load(c, err) < 0 || pn_cluster_start(c, err) < 0) {
+    if (pn_cluster_load(c, err) < 0) {
         pn_cluster_free(c);
         return NULL;
     }
+    pn_cluster_start(c);
     return c;
 }
 
@@ -296,6 +323,8 @@ void pn_cluster_status(const struct pn_cluster *c, struct pn_cluster_status *out
     for (unsigned i = 0; i < c->invites.n; i++)
         out->invites += !c->invites.list[i].used && c->invites.list[i].expires_s > now_s &&
                         c->invites.list[i].wrong < PN_INVITE_WRONG_MAX;
+    memcpy(out->mesh_error, c->mesh_error, sizeof(out->mesh_error));
+    out->port = pn_cluster_port(c);
     if (!c->mesh)
         return;
     out->counters = *pn_mesh_counters(c->mesh);
@@ -374,9 +403,9 @@ int pn_cluster_init(struct pn_cluster *c, const char *cluster_name, const char *
         return pn_error_set(err, "a passphrase has %u to %u characters", PN_PASSPHRASE_MIN, PN_PASSPHRASE_MAX);
     pn_cluster_stop(c);
     pn_cluster_unload(c);
-    if (make_cluster(c, cluster_name, passphrase, err) < 0 || pn_cluster_load(c, err) < 0 ||
-        pn_cluster_start(c, err) < 0)
+    if (make_cluster(c, cluster_name, passphrase, err) < 0 || pn_cluster_load(c, err) < 0)
         return -1;
+    pn_cluster_start(c);
     pn_cluster_event(c, PN_LOG_NOTICE, c->cluster_name, "cluster made; this node is its first member");
     if (c->ops->state)
         c->ops->state(c->arg, c->state);

@@ -51,8 +51,8 @@ struct pn_cluster_ops {
 };
 
 struct pn_cluster;
-/* Loads what is on disk and starts the mesh where this node is a member. NULL and err: a file is damaged, or the
- * address cannot be listened on. ops are kept by pointer. */
+/* Loads what is on disk and starts the mesh where this node is a member; an address that cannot be listened on is an
+ * event, and tried again. NULL and err: a file is damaged. ops are kept by pointer. */
 struct pn_cluster *pn_cluster_new(const struct pn_cluster_options *options, const struct pn_cluster_ops *ops, void *arg,
                                   struct pn_error *err);
 void pn_cluster_free(struct pn_cluster *c); /* not from within a callback */
@@ -85,6 +85,7 @@ int pn_cluster_join(struct pn_cluster *c, const struct pn_endpoint *host, const 
                     bool dry_run, void (*done)(void *arg, const struct pn_join_result *result), void *arg,
                     struct pn_error *err);
 void pn_cluster_join_cancel(struct pn_cluster *c);
+bool pn_cluster_join_progress(const struct pn_cluster *c, struct pn_join_progress *out); /* false: none is under way */
 int pn_cluster_rename(struct pn_cluster *c, const char *name, const char *new_name, struct pn_error *err);
 /* Its links end at once, on every node as it hears of it; the seal keys rotate. Its own name: this node leaves. */
 int pn_cluster_remove(struct pn_cluster *c, const char *name, struct pn_error *err);
@@ -98,6 +99,8 @@ struct pn_cluster_status {
     char cluster_name[PN_NAME_BYTES], cluster_id[PN_ID_TEXT_BYTES];
     char name[PN_NAME_BYTES], id[PN_ID_TEXT_BYTES], version[PN_MEMBER_VERSION_BYTES];
     int number;
+    uint16_t port; /* 0: not listening */
+    char mesh_error[160]; /* why not; tried again */
     unsigned active; /* members, this node too */
     int64_t cert_until_s; /* seconds since 1970 */
     bool ca_locked; /* certificates are not renewed without the passphrase */

@@ -38,6 +38,8 @@ struct pn_cluster {
     uint64_t held_since_ms; /* CLOCK_BOOTTIME: all members hold our key ring; 0: they do not */
     uint64_t stop_at_ms; /* removed: until then the others may hear that we left */
     uint64_t next_renewal_ms;
+    uint64_t mesh_retry_ms; /* active without a mesh */
+    char mesh_error[160]; /* why */
     bool rotate_wanted; /* as soon as the rotation under way is done */
     bool ca_locked;
     bool skewed[PN_MAX_NODES]; /* by number, as last told to the event log */
@@ -73,7 +75,7 @@ int pn_cluster_hosts_start(struct pn_cluster *c);
 bool pn_cluster_admit_sponsored(void *arg, const struct pn_member *row);
 
 /* cluster.c */
-int pn_cluster_start(struct pn_cluster *c, struct pn_error *err);
+void pn_cluster_start(struct pn_cluster *c);
 void pn_cluster_stop(struct pn_cluster *c);
 
 #endif

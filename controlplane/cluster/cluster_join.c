@@ -166,8 +166,7 @@ static void grant_use(struct pn_cluster *c, const struct pn_join_grant *g, struc
     if (pn_cluster_install(c, g->ca, &g->ca_key, g->key, g->certificate, &g->members, &g->keyring, err) < 0 ||
         pn_cluster_load(c, err) < 0)
         return;
-    if (pn_cluster_start(c, err) < 0)
-        return;
+    pn_cluster_start(c);
     pn_cluster_event(c, PN_LOG_NOTICE, c->who.name, "joined the cluster %s", c->cluster_name);
     if (c->ops->state)
         c->ops->state(c->arg, c->state);
@@ -235,4 +234,11 @@ void pn_cluster_join_cancel(struct pn_cluster *c)
 {
     pn_join_guest_cancel(c->guest);
     c->guest = NULL;
+}
+
+bool pn_cluster_join_progress(const struct pn_cluster *c, struct pn_join_progress *out)
+{
+    if (c->guest)
+        pn_join_guest_progress(c->guest, out);
+    return c->guest != NULL;
 }

@@ -300,7 +300,7 @@ int pn_cluster_certify(struct pn_cluster *c, const char *ca_passphrase, struct p
     if (!ca_key)
         return -1;
     /* A new name only when all know it: they refuse a certificate with one that they have not heard of. */
-    if (pn_mesh_all_hold(c->mesh, false))
+    if (c->mesh && pn_mesh_all_hold(c->mesh, false))
         memcpy(who.name, self->name, sizeof(who.name));
     cert = pn_ca_issue(c->ca, ca_key, &who, (int64_t)(c->opt.wall_ms() / 1000), c->opt.cert_days, err);
     EVP_PKEY_free(ca_key);
@@ -310,7 +310,8 @@ int pn_cluster_certify(struct pn_cluster *c, const char *ca_passphrase, struct p
         c->cert = cert;
         ctx = pn_cluster_tls(c, err);
         if (ctx) {
-            pn_mesh_set_identity(c->mesh, ctx);
+            if (c->mesh)
+                pn_mesh_set_identity(c->mesh, ctx);
             SSL_CTX_free(ctx);
             c->who = who;
             rc = 0;

@@ -125,4 +125,12 @@ struct pn_join_guest;
 struct pn_join_guest *pn_join_guest_start(const struct pn_join_guest_config *config, struct pn_error *err);
 void pn_join_guest_cancel(struct pn_join_guest *g); /* without done */
 
+/* How far it is, for people. */
+struct pn_join_progress {
+    const char *step; /* "connecting", "asking", "comparing lists" */
+    struct pn_endpoint to;
+    uint64_t sent_bytes, received_bytes; /* of the comparison */
+};
+void pn_join_guest_progress(const struct pn_join_guest *g, struct pn_join_progress *out);
+
 #endif

@@ -57,6 +57,19 @@ void pn_join_guest_cancel(struct pn_join_guest *g)
         guest_free(g);
 }
 
+void pn_join_guest_progress(const struct pn_join_guest *g, struct pn_join_progress *out)
+{
+    static const char *const steps[] = {[GUEST_CONNECTING] = "connecting",
+                                        [GUEST_WELCOME] = "showing the token",
+                                        [GUEST_GRANT] = "asking for a certificate",
+                                        [GUEST_REHEARSAL] = "comparing lists"};
+
+    *out = (struct pn_join_progress){.step = steps[g->state],
+                                     .to = g->endpoints[g->turn ? g->turn - 1 : 0],
+                                     .sent_bytes = g->port.sent_bytes,
+                                     .received_bytes = g->port.received_bytes};
+}
+
 static void finish(struct pn_join_guest *g, struct pn_join_grant *grant)
 {
     struct pn_join_result result = {.grant = grant, .rows = g->port.rows, .n_rows = g->port.n_rows};

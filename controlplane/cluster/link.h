@@ -60,6 +60,8 @@ struct pn_link_request {
     struct pn_link **all; /* head of the owner's list: every link that is not freed yet */
 };
 
+uint64_t pn_link_now_ms(void); /* CLOCK_BOOTTIME */
+
 /* fd: connected or connecting, non-blocking; taken over, also on failure. NULL: memory. */
 struct pn_link *pn_link_new(const struct pn_link_request *request, int fd, bool accepted,
                             const struct sockaddr_storage *peer);

@@ -41,7 +41,6 @@ struct pn_link {
     unsigned n_samples;
 };
 
-uint64_t pn_link_now_ms(void); /* CLOCK_BOOTTIME */
 void pn_link_control(struct pn_link *l, const struct pn_control *c);
 void pn_link_broken(struct pn_link *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 uint64_t pn_link_received_bytes(const struct pn_link *l);

@@ -60,6 +60,7 @@ struct pn_key_sources {
     unsigned left_out; /* keys of the file whose ids are the cluster's */
 };
 
+struct pn_id;
 struct pn_loop;
 struct pn_cluster_actor;
 struct pn_rules_actor;
@@ -96,6 +97,8 @@ struct pn_view {
     struct pn_rules_actor *rules;
     struct pn_quarantine_actor *quarantine;
     const struct pn_key_sources *keys;
+    /* Whether a peer's rules are ours: 1, 0, -1 not known. NULL: nobody can tell. */
+    int (*rules_equal)(struct pn_rules_actor *rules, const struct pn_id *peer);
 };
 
 /* Before a look at v->own: what is true now. */

@@ -82,6 +82,17 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Parts with a thread of their own, which the fixture does not have: their own tests ask them. */
+static bool beside(const char *command)
+{
+    static const char *const nouns[] = {"cluster ", "perimeter ", "rule ", "quarantine "};
+
+    for (unsigned i = 0; i < sizeof(nouns) / sizeof(nouns[0]); i++)
+        if (strncmp(command, nouns[i], strlen(nouns[i])) == 0)
+            return true;
+    return false;
+}
+
 static void test_every_command_answers(void **state)
 {
     (void)state;
@@ -98,7 +109,10 @@ static void test_every_command_answers(void **state)
                                                                                    : "mx1"));
         request = json_pack("{s:s, s:o}", "command", c->name, "args", args);
         text = json_dumps(request, 0);
-        assert_non_null(result(text));
+        if (beside(c->name))
+            refused(text, "unavailable");
+        else
+            assert_non_null(result(text));
         free(text);
         json_decref(request);
     }
@@ -141,14 +155,17 @@ static void test_who_may_what(void **state)
     (void)state;
     for (unsigned i = 0; i < pn_api_n_commands; i++) {
         char text[256];
-        bool needs_arg = pn_api_commands[i].args[0].required;
+        const struct pn_api_arg *arg = &pn_api_commands[i].args[0];
 
-        snprintf(text, sizeof(text), "{\"command\":\"%s\",\"args\":{%s}}", pn_api_commands[i].name,
-                 !needs_arg                                               ? ""
-                 : strcmp(pn_api_commands[i].args[0].name, "client") == 0 ? "\"client\":\"198.51.100.7\""
-                                                                          : "\"name\":\"mx1\"");
+        snprintf(text, sizeof(text), "{\"command\":\"%s\",\"args\":{", pn_api_commands[i].name);
+        if (arg->required)
+            snprintf(text + strlen(text), sizeof(text) - strlen(text), "\"%s\":\"%s\"", arg->name,
+                     strcmp(arg->name, "client") == 0 ? "198.51.100.7" : "mx1");
+        strcat(text, "}}");
         reply = ask_as(other, text);
-        if (pn_api_commands[i].access == PN_API_READ)
+        if (pn_api_commands[i].access == PN_API_READ && beside(pn_api_commands[i].name))
+            assert_string_equal(json_string_value(json_object_get(reply, "code")), "unavailable");
+        else if (pn_api_commands[i].access == PN_API_READ)
             assert_true(json_is_true(json_object_get(reply, "ok")));
         else
             assert_string_equal(json_string_value(json_object_get(reply, "code")), "denied");
