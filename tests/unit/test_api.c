@@ -155,13 +155,13 @@ static void test_who_may_what(void **state)
     (void)state;
     for (unsigned i = 0; i < pn_api_n_commands; i++) {
         char text[256];
-        const struct pn_api_arg *arg = &pn_api_commands[i].args[0];
+        size_t n = (size_t)snprintf(text, sizeof(text), "{\"command\":\"%s\",\"args\":{", pn_api_commands[i].name);
 
-        snprintf(text, sizeof(text), "{\"command\":\"%s\",\"args\":{", pn_api_commands[i].name);
-        if (arg->required)
-            snprintf(text + strlen(text), sizeof(text) - strlen(text), "\"%s\":\"%s\"", arg->name,
-                     strcmp(arg->name, "client") == 0 ? "198.51.100.7" : "mx1");
-        strcat(text, "}}");
+        for (const struct pn_api_arg *a = pn_api_commands[i].args; a->name; a++)
+            if (a->required)
+                n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\"%s\":\"%s\"", text[n - 1] == '{' ? "" : ",",
+                                      a->name, strcmp(a->name, "client") == 0 ? "198.51.100.7" : "mx1");
+        snprintf(text + n, sizeof(text) - n, "}}");
         reply = ask_as(other, text);
         if (pn_api_commands[i].access == PN_API_READ && beside(pn_api_commands[i].name))
             assert_string_equal(json_string_value(json_object_get(reply, "code")), "unavailable");
