@@ -278,6 +278,9 @@ struct pn_mac pn_conf_vip_mac(const struct pn_conf_vip *vip);
 /* The node's own IPv4 address on the VIP's network, from a path or the port; zero: none is configured. */
 struct pn_addr pn_conf_vip_source(const struct pn_conf_node *node, const struct pn_conf_vip *vip);
 
+/* VIPs are shared with other nodes, or by VRRP with other routers: somebody takes over when this node is late. */
+bool pn_conf_is_shared(const struct pn_conf *conf);
+
 /* Position of this machine's node, or -1. name NULL: the host's name, or the only node there is. */
 int pn_conf_node_find(const struct pn_conf *conf, const char *name);
 

@@ -84,7 +84,7 @@ int pn_dpargs_write(const struct pn_conf *conf, unsigned node, const struct pn_d
         dpargs_add(&d, "--no-huge\n");
     if (n->memory_mb)
         dpargs_add(&d, "--memory-mb=%u\n", n->memory_mb);
-    if (conf->n_nodes > 1 && conf->heartbeat.realtime)
+    if (pn_conf_is_shared(conf) && conf->heartbeat.realtime)
         dpargs_add(&d, "--realtime\n");
     if (n->local_interface[0])
         dpargs_add(&d, "--local-interface=%s\n", n->local_interface);

@@ -68,6 +68,14 @@ struct pn_mac pn_conf_vip_mac(const struct pn_conf_vip *vip)
     return (struct pn_mac){{0x02, 0x50, 0x4e, (uint8_t)(hash >> 16), (uint8_t)(hash >> 8), (uint8_t)hash}};
 }
 
+bool pn_conf_is_shared(const struct pn_conf *conf)
+{
+    for (unsigned i = 0; i < conf->n_vips; i++)
+        if (conf->vips[i].protocol == PN_CONF_VRRP)
+            return true;
+    return conf->n_nodes > 1;
+}
+
 static const char *port_name(const struct pn_conf_node *node, const char *name)
 {
     return name[0] || !node->n_ports ? name : node->ports[0].name;

@@ -240,8 +240,8 @@ const struct pn_schema_row pn_schema_rows[] = {
         "File of the keys that heartbeats and flow sync are sealed with, the same on all nodes, mode 0600; postern "
         "heartbeat keygen makes them. Read again with each reload. Not needed while there is one node."),
     ROW("realtime", PN_T_BOOL, HEARTBEAT(realtime), "yes",
-        "Carry heartbeats in threads with real-time priority and locked memory, in posternd and postern-dp, where the "
-        "system allows it. Counts when they start."),
+        "Carry heartbeats, and VRRP, in threads with real-time priority and locked memory, in posternd and postern-dp, "
+        "where the system allows it. Counts when they start."),
     ROW("watch-vrrp", PN_T_BOOL, HEARTBEAT(watch_vrrp), "yes",
         "Report VRRP speakers that announce a virtual address of Postern's. VRRP packets on its ports then do not "
         "reach the kernel; say no where keepalived runs beside Postern on one interface and no address has protocol "

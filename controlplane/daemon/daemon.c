@@ -219,7 +219,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
         pn_log_notice("debug messages %s", pn_log_enabled(PN_LOG_DEBUG) ? "on" : "off");
     } else {
         pn_eventlog_add(d->events, PN_LOG_NOTICE, "daemon", "", "stopping on signal %d; %s", (int)sig,
-                        d->conf->n_nodes > 1 ? "VIPs are handed over" : "the leases run on");
+                        pn_conf_is_shared(d->conf) ? "VIPs are handed over" : "the leases run on");
         pn_notify_stopping();
         pn_vips_leave(d);
     }

@@ -28,7 +28,7 @@ int pn_vips_init(struct pn_daemon *d, struct pn_error *err)
 {
     struct pn_own_options opt = {
         .dp_socket = d->opt->dp_socket,
-        .realtime = d->opt->realtime && d->conf->n_nodes > 1 && d->conf->heartbeat.realtime,
+        .realtime = d->opt->realtime && pn_conf_is_shared(d->conf) && d->conf->heartbeat.realtime,
         .confine = d->opt->confine,
     };
     d->own = pn_own_new(d->base, &opt, on_event, d, err);

@@ -42,6 +42,7 @@ static void test_defaults(void **state)
     pn_conf_free(conf);
     conf = conf_from("node n1 { port lan { interface = eth0 } }\nvip a { address = 192.0.2.25 }\n");
     assert_int_equal(conf->nodes[0].n_paths, 0); /* a lone node needs none of it */
+    assert_false(pn_conf_is_shared(conf));
     pn_conf_free(conf);
 }
 
@@ -76,6 +77,7 @@ static void test_all_that_can_be_said(void **state)
     assert_int_equal(conf->vips[0].prefer, PN_CONF_EXCLUSIVE);
     struct pn_mac mac = pn_conf_vip_mac(&conf->vips[0]);
     assert_memory_equal(mac.b, ((uint8_t[]){0x02, 0x50, 0x4e}), 3);
+    assert_true(pn_conf_is_shared(conf));
     mac = pn_conf_vip_mac(&conf->vips[1]);
     assert_memory_equal(mac.b, ((uint8_t[]){0, 0, 0x5e, 0, 1, 5}), 6);
     mac = pn_conf_vip_mac(&conf->vips[2]);

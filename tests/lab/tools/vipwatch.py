@@ -39,15 +39,20 @@ class Ping:
 
     def __init__(self, args):
         self.vip = args.vip
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        self.six = ":" in args.vip
+        if self.six:
+            self.socket = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+        else:
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self.ident = os.getpid() & 0xFFFF
         self.first, self.probes = 0, collections.deque()  # [sent, answered], numbered from first
 
     def send(self, now):
         n = self.first + len(self.probes)
-        body = struct.pack("!BBHHHI", 8, 0, 0, self.ident, n & 0xFFFF, n & 0xFFFFFFFF)
-        body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
+        body = struct.pack("!BBHHHI", 128 if self.six else 8, 0, 0, self.ident, n & 0xFFFF, n & 0xFFFFFFFF)
+        if not self.six:  # the kernel does the other one
+            body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
         self.probes.append([now, False])
         try:
             self.socket.sendto(body, (self.vip, 0))
@@ -56,9 +61,11 @@ class Ping:
 
     def receive(self):
         data = self.socket.recv(2048)
-        ip = (data[0] & 15) * 4
+        ip = 0 if self.six else (data[0] & 15) * 4
+        if len(data) < ip + 12:
+            return
         kind, _, _, got, _, n = struct.unpack("!BBHHHI", data[ip:ip + 12])
-        if kind == 0 and got == self.ident and 0 <= n - self.first < len(self.probes):
+        if kind == (129 if self.six else 0) and got == self.ident and 0 <= n - self.first < len(self.probes):
             probe = self.probes[n - self.first]
             probe[1] = time.monotonic() - probe[0] < LATE_S
 
