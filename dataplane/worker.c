@@ -202,6 +202,7 @@ void pn_worker_round_begin(struct pn_worker *w, uint64_t tsc)
     c->now.ms = (uint32_t)(((__uint128_t)tsc * c->ms_mult) >> 64);
     c->now.us = (uint32_t)(((__uint128_t)tsc * c->us_mult) >> 64);
     c->snap = atomic_load_explicit(&c->shared->snap, memory_order_acquire);
+    c->filter = atomic_load_explicit(&c->shared->filter, memory_order_acquire);
     c->load_pub = atomic_load_explicit(&c->shared->load, memory_order_acquire);
     if (likely(c->snap != NULL) && unlikely(c->snap != w->timers_of || c->snap->generation != w->timers_generation)) {
         w->timers_of = c->snap;

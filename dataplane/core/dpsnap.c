@@ -77,6 +77,7 @@ static void set_services(struct pn_dpsnap *s, uint32_t half_open_default)
             .ip_proto = v->ip_proto,
             .tier_count = (uint8_t)v->tier_count,
             .tier_first = v->tier_first,
+            .no_filter = (v->flags & PN_SNAP_SERVICE_NO_FILTER) != 0,
         };
         s->timers[v->id] = (struct pn_flow_timers){
             .half_open_ms = v->half_open_s * 1000,

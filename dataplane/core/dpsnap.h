@@ -32,7 +32,7 @@ struct pn_dp_service {
     uint8_t affinity;
     uint8_t ip_proto;
     uint8_t tier_count; /* 0: slot unused */
-    uint8_t reserved;
+    uint8_t no_filter; /* 1: the address filter is not for it */
     uint16_t tier_first;
     uint16_t local_gateway; /* the first in order of rank that is this node itself (mode local); PN_ID_NONE: none */
 };

@@ -23,6 +23,7 @@
 #define PN_PORT_NONE 0xffu
 #define PN_TXQ_NONE UINT16_MAX
 
+struct pn_filter;
 struct pn_frag_table;
 struct pn_straight;
 
@@ -90,6 +91,7 @@ _Static_assert(sizeof(struct pn_sync_msg) == 32, "one ring element");
 
 struct pn_shared {
     _Atomic(const struct pn_dpsnap *) snap; /* NULL: none yet. Freed by main after a grace period of qsbr */
+    _Atomic(const struct pn_filter *) filter; /* NULL: everybody may come in. As snap */
     _Atomic(const struct pn_load_pub *) load; /* NULL: not published yet */
     _Atomic(const struct pn_dp_control *) control; /* NULL: no packet is posternd's. As snap */
     _Atomic bool stop; /* workers leave their loop */
@@ -159,6 +161,7 @@ struct pn_trace {
 struct pn_ctx {
     const struct pn_dpsnap *snap; /* of this round; NULL: none */
     struct pn_flow_table *flows;
+    const struct pn_filter *filter; /* of this round; NULL: none */
     struct pn_stats_worker *stats; /* its block in the shared segment */
     struct pn_shared *shared;
     uint64_t tsc; /* of this round */

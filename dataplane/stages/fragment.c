@@ -4,6 +4,7 @@
 
 #include "dataplane/core/classify.h"
 #include "dataplane/stages/account.h"
+#include "dataplane/stages/filter.h"
 #include "dataplane/stages/handoff.h"
 #include "dataplane/stages/lease.h"
 #include "dataplane/stages/quoted.h"
@@ -96,6 +97,10 @@ static void first(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struct
     } else {
         if (pn_handoff_next(c, b, i, PN_EDGE_FRAGMENT))
             return;
+        if (pn_filter_keeps_out(c, k)) {
+            first_dropped(c, b, i, info, PN_C_FILTER_BLOCKED);
+            return;
+        }
         gateway = pn_quoted_default(c, k, PN_C_STEER_NO_LEASE, &why);
     }
     if (gateway == PN_ID_NONE) {

@@ -23,6 +23,7 @@ void pn_pipeline(struct pn_ctx *c, struct pn_batch *b)
         pn_stage_host(c, b);
     }
     pn_stage_flow(c, b);
+    pn_stage_filter(c, b);
     pn_stage_steer(c, b);
     pn_stage_rewrite(c, b);
     if (unlikely(b->answers != 0))

@@ -29,6 +29,7 @@ void pn_stage_icmp(struct pn_ctx *c, struct pn_batch *b); /* ICMP -> TX REWRITE 
 void pn_stage_fragment(struct pn_ctx *c, struct pn_batch *b); /* FRAGMENT -> REWRITE HELD DROP */
 void pn_stage_host(struct pn_ctx *c, struct pn_batch *b); /* HOST -> TX DROP */
 void pn_stage_flow(struct pn_ctx *c, struct pn_batch *b); /* FLOW -> REWRITE STEER DROP */
+void pn_stage_filter(struct pn_ctx *c, struct pn_batch *b); /* STEER -> the same, or TX DROP */
 void pn_stage_steer(struct pn_ctx *c, struct pn_batch *b); /* STEER -> REWRITE DROP */
 void pn_stage_rewrite(struct pn_ctx *c, struct pn_batch *b); /* REWRITE -> TX HELD DROP */
 /* Answers in a VIP's name, of which there are some, that its lease has left behind: TX -> DROP. */

@@ -54,7 +54,8 @@ struct scenario {
     }
 
 /* NULL-named scenario ends each. */
-extern const struct scenario pipeline_flow[], pipeline_answer[], pipeline_edge[], pipeline_fragment[], pipeline_peer[];
+extern const struct scenario pipeline_flow[], pipeline_answer[], pipeline_edge[], pipeline_fragment[], pipeline_peer[],
+    pipeline_filter[];
 
 #define CLIENT4 "198.51.100.7"
 #define CLIENT6 "2001:db8:7::7"

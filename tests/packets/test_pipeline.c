@@ -218,6 +218,12 @@ static void test_peer(void **state)
     live_through_all(pipeline_peer);
 }
 
+static void test_filter(void **state)
+{
+    (void)state;
+    live_through_all(pipeline_filter);
+}
+
 /* Every counter that a received packet can reach was reached above. */
 static void test_every_counter(void **state)
 {
@@ -246,7 +252,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_flow, teardown), cmocka_unit_test_teardown(test_answer, teardown),
         cmocka_unit_test_teardown(test_edge, teardown), cmocka_unit_test_teardown(test_fragment, teardown),
-        cmocka_unit_test_teardown(test_peer, teardown), cmocka_unit_test(test_every_counter),
+        cmocka_unit_test_teardown(test_peer, teardown), cmocka_unit_test_teardown(test_filter, teardown),
+        cmocka_unit_test(test_every_counter),
     };
 
     world_eal();

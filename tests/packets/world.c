@@ -11,6 +11,7 @@
 #include <rte_malloc.h>
 
 #include "common/addr.h"
+#include "dataplane/core/filter.h"
 #include "dataplane/stages/stages.h"
 
 #define TSC_HZ 1000000000ull
@@ -293,7 +294,37 @@ void world_free(struct world *w)
         rte_free(w->stats[i]);
     }
     pn_dpsnap_free(w->snap);
+    pn_filter_free(w->filter);
     rte_free(w);
+}
+
+void world_filter(struct world *w, uint8_t block_action, const char *const *list)
+{
+    struct pn_filter_set set[PN_FILTER_FAMILIES] = {{0}};
+    struct pn_error err;
+    unsigned n = 0;
+
+    while (list[n] != NULL)
+        n++;
+    for (unsigned i = 0; i < PN_FILTER_FAMILIES; i++)
+        set[i].e = calloc(n + 1, sizeof(*set[i].e));
+    for (unsigned i = 0; i < n; i++) {
+        struct pn_dp_prefix p = {.list = list[i][0] == '+' ? PN_FILTER_WELCOME : PN_FILTER_BLOCK};
+        struct pn_prefix text;
+        unsigned family;
+
+        if (pn_prefix_parse(list[i] + 1, &text, &err) != 0)
+            die(err.text);
+        p.addr = text.addr;
+        p.prefix_len = text.len;
+        struct pn_filter_entry e = pn_filter_entry_of(&p, &family);
+        set[family].e[set[family].n++] = e;
+    }
+    pn_filter_free(w->filter);
+    w->filter = pn_filter_make(set, 1, block_action, &err);
+    if (w->filter == NULL)
+        die(err.text);
+    atomic_store(&w->shared.filter, w->filter->empty ? NULL : w->filter);
 }
 
 void world_lease(struct world *w, unsigned vip, int64_t ms)

@@ -78,6 +78,7 @@ struct world {
     struct world_message message; /* change it, then world_publish() */
     struct pn_dpsnap *snap;
     struct pn_load_pub load;
+    struct pn_filter *filter;
     struct pn_stats_worker *stats[WORLD_WORKERS];
     struct pn_worker *worker[WORLD_WORKERS];
     struct rte_mempool *pool;
@@ -104,6 +105,8 @@ struct world *world_new(const struct world_config *config);
 void world_free(struct world *w);
 
 void world_publish(struct world *w);
+/* Lists as text: "-192.0.2.0/24" blocked, "+192.0.2.9/32" welcome; NULL ends it. None at all: no filter. */
+void world_filter(struct world *w, uint8_t block_action, const char *const *list);
 /* ms from now on; negative: ended that long ago (at least 1). */
 void world_lease(struct world *w, unsigned vip, int64_t ms);
 void world_leases(struct world *w, int64_t ms);
