@@ -168,15 +168,8 @@ static const struct pn_filter_entry *set_cover(const struct pn_filter_set *s, st
             return NULL;
         const struct pn_filter_entry *before = &s->e[i - 1];
         unsigned common = common_bits(before->at, key.at);
-        if (common >= before->len && before->len <= bits)
+        if (common >= before->len)
             return before;
-        if (common > before->len) /* it is longer than bits allows: no cover, and nor are its like */
-            common = before->len;
-        if (common >= bits) {
-            if (bits == 0)
-                return NULL;
-            common = bits - 1;
-        }
         bits = common;
     }
 }

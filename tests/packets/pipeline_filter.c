@@ -79,6 +79,22 @@ static const struct row drops[] = {
     {"lists gone", .before = no_lists, T(CLIENT4, 4001, SYN), MX1_NEW},
 };
 
+static void mx1_down(struct world *w)
+{
+    for (unsigned i = 0; i < RTE_DIM(w->message.members); i++) {
+        if (w->message.members[i].gateway == WORLD_MX1)
+            w->message.members[i].flags = PN_SNAP_MEMBER_DOWN;
+    }
+    world_publish(w);
+    drop_lists(w);
+}
+
+static const struct row moves[] = {
+    {"a half-open flow", T(CLIENT4, 4000, SYN), MX1_NEW},
+    {"goes on at another gateway", .before = mx1_down, T(CLIENT4, 4000, SYN), TO(WORLD_MX2),
+     .events = {PN_C_FLOW_SYN_RETRY, PN_C_FLOW_RESTEERED}},
+};
+
 static void exempt(struct world *w)
 {
     w->message.services[WORLD_SMTP].flags = PN_SNAP_SERVICE_NO_FILTER;
@@ -207,15 +223,15 @@ static void reset_short(struct pn_fb *fb)
 
 static void bytes_sent(struct world *w)
 {
-    assert_int_equal(w->stats[0]->ports[WORLD_WAN].tx_packets, 1);
-    assert_int_equal(w->stats[0]->ports[WORLD_WAN].tx_bytes, 60);
+    assert_int_equal(w->stats[0]->ports[WORLD_WAN].tx_packets, 4);
+    assert_int_equal(w->stats[0]->ports[WORLD_WAN].tx_bytes, 60 + 74 + 60 + 60);
 }
 
 static const struct row resets[] = {
-    {"IPv4", .before = reset_lists, T(CLIENT4, 4000, SYN), RESET(reset4), .after = bytes_sent},
+    {"IPv4", .before = reset_lists, T(CLIENT4, 4000, SYN), RESET(reset4)},
     {"IPv6", T6(CLIENT6, 4000, SYN), RESET(reset6)},
     {"VLAN, virtual MAC", .tcp = {CLIENT4, VIP_VLAN, 4000, 25, SYN, 100}, RESET(reset_vlan)},
-    {"with options and data", .make = syn_data, RESET(reset_data)},
+    {"with options and data", .make = syn_data, RESET(reset_data), .after = bytes_sent},
     {"in several segments", .make = syn_data, .segments = 100, RESET(reset_data)},
     {"with an extension header", .make = syn6_extended, RESET(reset6)},
     {"shorter than Ethernet likes it", .make = syn_short, RESET(reset_short)},
@@ -259,6 +275,7 @@ static const struct row fragments[] = {
 
 const struct scenario pipeline_filter[] = {
     SCENARIO("filter drops", drops, .workers = 1),
+    SCENARIO("filter and a flow that moves", moves, .workers = 1),
     SCENARIO("filter by service", services, .workers = 1),
     SCENARIO("filter and ownership", ownership, .workers = 1),
     SCENARIO("filter resets", resets, .workers = 1),

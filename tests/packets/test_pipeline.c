@@ -66,6 +66,9 @@ static void check_out(struct world *w, const struct scenario *s, const struct ro
         }
         if (m == NULL)
             row_fails(s, r, "no frame left");
+        const char *why = NULL;
+        if (rte_mbuf_check(m, 1, &why) != 0)
+            row_fails(s, r, why);
         expected_out(r, fb);
         uint8_t got[PN_FB_BYTES];
         const uint8_t *bytes = rte_pktmbuf_read(m, 0, rte_pktmbuf_pkt_len(m), got);
