@@ -13,6 +13,7 @@
 #include "common/addr.h"
 #include "common/error.h"
 #include "dataplane/core/steer.h"
+#include "dataplane/filtering.h"
 #include "dataplane/ipc/handler.h"
 #include "dataplane/runtime.h"
 
@@ -269,6 +270,38 @@ static enum pn_dp_status query_flows_resync(void *arg, struct pn_error *err)
     return pn_flowsync_again(arg, err);
 }
 
+static enum pn_dp_status query_filter_begin(void *arg, const struct pn_dp_filter_begin *begin, struct pn_error *err)
+{
+    return pn_filtering_begin(arg, begin, err);
+}
+
+static enum pn_dp_status query_filter_add(void *arg, const struct pn_dp_filter_add *add,
+                                          const struct pn_dp_prefix *prefixes, struct pn_error *err)
+{
+    return pn_filtering_add(arg, add, prefixes, err);
+}
+
+static enum pn_dp_status query_filter_commit(void *arg, const struct pn_dp_filter_commit *commit, struct pn_error *err)
+{
+    return pn_filtering_commit(arg, commit, err);
+}
+
+static enum pn_dp_status query_filter_patch(void *arg, const struct pn_dp_filter_patch *patch,
+                                            const struct pn_dp_prefix *changes, struct pn_error *err)
+{
+    return pn_filtering_patch(arg, patch, changes, err);
+}
+
+static void query_filter_get(void *arg, struct pn_dp_filter *out)
+{
+    pn_filtering_get(arg, out);
+}
+
+static void query_filter_ask(void *arg, const struct pn_addr *client, struct pn_dp_filter_answer *out)
+{
+    pn_filtering_ask(arg, client, out);
+}
+
 const struct pn_ipc_ops pn_query_ops = {
     .hello = query_hello,
     .snapshot_put = query_snapshot_put,
@@ -286,4 +319,10 @@ const struct pn_ipc_ops pn_query_ops = {
     .announce = query_announce,
     .flows_in = query_flows_in,
     .flows_resync = query_flows_resync,
+    .filter_begin = query_filter_begin,
+    .filter_add = query_filter_add,
+    .filter_commit = query_filter_commit,
+    .filter_patch = query_filter_patch,
+    .filter_get = query_filter_get,
+    .filter_ask = query_filter_ask,
 };

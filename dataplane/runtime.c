@@ -17,6 +17,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "dataplane/filtering.h"
 #include "dataplane/ipc/server.h"
 
 #define LINK_EVERY_MS 50 /* an owner with a second path for heartbeats gives up what it cannot serve so soon */
@@ -144,7 +145,7 @@ static int start(struct pn_dataplane *dp, struct pn_error *err)
         return -1;
     dp->main_stats = pn_stats_seg_worker(&dp->stats, dp->n_workers);
     if (shared_make(dp, err) || pn_mbuf_meta_register() || pn_resolve_start(dp, err) || pn_peers_start(dp, err) ||
-        pn_control_start(dp, err) || workers_make(dp, err) || workers_launch(dp, err))
+        pn_control_start(dp, err) || pn_filtering_start(dp, err) || workers_make(dp, err) || workers_launch(dp, err))
         return -1;
     dp->ipc = pn_ipc_server_new(dp->loop, dp->args->socket, &pn_query_ops, dp, err);
     return dp->ipc ? 0 : -1;
@@ -178,6 +179,7 @@ void pn_dataplane_tick(struct pn_dataplane *dp)
     pn_inject_announcements(dp);
     pn_control_tick(dp);
     pn_flowsync_tick(dp);
+    pn_filtering_tick(dp);
     pn_ipc_server_tick(dp->ipc, dp->now_ms);
     if (dp->tick % LINK_EVERY_MS == 0) {
         uint32_t came_up = pn_ports_poll_link(&dp->ports);
@@ -212,6 +214,7 @@ void pn_dataplane_stop(struct pn_dataplane *dp)
             rte_eal_wait_lcore(dp->worker_lcores[w]);
         dp->workers_running = false;
     }
+    pn_filtering_stop(dp);
     if (dp->qsbr)
         pn_publish_free(dp);
     pn_resolve_stop(dp);

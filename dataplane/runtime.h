@@ -21,6 +21,7 @@
 #define PN_RETIRED_MAX 8 /* old snapshots that workers may still read */
 
 struct rte_rcu_qsbr;
+struct pn_filtering;
 struct pn_ipc_server;
 struct pn_neigh_link;
 
@@ -72,6 +73,7 @@ struct pn_dataplane {
     unsigned resync_ends; /* workers that still walk through their tables */
     unsigned sync_next; /* worker whose flows are taken first */
 
+    struct pn_filtering *filtering; /* filtering.h */
     struct pn_ipc_server *ipc;
 };
 

@@ -198,6 +198,77 @@ static enum pn_dp_status call_flows_resync(struct call *c)
     return c->ops->flows_resync(c->arg, &c->err);
 }
 
+static enum pn_dp_status call_filter_begin(struct call *c)
+{
+    const struct pn_dp_filter_begin *b = (const void *)c->in;
+    static const uint8_t zero[sizeof(b->reserved)];
+    if (b->generation == 0 || b->block_action >= PN_FILTER_ACTION_COUNT || memcmp(b->reserved, zero, sizeof(zero)) != 0)
+        return bad(c, "filter: generation is 0, action unknown, or reserved not 0");
+    return c->ops->filter_begin(c->arg, b, &c->err);
+}
+
+/* The prefixes behind head, count of them. patch: they may be removals. */
+static enum pn_dp_status prefixes_check(struct call *c, size_t head_bytes, uint32_t count, bool patch,
+                                        const struct pn_dp_prefix **out)
+{
+    const struct pn_dp_prefix *p = (const void *)(c->in + head_bytes);
+    static const uint8_t zero[sizeof(p->reserved)];
+    if (count > PN_DP_PREFIXES_MAX || c->in_bytes != head_bytes + count * sizeof(*p))
+        return bad(c, "filter.count: above 4096, or does not match the message");
+    for (uint32_t i = 0; i < count; i++) {
+        if (p[i].prefix_len > 128 || p[i].list >= PN_FILTER_LISTS || p[i].remove > patch ||
+            memcmp(p[i].reserved, zero, sizeof(zero)) != 0) {
+            pn_error_set(&c->err, "filter: prefix[%u]: length, list, remove or reserved is impossible", i);
+            return PN_DP_STATUS_BAD_MESSAGE;
+        }
+    }
+    *out = p;
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status call_filter_add(struct call *c)
+{
+    const struct pn_dp_filter_add *add = (const void *)c->in;
+    const struct pn_dp_prefix *prefixes = NULL;
+    if (c->in_bytes < sizeof(*add) || add->count == 0 || add->reserved)
+        return bad(c, "filter: too short, no prefixes, or reserved is not 0");
+    enum pn_dp_status status = prefixes_check(c, sizeof(*add), add->count, false, &prefixes);
+    return status == PN_DP_STATUS_OK ? c->ops->filter_add(c->arg, add, prefixes, &c->err) : status;
+}
+
+static enum pn_dp_status call_filter_commit(struct call *c)
+{
+    return c->ops->filter_commit(c->arg, (const void *)c->in, &c->err);
+}
+
+static enum pn_dp_status call_filter_patch(struct call *c)
+{
+    const struct pn_dp_filter_patch *patch = (const void *)c->in;
+    const struct pn_dp_prefix *changes = NULL;
+    if (c->in_bytes < sizeof(*patch) || patch->generation == 0 || patch->block_action >= PN_FILTER_ACTION_COUNT ||
+        patch->reserved[0] || patch->reserved[1] || patch->reserved[2])
+        return bad(c, "filter: too short, generation is 0, action unknown, or reserved not 0");
+    enum pn_dp_status status = prefixes_check(c, sizeof(*patch), patch->count, true, &changes);
+    return status == PN_DP_STATUS_OK ? c->ops->filter_patch(c->arg, patch, changes, &c->err) : status;
+}
+
+static enum pn_dp_status call_filter_get(struct call *c)
+{
+    memset(c->out, 0, sizeof(struct pn_dp_filter));
+    c->ops->filter_get(c->arg, (struct pn_dp_filter *)c->out);
+    c->out_bytes = sizeof(struct pn_dp_filter);
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status call_filter_ask(struct call *c)
+{
+    const struct pn_dp_filter_query *q = (const void *)c->in;
+    memset(c->out, 0, sizeof(struct pn_dp_filter_answer));
+    c->ops->filter_ask(c->arg, &q->client, (struct pn_dp_filter_answer *)c->out);
+    c->out_bytes = sizeof(struct pn_dp_filter_answer);
+    return PN_DP_STATUS_OK;
+}
+
 #define BODY_ANY SIZE_MAX /* the call checks it */
 
 static const struct {
@@ -220,6 +291,12 @@ static const struct {
     [PN_DP_ANNOUNCE] = {call_announce, sizeof(struct pn_dp_vip_ref)},
     [PN_DP_FLOWS_IN] = {call_flows_in, BODY_ANY},
     [PN_DP_FLOWS_RESYNC] = {call_flows_resync, 0},
+    [PN_DP_FILTER_BEGIN] = {call_filter_begin, sizeof(struct pn_dp_filter_begin)},
+    [PN_DP_FILTER_ADD] = {call_filter_add, BODY_ANY},
+    [PN_DP_FILTER_COMMIT] = {call_filter_commit, sizeof(struct pn_dp_filter_commit)},
+    [PN_DP_FILTER_PATCH] = {call_filter_patch, BODY_ANY},
+    [PN_DP_FILTER_GET] = {call_filter_get, 0},
+    [PN_DP_FILTER_ASK] = {call_filter_ask, sizeof(struct pn_dp_filter_query)},
 };
 
 size_t pn_ipc_message_bytes(const struct pn_dp_header *header)

@@ -34,6 +34,15 @@ struct pn_ipc_ops {
     enum pn_dp_status (*announce)(void *arg, uint16_t vip, struct pn_error *err);
     enum pn_dp_status (*flows_in)(void *arg, const struct pn_dp_flow *flows, unsigned n, struct pn_error *err);
     enum pn_dp_status (*flows_resync)(void *arg, struct pn_error *err);
+    enum pn_dp_status (*filter_begin)(void *arg, const struct pn_dp_filter_begin *begin, struct pn_error *err);
+    enum pn_dp_status (*filter_add)(void *arg, const struct pn_dp_filter_add *add, const struct pn_dp_prefix *prefixes,
+                                    struct pn_error *err);
+    enum pn_dp_status (*filter_commit)(void *arg, const struct pn_dp_filter_commit *commit, struct pn_error *err);
+    enum pn_dp_status (*filter_patch)(void *arg, const struct pn_dp_filter_patch *patch,
+                                      const struct pn_dp_prefix *changes, struct pn_error *err);
+    /* out is zeroed. */
+    void (*filter_get)(void *arg, struct pn_dp_filter *out);
+    void (*filter_ask)(void *arg, const struct pn_addr *client, struct pn_dp_filter_answer *out);
 };
 
 /*

@@ -355,7 +355,7 @@ struct pn_dp_filter {
     uint64_t loading_count; /* prefixes of it that have come */
     uint32_t count[PN_FILTER_LISTS][2]; /* prefixes that run: IPv4, IPv6; without duplicates */
     uint32_t state; /* enum pn_dp_filter_state */
-    uint32_t load_ms; /* COMMIT until all workers used it, the last time */
+    uint32_t load_ms; /* from COMMIT until it was published to the workers, the last time */
     uint32_t patch_us; /* the same for a PATCH */
     uint8_t block_action;
     uint8_t reserved[3];

@@ -7,6 +7,7 @@
 
 #include "dataplane/core/control.h"
 #include "dataplane/core/dpsnap.h"
+#include "dataplane/core/filter_load.h"
 #include "dataplane/core/steer.h"
 #include "dataplane/ipc/handler.h"
 #include "dataplane/lease.h"
@@ -162,6 +163,90 @@ static enum pn_dp_status flows_resync(void *arg, struct pn_error *err)
     return PN_DP_STATUS_OK;
 }
 
+static struct pn_filter_load loading;
+static struct pn_filter *filter;
+
+static void filter_takes(struct pn_filter *made)
+{
+    if (made) {
+        pn_filter_free(filter);
+        filter = made;
+    }
+}
+
+static enum pn_dp_status filter_begin(void *arg, const struct pn_dp_filter_begin *begin, struct pn_error *err)
+{
+    (void)arg;
+    (void)err;
+    pn_filter_load_begin(&loading, begin, 0);
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status filter_add(void *arg, const struct pn_dp_filter_add *add, const struct pn_dp_prefix *prefixes,
+                                    struct pn_error *err)
+{
+    (void)arg;
+    return pn_filter_load_add(&loading, add, prefixes, 0, err) ? PN_DP_STATUS_REJECTED : PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status filter_commit(void *arg, const struct pn_dp_filter_commit *commit, struct pn_error *err)
+{
+    (void)arg;
+    if (pn_filter_load_whole(&loading, commit, err))
+        return PN_DP_STATUS_REJECTED;
+    struct pn_filter *made = pn_filter_load_make(&loading, err);
+    filter_takes(made);
+    return made ? PN_DP_STATUS_OK : PN_DP_STATUS_REJECTED;
+}
+
+static enum pn_dp_status filter_patch(void *arg, const struct pn_dp_filter_patch *patch,
+                                      const struct pn_dp_prefix *changes, struct pn_error *err)
+{
+    struct pn_error whole_err;
+    (void)arg;
+    if (!filter) {
+        strcpy(err->text, "nothing to change");
+        return PN_DP_STATUS_REJECTED;
+    }
+    struct pn_filter *made =
+        pn_filter_patch(filter, changes, patch->count, patch->generation, patch->block_action, err);
+    if (!made)
+        return PN_DP_STATUS_REJECTED;
+    /* Where something begins or ends the overlay says what whole tables would. */
+    struct pn_filter *whole = pn_filter_renew(made, &whole_err);
+    for (uint32_t i = 0; whole && i < patch->count; i++) {
+        unsigned family;
+        struct pn_filter_entry e = pn_filter_entry_of(&changes[i], &family);
+        struct pn_dp_prefix at = pn_filter_prefix_of(&e, family, 0);
+        uint64_t q[2][2] = {{at.addr.q[0], at.addr.q[1]}, {changes[i].addr.q[0], changes[i].addr.q[1]}};
+        uint8_t a[2], b[2];
+        pn_filter_find(made, (const uint64_t(*)[2])q, 2, a);
+        pn_filter_find(whole, (const uint64_t(*)[2])q, 2, b);
+        if (memcmp(a, b, 2) != 0)
+            abort();
+    }
+    pn_filter_free(whole);
+    filter_takes(made);
+    return PN_DP_STATUS_OK;
+}
+
+static void filter_get(void *arg, struct pn_dp_filter *out)
+{
+    (void)arg;
+    out->loading_count = loading.count;
+    out->generation = filter ? filter->generation : 0;
+}
+
+static void filter_ask(void *arg, const struct pn_addr *client, struct pn_dp_filter_answer *out)
+{
+    (void)arg;
+    pn_filter_ask(filter, client, out);
+    unsigned lists = (unsigned)out->found[PN_FILTER_BLOCK] << PN_FILTER_BLOCK | (unsigned)out->found[PN_FILTER_WELCOME]
+                                                                                    << PN_FILTER_WELCOME;
+    if (out->verdict != pn_filter_verdict_of((uint8_t)lists))
+        abort();
+}
+
 static const struct pn_ipc_ops ops = {
     .hello = hello,
     .snapshot_put = snapshot_put,
@@ -179,6 +264,12 @@ static const struct pn_ipc_ops ops = {
     .announce = vip_ref,
     .flows_in = flows_in,
     .flows_resync = flows_resync,
+    .filter_begin = filter_begin,
+    .filter_add = filter_add,
+    .filter_commit = filter_commit,
+    .filter_patch = filter_patch,
+    .filter_get = filter_get,
+    .filter_ask = filter_ask,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -209,6 +300,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     pn_dpsnap_free(running);
     running = NULL;
+    pn_filter_free(filter);
+    filter = NULL;
+    pn_filter_load_drop(&loading);
     memset(leases.deadline_boottime_ns, 0, sizeof(leases.deadline_boottime_ns));
     memset(leases.deadline_tsc, 0, sizeof(leases.deadline_tsc));
     return 0;

@@ -112,6 +112,61 @@ static unsigned fake_ports(void *arg, struct pn_dp_port *out, unsigned max)
     return max;
 }
 
+static uint32_t prefixes_taken;
+
+static enum pn_dp_status fake_filter_begin(void *arg, const struct pn_dp_filter_begin *begin, struct pn_error *err)
+{
+    (void)arg;
+    (void)begin;
+    (void)err;
+    calls++;
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status fake_filter_add(void *arg, const struct pn_dp_filter_add *add,
+                                         const struct pn_dp_prefix *prefixes, struct pn_error *err)
+{
+    (void)arg;
+    (void)err;
+    calls++;
+    prefixes_taken = prefixes[add->count - 1].prefix_len;
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status fake_filter_commit(void *arg, const struct pn_dp_filter_commit *commit, struct pn_error *err)
+{
+    (void)arg;
+    (void)commit;
+    (void)err;
+    calls++;
+    return PN_DP_STATUS_OK;
+}
+
+static enum pn_dp_status fake_filter_patch(void *arg, const struct pn_dp_filter_patch *patch,
+                                           const struct pn_dp_prefix *changes, struct pn_error *err)
+{
+    (void)arg;
+    (void)changes;
+    (void)err;
+    calls++;
+    prefixes_taken = patch->count;
+    return PN_DP_STATUS_OK;
+}
+
+static void fake_filter_get(void *arg, struct pn_dp_filter *out)
+{
+    (void)arg;
+    calls++;
+    out->generation = 5;
+}
+
+static void fake_filter_ask(void *arg, const struct pn_addr *client, struct pn_dp_filter_answer *out)
+{
+    (void)arg;
+    calls++;
+    out->verdict = client->b[15];
+}
+
 static const struct pn_ipc_ops ops = {
     .hello = fake_hello,
     .snapshot_put = fake_put,
@@ -123,6 +178,12 @@ static const struct pn_ipc_ops ops = {
     .trace_read = fake_trace_read,
     .neighbours = fake_neighbours,
     .ports = fake_ports,
+    .filter_begin = fake_filter_begin,
+    .filter_add = fake_filter_add,
+    .filter_commit = fake_filter_commit,
+    .filter_patch = fake_filter_patch,
+    .filter_get = fake_filter_get,
+    .filter_ask = fake_filter_ask,
 };
 
 static uint8_t message[PN_DPAPI_MAX_BYTES] __attribute__((aligned(8)));
@@ -216,6 +277,103 @@ static void test_refused(void **state)
     t = trace, t.prefix_len = 129;
     assert_int_equal(ask(PN_DP_TRACE_START, &t, sizeof(t)), PN_DP_STATUS_BAD_MESSAGE);
     assert_int_equal(calls, 0); /* nothing of it reached the dataplane */
+}
+
+/* Head and n prefixes behind it. */
+static struct {
+    union {
+        struct pn_dp_filter_add add;
+        struct pn_dp_filter_patch patch;
+    };
+    struct pn_dp_prefix prefix[PN_DP_PREFIXES_MAX + 1];
+} prefixes;
+
+static uint16_t ask_add(uint32_t n, uint32_t sent)
+{
+    uint8_t *body = calloc(1, sizeof(prefixes));
+    prefixes.add.count = n;
+    memcpy(body, &prefixes.add, sizeof(prefixes.add));
+    memcpy(body + sizeof(prefixes.add), prefixes.prefix, sent * sizeof(prefixes.prefix[0]));
+    uint16_t status = ask(PN_DP_FILTER_ADD, body, sizeof(prefixes.add) + sent * sizeof(prefixes.prefix[0]));
+    free(body);
+    return status;
+}
+
+static uint16_t ask_patch(const struct pn_dp_filter_patch *patch, uint32_t sent)
+{
+    uint8_t *body = calloc(1, sizeof(prefixes));
+    memcpy(body, patch, sizeof(*patch));
+    memcpy(body + sizeof(*patch), prefixes.prefix, sent * sizeof(prefixes.prefix[0]));
+    uint16_t status = ask(PN_DP_FILTER_PATCH, body, sizeof(*patch) + sent * sizeof(prefixes.prefix[0]));
+    free(body);
+    return status;
+}
+
+static void test_filter(void **state)
+{
+    (void)state;
+    struct pn_dp_filter_begin begin = {.generation = 1}, b;
+    struct pn_dp_filter_commit commit = {.generation = 1};
+    struct pn_dp_filter_query query = {.client.b[15] = 2};
+    struct pn_dp_filter_patch patch = {.generation = 2, .count = 1}, p;
+    const struct pn_dp_filter *got = (const void *)(reply + sizeof(*reply_head));
+    const struct pn_dp_filter_answer *answer = (const void *)(reply + sizeof(*reply_head));
+    memset(&prefixes, 0, sizeof(prefixes));
+    assert_int_equal(ask(PN_DP_FILTER_BEGIN, &begin, sizeof(begin)), PN_DP_STATUS_OK);
+    prefixes.prefix[PN_DP_PREFIXES_MAX - 1].prefix_len = 128;
+    assert_int_equal(ask_add(PN_DP_PREFIXES_MAX, PN_DP_PREFIXES_MAX), PN_DP_STATUS_OK);
+    assert_int_equal(prefixes_taken, 128);
+    assert_int_equal(ask(PN_DP_FILTER_COMMIT, &commit, sizeof(commit)), PN_DP_STATUS_OK);
+    assert_int_equal(ask(PN_DP_FILTER_GET, NULL, 0), PN_DP_STATUS_OK);
+    assert_int_equal(reply_head->bytes, sizeof(struct pn_dp_header) + sizeof(*got));
+    assert_int_equal(got->generation, 5);
+    assert_int_equal(ask(PN_DP_FILTER_ASK, &query, sizeof(query)), PN_DP_STATUS_OK);
+    assert_int_equal(reply_head->bytes, sizeof(struct pn_dp_header) + sizeof(*answer));
+    assert_int_equal(answer->verdict, 2);
+    prefixes.prefix[0].remove = 1;
+    assert_int_equal(ask_patch(&patch, 1), PN_DP_STATUS_OK);
+    assert_int_equal(prefixes_taken, 1);
+    p = patch, p.count = 0;
+    assert_int_equal(ask_patch(&p, 0), PN_DP_STATUS_OK);
+
+    calls = 0;
+    b = begin, b.generation = 0;
+    assert_int_equal(ask(PN_DP_FILTER_BEGIN, &b, sizeof(b)), PN_DP_STATUS_BAD_MESSAGE);
+    b = begin, b.block_action = PN_FILTER_ACTION_COUNT;
+    assert_int_equal(ask(PN_DP_FILTER_BEGIN, &b, sizeof(b)), PN_DP_STATUS_BAD_MESSAGE);
+    b = begin, b.reserved[6] = 1;
+    assert_int_equal(ask(PN_DP_FILTER_BEGIN, &b, sizeof(b)), PN_DP_STATUS_BAD_MESSAGE);
+    assert_int_equal(ask_add(1, 1), PN_DP_STATUS_BAD_MESSAGE); /* a removal */
+    prefixes.prefix[0].remove = 0;
+    assert_int_equal(ask_add(0, 0), PN_DP_STATUS_BAD_MESSAGE);
+    assert_int_equal(ask_add(2, 1), PN_DP_STATUS_BAD_MESSAGE);
+    assert_int_equal(ask_add(1, 2), PN_DP_STATUS_BAD_MESSAGE);
+    assert_int_equal(ask_add(UINT32_MAX, 1), PN_DP_STATUS_BAD_MESSAGE);
+    assert_int_equal(ask_add(PN_DP_PREFIXES_MAX + 1, PN_DP_PREFIXES_MAX + 1), PN_DP_STATUS_BAD_MESSAGE);
+    prefixes.add.reserved = 1;
+    assert_int_equal(ask_add(1, 1), PN_DP_STATUS_BAD_MESSAGE);
+    prefixes.add.reserved = 0;
+    prefixes.prefix[1].prefix_len = 129;
+    assert_int_equal(ask_add(2, 2), PN_DP_STATUS_BAD_MESSAGE);
+    assert_string_equal((char *)(reply + sizeof(*reply_head)),
+                        "filter: prefix[1]: length, list, remove or reserved is impossible");
+    prefixes.prefix[1] = (struct pn_dp_prefix){.list = PN_FILTER_LISTS};
+    assert_int_equal(ask_patch(&(struct pn_dp_filter_patch){.generation = 2, .count = 2}, 2), PN_DP_STATUS_BAD_MESSAGE);
+    prefixes.prefix[1] = (struct pn_dp_prefix){.reserved = {0, 0, 0, 0, 1}};
+    assert_int_equal(ask_add(2, 2), PN_DP_STATUS_BAD_MESSAGE);
+    prefixes.prefix[1] = (struct pn_dp_prefix){.remove = 2};
+    assert_int_equal(ask_patch(&(struct pn_dp_filter_patch){.generation = 2, .count = 2}, 2), PN_DP_STATUS_BAD_MESSAGE);
+    p = patch, p.generation = 0;
+    assert_int_equal(ask_patch(&p, 1), PN_DP_STATUS_BAD_MESSAGE);
+    p = patch, p.block_action = PN_FILTER_ACTION_COUNT;
+    assert_int_equal(ask_patch(&p, 1), PN_DP_STATUS_BAD_MESSAGE);
+    p = patch, p.reserved[2] = 1;
+    assert_int_equal(ask_patch(&p, 1), PN_DP_STATUS_BAD_MESSAGE);
+    p = patch, p.count = 2;
+    assert_int_equal(ask_patch(&p, 1), PN_DP_STATUS_BAD_MESSAGE);
+    assert_int_equal(ask(PN_DP_FILTER_PATCH, &patch, sizeof(patch) - 8), PN_DP_STATUS_BAD_MESSAGE);
+    assert_int_equal(ask(PN_DP_FILTER_ADD, &begin, 8), PN_DP_STATUS_BAD_MESSAGE);
+    assert_int_equal(calls, 0);
 }
 
 static void test_header(void **state)
@@ -405,6 +563,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_filter),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_header),
         cmocka_unit_test_setup_teardown(test_socket_mode, server_up, server_down),
