@@ -269,6 +269,55 @@ size_t pn_digest_items(const struct pn_digest *d, struct pn_digest_place place, 
     return count;
 }
 
+struct walk {
+    uint64_t from, to; /* to: behind the last leaf that was read; 0: it was the last of all */
+    uint64_t *ids;
+    size_t n, max;
+    bool full;
+};
+
+static int by_number(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* Whole leaves only, so that what is given is in order. first: the lowest id that can be below n. */
+static void walk_node(struct walk *w, const struct node *n, uint64_t first, unsigned depth)
+{
+    uint64_t last = depth == 0 ? UINT64_MAX : first | (UINT64_MAX >> (4 * depth));
+    size_t start = w->n;
+
+    if (w->full || last < w->from)
+        return;
+    if (n->children) {
+        for (unsigned i = 0; i < 16; i++)
+            walk_node(w, &n->children[i], first | (uint64_t)i << (60 - 4 * depth), depth + 1);
+        return;
+    }
+    if (n->n_items > w->max - w->n && w->n > 0) {
+        w->full = true;
+        w->to = first;
+        return;
+    }
+    /* More in one leaf than anybody asks for have been made to collide: those beyond are passed over. */
+    for (uint32_t i = 0; i < n->n_items && w->n < w->max; i++)
+        if (n->items[i].present && n->items[i].id >= w->from)
+            w->ids[w->n++] = n->items[i].id;
+    if (w->n > start)
+        qsort(w->ids + start, w->n - start, sizeof(*w->ids), by_number);
+}
+
+size_t pn_digest_walk(const struct pn_digest *d, uint64_t *from, uint64_t *ids, size_t max, bool *end)
+{
+    struct walk w = {.from = *from, .ids = ids, .max = max};
+
+    walk_node(&w, &d->root, 0, 0);
+    *end = !w.full;
+    *from = w.full ? w.to : UINT64_MAX;
+    return w.n;
+}
+
 bool pn_digest_place_ok(struct pn_digest_place place)
 {
     return place.depth <= PN_DIGEST_DEPTH_MAX &&

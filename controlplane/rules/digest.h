@@ -20,7 +20,8 @@ struct pn_digest_item {
     uint64_t stamp;
     uint32_t seq; /* the store's row */
     uint16_t node; /* the store's number of the version's node */
-    uint16_t held; /* the version waits for its time (store.h) */
+    uint8_t held; /* a version waits for its time (store.h) */
+    uint8_t present; /* the version in force is there, not deleted */
 };
 
 struct pn_digest_sum {
@@ -51,6 +52,12 @@ const struct pn_digest_item *pn_digest_find_content(const struct pn_digest *d, u
 struct pn_digest_sum pn_digest_sum(const struct pn_digest *d, struct pn_digest_place place);
 /* Up to max items of the place into out, ordered by id when all of them fit. Returns how many there are. */
 size_t pn_digest_items(const struct pn_digest *d, struct pn_digest_place place, struct pn_digest_item *out, size_t max);
+/*
+ * The next up to max ids from *from on, ascending, of rules that are there; *from is moved behind the last one, and
+ * *end set when nothing follows. max: PN_DIGEST_WALK_MIN at least. May give fewer than there is room for.
+ */
+#define PN_DIGEST_WALK_MIN 1024
+size_t pn_digest_walk(const struct pn_digest *d, uint64_t *from, uint64_t *ids, size_t max, bool *end);
 
 bool pn_digest_place_ok(struct pn_digest_place place);
 struct pn_digest_place pn_digest_child(struct pn_digest_place place, unsigned which);

@@ -33,6 +33,17 @@ struct pn_import_result {
 int pn_rules_import(struct pn_rules *rules, FILE *file, const struct pn_import_options *options,
                     struct pn_import_result *result, struct pn_error *err);
 
+/* A file, row by row. */
+struct pn_export {
+    enum pn_import_format format;
+    FILE *file;
+    uint64_t rows;
+    bool failed;
+};
+void pn_export_begin(struct pn_export *e, enum pn_import_format format, FILE *file);
+/* Rules of kinds that are not known here are passed over. 0; else the file cannot be written on. */
+int pn_export_row(struct pn_export *e, const struct pn_rule *rule);
+int pn_export_end(struct pn_export *e); /* -1: something was not written, see errno */
 /* Writes what the query selects. Returns the entries written, or -1. */
 long pn_rules_export(struct pn_rules *rules, const struct pn_rules_query *query, enum pn_import_format format,
                      FILE *file, struct pn_error *err);

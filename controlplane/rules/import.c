@@ -22,8 +22,9 @@ static const struct {
     {"name", COLUMN_VALUE},          {"field", COLUMN_FIELD},
     {"owner", COLUMN_OWNER},         {"user", COLUMN_OWNER},
     {"recipient", COLUMN_OWNER},     {"description", COLUMN_DESCRIPTION},
-    {"comment", COLUMN_DESCRIPTION}, {"text", COLUMN_TEXT},
-    {"body", COLUMN_TEXT},           {"type", COLUMN_TYPE},
+    {"comment", COLUMN_DESCRIPTION}, {"note", COLUMN_DESCRIPTION},
+    {"text", COLUMN_TEXT},           {"body", COLUMN_TEXT},
+    {"type", COLUMN_TYPE},
 };
 
 int pn_import_format_by_name(const char *word)

@@ -51,12 +51,12 @@ const struct pn_kind pn_kinds[] = {
 const unsigned pn_kinds_count = sizeof(pn_kinds) / sizeof(pn_kinds[0]);
 
 static const struct {
-    const char *name, *alias, *alias2;
+    const char *name, *aliases;
 } fields[PN_FIELD_COUNT] = {
-    [PN_FIELD_SMTP_SENDER] = {"smtp-sender", "smtp-from", "envelope-sender"},
-    [PN_FIELD_MIME_SENDER] = {"mime-sender", "mime-from", "header-sender"},
-    [PN_FIELD_SMTP_RECIPIENT] = {"smtp-recipient", "smtp-to", "envelope-recipient"},
-    [PN_FIELD_MIME_RECIPIENT] = {"mime-recipient", "mime-to", "header-recipient"},
+    [PN_FIELD_SMTP_SENDER] = {"smtp-sender", "smtp smtp-from envelope-sender"},
+    [PN_FIELD_MIME_SENDER] = {"mime-sender", "mime mime-from header-sender"},
+    [PN_FIELD_SMTP_RECIPIENT] = {"smtp-recipient", "smtp-to envelope-recipient"},
+    [PN_FIELD_MIME_RECIPIENT] = {"mime-recipient", "mime-to header-recipient"},
 };
 
 /* Equal but for case, and '_' and blanks are '-'. len: of b. */
@@ -113,11 +113,8 @@ const char *pn_field_name(enum pn_field field)
 
 int pn_field_by_name(const char *word)
 {
-    for (int f = 1; f < PN_FIELD_COUNT; f++) {
-        const char *const names[] = {fields[f].name, fields[f].alias, fields[f].alias2};
-        for (unsigned i = 0; i < 3; i++)
-            if (word_is(word, names[i], strlen(names[i])))
-                return f;
-    }
+    for (int f = 1; f < PN_FIELD_COUNT; f++)
+        if (word_is(word, fields[f].name, strlen(fields[f].name)) || word_among(word, fields[f].aliases))
+            return f;
     return -1;
 }

@@ -25,7 +25,7 @@ static void send_pushes(struct pn_rules *r)
             kind = r->notes[i].kind;
             pn_wire_begin(&out, r->clock.last, pn_rules_wall_ms(r), 0, 0);
         }
-        if (pn_store_get_seq(r, r->notes[i].seq, false, &r->work, &err) == 1)
+        if (pn_rdb_get_seq(r, r->notes[i].seq, false, &r->work, &err) == 1)
             pn_wire_entry(&out, &r->work);
     }
     pn_wire_free(&out);
@@ -36,13 +36,13 @@ static void tell_watchers(struct pn_rules *r)
     struct pn_error err;
 
     for (size_t i = 0; i < r->n_notes; i++) {
-        const struct pn_store_note *note = &r->notes[i];
+        const struct pn_rdb_note *note = &r->notes[i];
         const struct pn_rule_key *key = note->gone;
         bool present = false;
 
         if (!note->watch)
             continue;
-        if (key == NULL && pn_store_get_seq(r, note->seq, false, &r->work, &err) == 1) {
+        if (key == NULL && pn_rdb_get_seq(r, note->seq, false, &r->work, &err) == 1) {
             key = &r->work.key;
             present = r->work.present;
         }
@@ -51,7 +51,7 @@ static void tell_watchers(struct pn_rules *r)
     }
 }
 
-void pn_store_notes_send(struct pn_rules *r)
+void pn_rdb_notes_send(struct pn_rules *r)
 {
     if (r->push && r->n_notes)
         send_pushes(r);

@@ -81,7 +81,15 @@ long pn_rules_list(struct pn_rules *rules, const struct pn_rules_query *query, s
                    pn_rules_row_fn *fn, void *arg, struct pn_error *err);
 /* 1: there, 0: not, -1: err. rule may be NULL; otherwise initialised, and to be cleared. */
 int pn_rules_get(struct pn_rules *rules, const struct pn_rule_key *key, struct pn_rule *rule, struct pn_error *err);
+/*
+ * The same in slices, so that a search through a million entries holds nothing up: looks at up to `rows` rows behind
+ * from, and moves from to the last one looked at. Returns the rows given to fn, or -1. *end: nothing is left.
+ */
+long pn_rules_scan(struct pn_rules *rules, const struct pn_rules_query *query, struct pn_rules_page *from,
+                   unsigned rows, pn_rules_row_fn *fn, void *arg, bool *end, struct pn_error *err);
 uint64_t pn_rules_count(const struct pn_rules *rules, uint8_t kind); /* entries that are there */
+/* Ids (pn_rule_id()) of the entries that are there, as pn_digest_walk() gives them; *end at once for an unknown kind. */
+size_t pn_rules_ids(const struct pn_rules *rules, uint8_t kind, uint64_t *from, uint64_t *ids, size_t max, bool *end);
 
 /* ---- History, review, held back ---- */
 
@@ -116,6 +124,13 @@ int pn_rules_members_set(struct pn_rules *rules, const char *const *names, unsig
  * first exchange.
  */
 int pn_rules_join(struct pn_rules *rules, uint64_t kinds, struct pn_error *err);
+/*
+ * This node is a member of that cluster (any number but 0 that stands for it). When it is not the one it was in last,
+ * pn_rules_join() with all classes that are on, once, whatever happens in between. 1: joined, 0: nothing to do, -1.
+ */
+int pn_rules_cluster_set(struct pn_rules *rules, uint64_t cluster, struct pn_error *err);
+/* This node has another name from now on. What it did before stays under the old one. */
+int pn_rules_node_set(struct pn_rules *rules, const char *name, struct pn_error *err);
 /* Which classes are synchronised; all at first. Switching on does what pn_rules_join() does. */
 int pn_rules_classes_set(struct pn_rules *rules, uint64_t kinds, struct pn_error *err);
 uint64_t pn_rules_classes(const struct pn_rules *rules);

@@ -27,9 +27,9 @@ static uint64_t step(const struct pn_rules *r)
     return pn_hlc_make(r->options.tombstone_age_ms / 16, 1);
 }
 
-void pn_store_ack(struct pn_rules *r, const char *member, uint8_t kind, uint64_t stamp, uint64_t peer_complete)
+void pn_rdb_ack(struct pn_rules *r, const char *member, uint8_t kind, uint64_t stamp, uint64_t peer_complete)
 {
-    struct pn_store_class *class = &r->classes[kind];
+    struct pn_rdb_class *class = &r->classes[kind];
 
     for (unsigned i = 0; i < r->n_members; i++)
         if (strcmp(r->members[i].name, member) == 0 && r->members[i].acked[kind] < stamp)
@@ -39,7 +39,7 @@ void pn_store_ack(struct pn_rules *r, const char *member, uint8_t kind, uint64_t
         class->complete = peer_complete;
 }
 
-void pn_store_floor_raise(struct pn_rules *r, uint8_t kind, uint64_t floor)
+void pn_rdb_floor_raise(struct pn_rules *r, uint8_t kind, uint64_t floor)
 {
     uint64_t wall_ms = pn_rules_wall_ms(r), age = r->options.tombstone_age_ms;
     uint64_t highest = wall_ms > age ? pn_hlc_make(wall_ms - age, 0) : 0;
@@ -51,17 +51,17 @@ void pn_store_floor_raise(struct pn_rules *r, uint8_t kind, uint64_t floor)
 
 static int save(struct pn_rules *r, uint8_t kind, struct pn_error *err)
 {
-    struct pn_store_class *class = &r->classes[kind];
+    struct pn_rdb_class *class = &r->classes[kind];
     sqlite3_stmt *s = r->sql[PN_SQL_CLASS_PUT];
 
     for (unsigned i = 0; i < r->n_members; i++) {
-        struct pn_store_member *m = &r->members[i];
+        struct pn_rdb_member *m = &r->members[i];
         if (m->acked[kind] < m->saved[kind] + step(r))
             continue;
         sqlite3_bind_text(r->sql[PN_SQL_ACK_PUT], 1, m->name, -1, SQLITE_TRANSIENT);
         sqlite3_bind_int(r->sql[PN_SQL_ACK_PUT], 2, kind);
         sqlite3_bind_int64(r->sql[PN_SQL_ACK_PUT], 3, (sqlite3_int64)m->acked[kind]);
-        if (pn_store_step(r, PN_SQL_ACK_PUT, err) != 0)
+        if (pn_rdb_step(r, PN_SQL_ACK_PUT, err) != 0)
             return -1;
         m->saved[kind] = m->acked[kind];
     }
@@ -72,7 +72,7 @@ static int save(struct pn_rules *r, uint8_t kind, struct pn_error *err)
     sqlite3_bind_int64(s, 3, (sqlite3_int64) class->floor);
     class->floor_saved = class->floor;
     class->complete_saved = class->complete;
-    return pn_store_step(r, PN_SQL_CLASS_PUT, err);
+    return pn_rdb_step(r, PN_SQL_CLASS_PUT, err);
 }
 
 static uint64_t complete_now(struct pn_rules *r, uint8_t kind)
@@ -100,7 +100,7 @@ static int collect(struct pn_rules *r, uint8_t kind, struct pn_error *err)
         uint32_t seq;
         uint64_t id;
     } gone[GONE_AT_ONCE];
-    const struct pn_store_class *class = &r->classes[kind];
+    const struct pn_rdb_class *class = &r->classes[kind];
     sqlite3_stmt *s = r->sql[PN_SQL_GONE];
     unsigned n = 0;
     int rc;
@@ -118,10 +118,10 @@ static int collect(struct pn_rules *r, uint8_t kind, struct pn_error *err)
         gone[n++].id = pn_rule_id(&key);
     }
     if (rc != SQLITE_DONE && rc != SQLITE_ROW)
-        pn_store_fail(r, err, "collecting deletions");
+        pn_rdb_fail(r, err, "collecting deletions");
     sqlite3_reset(s);
     for (unsigned i = 0; i < n; i++)
-        if (pn_store_delete(r, kind, gone[i].id, gone[i].seq, false, err) != 0)
+        if (pn_rdb_delete(r, kind, gone[i].id, gone[i].seq, false, err) != 0)
             return -1;
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : -1;
 }
@@ -138,17 +138,17 @@ static int release_one(struct pn_rules *r, struct pn_error *err)
     if (rc == SQLITE_ROW)
         seq = (uint32_t)sqlite3_column_int64(s, 0);
     else if (rc != SQLITE_DONE)
-        pn_store_fail(r, err, "reading what waits");
+        pn_rdb_fail(r, err, "reading what waits");
     sqlite3_reset(s);
     if (seq == 0)
         return rc == SQLITE_DONE ? 0 : -1;
-    rc = pn_store_get_seq(r, seq, true, &r->work, err);
-    if (rc == 1 && pn_store_put(r, &r->work, false, err) < 0)
+    rc = pn_rdb_get_seq(r, seq, true, &r->work, err);
+    if (rc == 1 && pn_rdb_put(r, &r->work, false, err) < 0)
         return -1;
     if (rc != 0)
         return rc;
     sqlite3_bind_int64(r->sql[PN_SQL_HELD_DELETE], 1, seq); /* its row is gone */
-    return pn_store_step(r, PN_SQL_HELD_DELETE, err) == 0 ? 1 : -1;
+    return pn_rdb_step(r, PN_SQL_HELD_DELETE, err) == 0 ? 1 : -1;
 }
 
 static int upkeep(struct pn_rules *r, struct pn_error *err)
@@ -162,7 +162,7 @@ static int upkeep(struct pn_rules *r, struct pn_error *err)
     for (unsigned i = 0; i < pn_kinds_count; i++) {
         uint8_t k = pn_kinds[i].number;
         uint64_t complete = complete_now(r, k), horizon = r->options.horizon_ms, wall_ms = pn_rules_wall_ms(r);
-        struct pn_store_class *class = &r->classes[k];
+        struct pn_rdb_class *class = &r->classes[k];
 
         if (pn_kinds[i].shape != PN_SHAPE_LIST)
             continue; /* few, and what was deleted may be asked for: rules keep their tombstones */
@@ -175,22 +175,22 @@ static int upkeep(struct pn_rules *r, struct pn_error *err)
         if (pn_rules_digest(r, k).count > class->present && complete > class->floor &&
             wall_ms >= class->floor_raised_ms + r->options.tombstone_age_ms / 16) {
             class->floor_raised_ms = wall_ms;
-            pn_store_floor_raise(r, k, complete);
+            pn_rdb_floor_raise(r, k, complete);
         }
         if (save(r, k, err) != 0 || collect(r, k, err) != 0)
             return -1;
     }
-    return pn_store_exec(r, "DELETE FROM history WHERE seq <= (SELECT max(seq) FROM history) - 200000", err);
+    return pn_rdb_exec(r, "DELETE FROM history WHERE seq <= (SELECT max(seq) FROM history) - 200000", err);
 }
 
 static void run_upkeep(struct pn_rules *r)
 {
     struct pn_error err;
 
-    if (pn_store_begin(r, false, &err) == 0) {
-        if (upkeep(r, &err) == 0 && pn_store_commit(r, &err) == 0)
+    if (pn_rdb_begin(r, false, &err) == 0) {
+        if (upkeep(r, &err) == 0 && pn_rdb_commit(r, &err) == 0)
             return;
-        pn_store_rollback(r);
+        pn_rdb_rollback(r);
     }
     pn_log_limited(60000, PN_LOG_ERROR, "rules: %s", err.text);
 }
@@ -201,7 +201,7 @@ void pn_rules_tick(struct pn_rules *r)
     struct pn_error err;
 
     if (r->n_hits && (now_ms >= r->hits_due_ms || r->hits_due_ms > now_ms + HITS_MS)) {
-        if (pn_store_hits_flush(r, &err) != 0)
+        if (pn_rdb_hits_flush(r, &err) != 0)
             pn_log_limited(60000, PN_LOG_WARNING, "rules: hits wait to be counted: %s", err.text);
         r->hits_due_ms = now_ms + HITS_MS;
     }
@@ -218,7 +218,7 @@ int pn_rules_members_set(struct pn_rules *r, const char *const *names, unsigned 
     if (n > PN_RULES_MEMBERS_MAX)
         return pn_error_set(err, "%u members are more than the %d that rules are kept for", n, PN_RULES_MEMBERS_MAX);
     if (sqlite3_prepare_v2(r->db, "SELECT kind, stamp FROM ack WHERE member = ?1", -1, &s, NULL) != SQLITE_OK)
-        return pn_store_fail(r, err, "reading");
+        return pn_rdb_fail(r, err, "reading");
     memset(r->members, 0, sizeof(r->members));
     for (unsigned i = 0; i < n; i++) {
         snprintf(r->members[i].name, sizeof(r->members[i].name), "%s", names[i]);

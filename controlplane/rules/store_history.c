@@ -17,8 +17,8 @@ int pn_rules_log(struct pn_rules *r, const struct pn_rule_key *key, unsigned lim
     int rc = SQLITE_DONE, stop = 0;
 
     if (key) {
-        struct pn_store_row row;
-        int known = pn_store_get(r, key, &row, &r->work, err);
+        struct pn_rdb_row row;
+        int known = pn_rdb_get(r, key, &row, &r->work, err);
         if (known < 0)
             return -1;
         snprintf(v.why, sizeof(v.why), "current");
@@ -34,13 +34,13 @@ int pn_rules_log(struct pn_rules *r, const struct pn_rule_key *key, unsigned lim
             : "SELECT kind, owner, value, field, " RULE ", at_ms, why FROM history ORDER BY seq DESC",
         -1, &s, NULL);
     if (rc != SQLITE_OK)
-        return pn_store_fail(r, err, "reading the history");
+        return pn_rdb_fail(r, err, "reading the history");
     if (key)
-        pn_store_bind_key(s, 1, key);
+        pn_rdb_bind_key(s, 1, key);
     while (!stop && (limit == 0 || n < limit) && (rc = sqlite3_step(s)) == SQLITE_ROW) {
         const char *why = (const char *)sqlite3_column_text(s, 11);
-        pn_store_read_key(s, 0, &r->work.key);
-        if (pn_store_read_rule(r, s, 4, &r->work, err) != 0) {
+        pn_rdb_read_key(s, 0, &r->work.key);
+        if (pn_rdb_read_rule(r, s, 4, &r->work, err) != 0) {
             sqlite3_finalize(s);
             return -1;
         }
@@ -50,7 +50,7 @@ int pn_rules_log(struct pn_rules *r, const struct pn_rule_key *key, unsigned lim
         n++;
     }
     if (rc != SQLITE_ROW && rc != SQLITE_DONE && rc != SQLITE_OK) {
-        pn_store_fail(r, err, "reading the history");
+        pn_rdb_fail(r, err, "reading the history");
         sqlite3_finalize(s);
         return -1;
     }
@@ -102,17 +102,17 @@ static int each(struct pn_rules *r, const char *text, pn_rules_row_fn *fn, void 
     int rc, stop = 0;
 
     if (sqlite3_prepare_v2(r->db, text, -1, &s, NULL) != SQLITE_OK)
-        return pn_store_fail(r, err, "reading");
+        return pn_rdb_fail(r, err, "reading");
     while (!stop && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-        pn_store_read_key(s, 0, &r->work.key);
-        if (pn_store_read_rule(r, s, 4, &r->work, err) != 0) {
+        pn_rdb_read_key(s, 0, &r->work.key);
+        if (pn_rdb_read_rule(r, s, 4, &r->work, err) != 0) {
             sqlite3_finalize(s);
             return -1;
         }
         stop = fn(arg, &r->work);
     }
     if (!stop && rc != SQLITE_DONE)
-        pn_store_fail(r, err, "reading");
+        pn_rdb_fail(r, err, "reading");
     sqlite3_finalize(s);
     return stop || rc == SQLITE_DONE ? 0 : -1;
 }
@@ -156,15 +156,15 @@ static int settle_one(struct pn_rules *r, struct taken *t, bool accept, struct p
     if (accept && pn_rules_change(r, &change, 1, &one, err) != 0) /* clears the row of the review too */
         return -1;
     if (!accept) {
-        if (pn_store_begin(r, true, err) != 0)
+        if (pn_rdb_begin(r, true, err) != 0)
             return -1;
-        pn_store_bind_key(r->sql[PN_SQL_REVIEW_DELETE], 1, &t->rule.key);
-        if (pn_store_step(r, PN_SQL_REVIEW_DELETE, err) != 0) {
-            pn_store_rollback(r);
+        pn_rdb_bind_key(r->sql[PN_SQL_REVIEW_DELETE], 1, &t->rule.key);
+        if (pn_rdb_step(r, PN_SQL_REVIEW_DELETE, err) != 0) {
+            pn_rdb_rollback(r);
             return -1;
         }
         r->review_delta--;
-        if (pn_store_commit(r, err) != 0)
+        if (pn_rdb_commit(r, err) != 0)
             return -1;
     }
     result->added += one.added;

@@ -9,7 +9,7 @@
 static void hit(struct pn_rules *r, const struct pn_rule_key *key, uint64_t count, bool learn)
 {
     struct pn_error err;
-    struct pn_store_hit *h;
+    struct pn_rdb_hit *h;
 
     for (unsigned i = r->n_hits; i-- > 0 && i + 64 > r->n_hits;) { /* the same again soon after */
         h = &r->hits[i];
@@ -20,12 +20,12 @@ static void hit(struct pn_rules *r, const struct pn_rule_key *key, uint64_t coun
             return;
         }
     }
-    if (r->n_hits == PN_STORE_HITS_MAX && pn_store_hits_flush(r, &err) != 0) {
+    if (r->n_hits == PN_RDB_HITS_MAX && pn_rdb_hits_flush(r, &err) != 0) {
         pn_log_limited(60000, PN_LOG_WARNING, "rules: hits are not counted: %s", err.text);
         return;
     }
     r->hits[r->n_hits++] =
-        (struct pn_store_hit){.key = *key, .count = count, .last_ms = pn_rules_wall_ms(r), .learn = learn};
+        (struct pn_rdb_hit){.key = *key, .count = count, .last_ms = pn_rules_wall_ms(r), .learn = learn};
 }
 
 void pn_rules_hit(struct pn_rules *r, const struct pn_rule_key *key, uint64_t count)
@@ -38,10 +38,10 @@ void pn_rules_learn(struct pn_rules *r, const struct pn_rule_key *key)
     hit(r, key, 1, true);
 }
 
-static int hit_write(struct pn_rules *r, const struct pn_store_hit *h, uint64_t stamp, struct pn_error *err)
+static int hit_write(struct pn_rules *r, const struct pn_rdb_hit *h, uint64_t stamp, struct pn_error *err)
 {
-    struct pn_store_row row;
-    int known = pn_store_get(r, &h->key, &row, &r->cur, err);
+    struct pn_rdb_row row;
+    int known = pn_rdb_get(r, &h->key, &row, &r->cur, err);
 
     if (known < 0)
         return -1;
@@ -60,28 +60,28 @@ static int hit_write(struct pn_rules *r, const struct pn_store_hit *h, uint64_t 
     pn_rule_hit_add(&r->cur, r->node, h->count, h->last_ms);
     if (pn_rule_copy(&r->work, &r->cur) != 0)
         return pn_error_set(err, "no memory");
-    return pn_rule_check(&r->work, err) == 0 && pn_store_put(r, &r->work, true, err) >= 0 ? 0 : -1;
+    return pn_rule_check(&r->work, err) == 0 && pn_rdb_put(r, &r->work, true, err) >= 0 ? 0 : -1;
 }
 
-int pn_store_hits_flush(struct pn_rules *r, struct pn_error *err)
+int pn_rdb_hits_flush(struct pn_rules *r, struct pn_error *err)
 {
     uint64_t stamp;
 
     if (r->n_hits == 0)
         return 0;
-    if (pn_store_begin(r, false, err) != 0)
+    if (pn_rdb_begin(r, false, err) != 0)
         return -1;
     stamp = pn_hlc_next(&r->clock, pn_rules_wall_ms(r));
     for (unsigned i = 0; i < r->n_hits; i++)
         if (hit_write(r, &r->hits[i], stamp, err) != 0) {
-            pn_store_rollback(r);
+            pn_rdb_rollback(r);
             return -1;
         }
-    if (pn_store_meta_set(r, "clock", r->clock.last, err) != 0) {
-        pn_store_rollback(r);
+    if (pn_rdb_meta_set(r, "clock", r->clock.last, err) != 0) {
+        pn_rdb_rollback(r);
         return -1;
     }
-    if (pn_store_commit(r, err) != 0)
+    if (pn_rdb_commit(r, err) != 0)
         return -1;
     r->n_hits = 0;
     return 0;

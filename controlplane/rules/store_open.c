@@ -82,11 +82,11 @@ static int pragma_int(struct pn_rules *r, const char *text, int *value, struct p
     sqlite3_stmt *s;
 
     if (sqlite3_prepare_v2(r->db, text, -1, &s, NULL) != SQLITE_OK)
-        return pn_store_fail(r, err, "opening it");
+        return pn_rdb_fail(r, err, "opening it");
     int rc = sqlite3_step(s);
     *value = rc == SQLITE_ROW ? sqlite3_column_int(s, 0) : 0;
     sqlite3_finalize(s);
-    return rc == SQLITE_ROW ? 0 : pn_store_fail(r, err, "opening it");
+    return rc == SQLITE_ROW ? 0 : pn_rdb_fail(r, err, "opening it");
 }
 
 static int migrate(struct pn_rules *r, struct pn_error *err)
@@ -105,10 +105,10 @@ static int migrate(struct pn_rules *r, struct pn_error *err)
     for (; version < SCHEMA_VERSION; version++) {
         snprintf(text, sizeof(text), "PRAGMA user_version = %d; PRAGMA application_id = %d;", version + 1,
                  APPLICATION_ID);
-        if (pn_store_exec(r, "BEGIN IMMEDIATE", err) != 0)
+        if (pn_rdb_exec(r, "BEGIN IMMEDIATE", err) != 0)
             return -1;
-        if (pn_store_exec(r, schema[version], err) != 0 || pn_store_exec(r, text, err) != 0 ||
-            pn_store_exec(r, "COMMIT", err) != 0) {
+        if (pn_rdb_exec(r, schema[version], err) != 0 || pn_rdb_exec(r, text, err) != 0 ||
+            pn_rdb_exec(r, "COMMIT", err) != 0) {
             sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
             return -1;
         }
@@ -129,14 +129,14 @@ static int each_row(struct pn_rules *r, const char *text,
     int rc;
 
     if (sqlite3_prepare_v2(r->db, text, -1, &s, NULL) != SQLITE_OK)
-        return pn_store_fail(r, err, "reading it");
+        return pn_rdb_fail(r, err, "reading it");
     while ((rc = sqlite3_step(s)) == SQLITE_ROW)
         if (fn(r, s, err) != 0) {
             sqlite3_finalize(s);
             return -1;
         }
     if (rc != SQLITE_DONE)
-        pn_store_fail(r, err, "reading it");
+        pn_rdb_fail(r, err, "reading it");
     sqlite3_finalize(s);
     return rc == SQLITE_DONE ? 0 : -1;
 }
@@ -147,7 +147,7 @@ static int load_name(struct pn_rules *r, sqlite3_stmt *s, struct pn_error *err)
 
     if (name == NULL || (unsigned)sqlite3_column_int(s, 0) != r->n_names || strlen(name) >= PN_NAME_BYTES)
         return pn_error_set(err, "%s: the table of nodes is damaged", r->options.path);
-    return pn_store_name(r, name, err) < 0 ? -1 : 0;
+    return pn_rdb_name(r, name, err) < 0 ? -1 : 0;
 }
 
 static int load_meta(struct pn_rules *r, sqlite3_stmt *s, struct pn_error *err)
@@ -159,6 +159,8 @@ static int load_meta(struct pn_rules *r, sqlite3_stmt *s, struct pn_error *err)
         r->clock.last = (uint64_t)sqlite3_column_int64(s, 1);
     if (key && strcmp(key, "classes") == 0)
         r->classes_on = (uint64_t)sqlite3_column_int64(s, 1);
+    if (key && strcmp(key, "cluster") == 0)
+        r->cluster = (uint64_t)sqlite3_column_int64(s, 1);
     return 0;
 }
 
@@ -176,23 +178,23 @@ static int load_class(struct pn_rules *r, sqlite3_stmt *s, struct pn_error *err)
 
 static int load_entry(struct pn_rules *r, sqlite3_stmt *s, struct pn_error *err)
 {
-    struct pn_digest_item item = {.seq = (uint32_t)sqlite3_column_int64(s, 11),
-                                  .held = (uint16_t)sqlite3_column_int(s, 10)};
-    struct pn_store_class *class;
+    struct pn_digest_item item = {.seq = (uint32_t)sqlite3_column_int64(s, 11), .held = sqlite3_column_int(s, 10) != 0};
+    struct pn_rdb_class *class;
 
-    pn_store_read_key(s, 0, &r->cur.key);
-    if (pn_store_read_rule(r, s, 4, &r->cur, err) != 0)
+    pn_rdb_read_key(s, 0, &r->cur.key);
+    if (pn_rdb_read_rule(r, s, 4, &r->cur, err) != 0)
         return -1;
     class = &r->classes[r->cur.key.kind];
     if (class->digest == NULL)
         return 0; /* a kind of a newer Postern: kept, not ours to judge */
     class->present += r->cur.present;
-    if (item.held && pn_store_held_get(r, item.seq, &r->cur, err) < 0)
+    item.present = r->cur.present;
+    if (item.held && pn_rdb_held_get(r, item.seq, &r->cur, err) < 0)
         return -1;
     item.id = pn_rule_id(&r->cur.key);
     item.content = pn_rule_content_hash(&r->cur);
     item.stamp = r->cur.stamp;
-    item.node = (uint16_t)pn_store_name(r, r->cur.node, err);
+    item.node = (uint16_t)pn_rdb_name(r, r->cur.node, err);
     return pn_digest_add(class->digest, &item) == 0 ? 0 : pn_error_set(err, "no memory for the rules");
 }
 
@@ -204,7 +206,7 @@ static int load_count(struct pn_rules *r, sqlite3_stmt *s, struct pn_error *err)
     return 0;
 }
 
-int pn_store_load(struct pn_rules *r, struct pn_error *err)
+int pn_rdb_load(struct pn_rules *r, struct pn_error *err)
 {
     for (unsigned k = 0; k < PN_KIND_LIMIT; k++) {
         pn_digest_free(r->classes[k].digest);
@@ -228,21 +230,21 @@ static int open_db(struct pn_rules *r, struct pn_error *err)
                    0); /* counting every allocation under one lock costs a tenth; too late is fine */
     if (sqlite3_open_v2(r->options.path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK)
-        return pn_store_fail(r, err, "opening it");
+        return pn_rdb_fail(r, err, "opening it");
     sqlite3_extended_result_codes(r->db, 1);
     sqlite3_busy_timeout(r->db, 5000);
     snprintf(text, sizeof(text), "PRAGMA cache_size = -%d", CACHE_KIB);
-    if (pn_store_exec(r, "PRAGMA journal_mode = WAL", err) != 0 ||
-        pn_store_exec(r, "PRAGMA synchronous = FULL", err) != 0 ||
-        pn_store_exec(r, "PRAGMA wal_autocheckpoint = 0", err) != 0 ||
-        pn_store_exec(r, "PRAGMA journal_size_limit = 33554432", err) != 0 || pn_store_exec(r, text, err) != 0)
+    if (pn_rdb_exec(r, "PRAGMA journal_mode = WAL", err) != 0 ||
+        pn_rdb_exec(r, "PRAGMA synchronous = FULL", err) != 0 ||
+        pn_rdb_exec(r, "PRAGMA wal_autocheckpoint = 0", err) != 0 ||
+        pn_rdb_exec(r, "PRAGMA journal_size_limit = 33554432", err) != 0 || pn_rdb_exec(r, text, err) != 0)
         return -1;
     r->full_tx = true;
     if (migrate(r, err) != 0)
         return -1;
     for (unsigned i = 0; i < PN_SQL_COUNT; i++)
         if (sqlite3_prepare_v3(r->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &r->sql[i], NULL) != SQLITE_OK)
-            return pn_store_fail(r, err, "opening it");
+            return pn_rdb_fail(r, err, "opening it");
     return 0;
 }
 
@@ -265,7 +267,7 @@ struct pn_rules *pn_rules_open(const struct pn_rules_options *options, struct pn
     snprintf(r->node, sizeof(r->node), "%s", options->node);
     r->clock.skew_ms = options->skew_ms ? options->skew_ms : PN_HLC_SKEW_MS;
     r->classes_on = UINT64_MAX;
-    r->hits = calloc(PN_STORE_HITS_MAX, sizeof(*r->hits));
+    r->hits = calloc(PN_RDB_HITS_MAX, sizeof(*r->hits));
     if (r->options.path == NULL || r->hits == NULL) {
         pn_error_set(err, "no memory");
     } else if (open_db(r, err) == 0 &&
@@ -273,7 +275,7 @@ struct pn_rules *pn_rules_open(const struct pn_rules_options *options, struct pn
                each_row(r, "SELECT key, value FROM meta", load_meta, err) == 0 &&
                each_row(r, "SELECT kind, complete, floor FROM class", load_class, err) == 0) {
         r->n_names_committed = r->n_names;
-        if (pn_store_load(r, err) == 0 && (r->wal = pn_wal_start(r->db, r->options.path, err)) != NULL)
+        if (pn_rdb_load(r, err) == 0 && (r->wal = pn_wal_start(r->db, r->options.path, err)) != NULL)
             return r;
     }
     pn_rules_close(r);
@@ -286,7 +288,7 @@ void pn_rules_close(struct pn_rules *r)
 
     if (r == NULL)
         return;
-    if (r->n_hits && pn_store_hits_flush(r, &err) != 0)
+    if (r->n_hits && pn_rdb_hits_flush(r, &err) != 0)
         pn_log_warning("rules: the last hits are not counted: %s", err.text);
     pn_wal_stop(r->wal);
     for (unsigned i = 0; i < PN_SQL_COUNT; i++)

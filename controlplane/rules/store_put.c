@@ -18,20 +18,21 @@ static bool says_the_same(const struct pn_rule *a, const struct pn_rule *b)
            (a->body_len == 0 || memcmp(a->body, b->body, a->body_len) == 0);
 }
 
-static int stage_item(struct pn_rules *r, const struct pn_store_row *row, bool was_there, const struct pn_rule *known,
+static int stage_item(struct pn_rules *r, const struct pn_rdb_row *row, bool was_there, const struct pn_rule *known,
                       struct pn_error *err)
 {
-    int node = pn_store_name(r, known->node, err);
+    int node = pn_rdb_name(r, known->node, err);
     struct pn_digest_item item = {.id = pn_rule_id(&known->key),
                                   .content = pn_rule_content_hash(known),
                                   .stamp = known->stamp,
                                   .seq = row->seq,
                                   .node = (uint16_t)node,
-                                  .held = row->held};
+                                  .held = row->held,
+                                  .present = r->cur.present}; /* in force, whatever waits */
 
-    if (node < 0 || (was_there && pn_store_op_add(r, false, known->key.kind, &item, err) != 0))
+    if (node < 0 || (was_there && pn_rdb_op_add(r, false, known->key.kind, &item, err) != 0))
         return -1;
-    return pn_store_op_add(r, true, known->key.kind, &item, err);
+    return pn_rdb_op_add(r, true, known->key.kind, &item, err);
 }
 
 static int held_write(struct pn_rules *r, uint32_t seq, const struct pn_rule *rule, bool is_new, struct pn_error *err)
@@ -43,7 +44,7 @@ static int held_write(struct pn_rules *r, uint32_t seq, const struct pn_rule *ru
         due_ms = last_ms;
     sqlite3_bind_int64(s, 1, seq);
     sqlite3_bind_int64(s, 2, (sqlite3_int64)(due_ms > r->clock.skew_ms ? due_ms - r->clock.skew_ms : 0));
-    if (pn_store_bind_rule(r, s, 3, rule, err) < 0 || pn_store_step(r, PN_SQL_HELD_PUT, err) != 0)
+    if (pn_rdb_bind_rule(r, s, 3, rule, err) < 0 || pn_rdb_step(r, PN_SQL_HELD_PUT, err) != 0)
         return -1;
     r->held_delta += is_new;
     return 0;
@@ -53,7 +54,7 @@ static int held_write(struct pn_rules *r, uint32_t seq, const struct pn_rule *ru
 static int evict(struct pn_rules *r, uint8_t kind_number, struct pn_error *err)
 {
     const struct pn_kind *kind = pn_kind_by_number(kind_number);
-    struct pn_store_class *class = &r->classes[kind_number];
+    struct pn_rdb_class *class = &r->classes[kind_number];
     uint64_t cap = kind->cap && r->options.auto_cap ? r->options.auto_cap : kind->cap;
     sqlite3_stmt *s = r->sql[PN_SQL_EVICT];
 
@@ -63,15 +64,14 @@ static int evict(struct pn_rules *r, uint8_t kind_number, struct pn_error *err)
 
         sqlite3_bind_int(s, 1, kind_number);
         if (sqlite3_step(s) != SQLITE_ROW) {
-            pn_store_fail(r, err, "making room");
+            pn_rdb_fail(r, err, "making room");
             sqlite3_reset(s);
             return -1;
         }
         seq = (uint32_t)sqlite3_column_int64(s, 0);
-        pn_store_read_key(s, 1, &key);
+        pn_rdb_read_key(s, 1, &key);
         sqlite3_reset(s);
-        if (pn_store_note_gone(r, &key, err) != 0 ||
-            pn_store_delete(r, kind_number, pn_rule_id(&key), seq, true, err) != 0)
+        if (pn_rdb_note_gone(r, &key, err) != 0 || pn_rdb_delete(r, kind_number, pn_rule_id(&key), seq, true, err) != 0)
             return -1;
     }
     return 0;
@@ -81,13 +81,13 @@ static int review_add(struct pn_rules *r, const struct pn_rule *in, struct pn_er
 {
     sqlite3_stmt *s = r->sql[PN_SQL_REVIEW_DELETE];
 
-    pn_store_bind_key(s, 1, &in->key);
-    if (pn_store_step(r, PN_SQL_REVIEW_DELETE, err) != 0)
+    pn_rdb_bind_key(s, 1, &in->key);
+    if (pn_rdb_step(r, PN_SQL_REVIEW_DELETE, err) != 0)
         return -1;
     r->review_delta -= sqlite3_changes(r->db);
     s = r->sql[PN_SQL_REVIEW_PUT];
-    if (pn_store_bind_rule(r, s, pn_store_bind_key(s, 1, &in->key), in, err) < 0 ||
-        pn_store_step(r, PN_SQL_REVIEW_PUT, err) != 0)
+    if (pn_rdb_bind_rule(r, s, pn_rdb_bind_key(s, 1, &in->key), in, err) < 0 ||
+        pn_rdb_step(r, PN_SQL_REVIEW_PUT, err) != 0)
         return -1;
     r->review_delta++;
     return 0;
@@ -97,8 +97,8 @@ static int review_clear(struct pn_rules *r, const struct pn_rule_key *key, struc
 {
     if ((int64_t)r->n_review + r->review_delta == 0)
         return 0;
-    pn_store_bind_key(r->sql[PN_SQL_REVIEW_DELETE], 1, key);
-    if (pn_store_step(r, PN_SQL_REVIEW_DELETE, err) != 0)
+    pn_rdb_bind_key(r->sql[PN_SQL_REVIEW_DELETE], 1, key);
+    if (pn_rdb_step(r, PN_SQL_REVIEW_DELETE, err) != 0)
         return -1;
     r->review_delta -= sqlite3_changes(r->db);
     return 0;
@@ -110,7 +110,7 @@ static int review_clear(struct pn_rules *r, const struct pn_rule_key *key, struc
  */
 static int refuse(struct pn_rules *r, const struct pn_rule *in, bool known, struct pn_error *err)
 {
-    const struct pn_store_class *class = &r->classes[in->key.kind];
+    const struct pn_rdb_class *class = &r->classes[in->key.kind];
     const struct pn_kind *kind = pn_kind_by_number(in->key.kind);
 
     if (kind->shape != PN_SHAPE_LIST || known || in->stamp > class->floor)
@@ -122,7 +122,7 @@ static int refuse(struct pn_rules *r, const struct pn_rule *in, bool known, stru
     return review_add(r, in, err) == 0 ? 1 : -1;
 }
 
-static int put_held(struct pn_rules *r, struct pn_store_row *row, bool was_there, const struct pn_rule *in,
+static int put_held(struct pn_rules *r, struct pn_rdb_row *row, bool was_there, const struct pn_rule *in,
                     struct pn_error *err)
 {
     bool is_new = !row->held;
@@ -132,35 +132,35 @@ static int put_held(struct pn_rules *r, struct pn_store_row *row, bool was_there
     int m = pn_rule_merge(&r->full, in);
     if (m <= 0)
         return m == 0 ? PN_PUT_SAME : pn_error_set(err, "no memory");
-    if (is_new && pn_store_write(r, row, &r->cur, true, err) != 0)
+    if (is_new && pn_rdb_write(r, row, &r->cur, true, err) != 0)
         return -1;
     if (held_write(r, row->seq, &r->full, is_new, err) != 0 || stage_item(r, row, was_there, &r->full, err) != 0)
         return -1;
     return PN_PUT_HELD;
 }
 
-static int put_now(struct pn_rules *r, struct pn_store_row *row, bool was_there, const struct pn_rule *in, bool local,
+static int put_now(struct pn_rules *r, struct pn_rdb_row *row, bool was_there, const struct pn_rule *in, bool local,
                    struct pn_error *err)
 {
-    struct pn_store_class *class = &r->classes[in->key.kind];
+    struct pn_rdb_class *class = &r->classes[in->key.kind];
     bool was_present = r->cur.present, held = row->held;
     int c = pn_rule_version_cmp(&r->cur, in);
 
     if (c < 0 && r->cur.stamp && !says_the_same(&r->cur, in) &&
-        pn_store_history_add(r, &r->cur, local ? "replaced" : "merged", err) != 0)
+        pn_rdb_history_add(r, &r->cur, local ? "replaced" : "merged", err) != 0)
         return -1;
-    if (c > 0 && !says_the_same(&r->cur, in) && pn_store_history_add(r, in, "lost", err) != 0)
+    if (c > 0 && !says_the_same(&r->cur, in) && pn_rdb_history_add(r, in, "lost", err) != 0)
         return -1;
     int m = pn_rule_merge(&r->cur, in), m_held = held ? pn_rule_merge(&r->full, &r->cur) : PN_MERGE_SAME;
     if (m < 0 || m_held < 0)
         return pn_error_set(err, "no memory");
     bool overtaken =
-        held && pn_rule_version_cmp(&r->full, &r->cur) == 0 && !pn_store_is_future(r, pn_rules_wall_ms(r), &r->full);
+        held && pn_rule_version_cmp(&r->full, &r->cur) == 0 && !pn_rdb_is_future(r, pn_rules_wall_ms(r), &r->full);
     if (m == PN_MERGE_SAME && m_held == PN_MERGE_SAME && !overtaken)
         return PN_PUT_SAME;
     if (overtaken) {
         sqlite3_bind_int64(r->sql[PN_SQL_HELD_DELETE], 1, row->seq); /* or due */
-        if (pn_store_step(r, PN_SQL_HELD_DELETE, err) != 0)
+        if (pn_rdb_step(r, PN_SQL_HELD_DELETE, err) != 0)
             return -1;
         r->held_delta--;
         held = false;
@@ -169,21 +169,21 @@ static int put_now(struct pn_rules *r, struct pn_store_row *row, bool was_there,
     } else if (held && held_write(r, row->seq, &r->full, false, err) != 0) {
         return -1;
     }
-    if (pn_store_write(r, row, &r->cur, held, err) != 0 ||
+    if (pn_rdb_write(r, row, &r->cur, held, err) != 0 ||
         stage_item(r, row, was_there, held ? &r->full : &r->cur, err) != 0)
         return -1;
     class->present_delta += (int)r->cur.present - (int)was_present;
     if (r->cur.present && review_clear(r, &in->key, err) != 0)
         return -1;
-    if (pn_store_note_add(r, in->key.kind, row->seq, local, (m & PN_MERGE_VERSION) != 0, err) != 0)
+    if (pn_rdb_note_add(r, in->key.kind, row->seq, local, (m & PN_MERGE_VERSION) != 0, err) != 0)
         return -1;
     return evict(r, in->key.kind, err) == 0 ? PN_PUT_CHANGED : -1;
 }
 
-int pn_store_put(struct pn_rules *r, const struct pn_rule *in, bool local, struct pn_error *err)
+int pn_rdb_put(struct pn_rules *r, const struct pn_rule *in, bool local, struct pn_error *err)
 {
-    struct pn_store_row row;
-    int known = pn_store_get(r, &in->key, &row, &r->cur, err), refused;
+    struct pn_rdb_row row;
+    int known = pn_rdb_get(r, &in->key, &row, &r->cur, err), refused;
 
     if (known < 0)
         return -1;
@@ -194,7 +194,7 @@ int pn_store_put(struct pn_rules *r, const struct pn_rule *in, bool local, struc
     }
     if (row.held) {
         r->full.key = in->key;
-        if (pn_store_held_get(r, row.seq, &r->full, err) < 0)
+        if (pn_rdb_held_get(r, row.seq, &r->full, err) < 0)
             return -1;
     }
     if (local)
@@ -202,7 +202,7 @@ int pn_store_put(struct pn_rules *r, const struct pn_rule *in, bool local, struc
     refused = refuse(r, in, known, err);
     if (refused)
         return refused < 0 ? -1 : PN_PUT_REFUSED;
-    if (pn_store_is_future(r, pn_rules_wall_ms(r), in))
+    if (pn_rdb_is_future(r, pn_rules_wall_ms(r), in))
         return put_held(r, &row, known, in, err);
     pn_hlc_hear(&r->clock, pn_rules_wall_ms(r), in->stamp);
     const struct pn_kind *kind = pn_kind_by_number(in->key.kind);
@@ -218,8 +218,8 @@ int pn_store_put(struct pn_rules *r, const struct pn_rule *in, bool local, struc
     return put_now(r, &row, known, in, false, err);
 }
 
-int pn_store_put_stamp(struct pn_rules *r, uint8_t kind, uint64_t id, uint64_t content, uint64_t stamp,
-                       const char *node, struct pn_error *err)
+int pn_rdb_put_stamp(struct pn_rules *r, uint8_t kind, uint64_t id, uint64_t content, uint64_t stamp, const char *node,
+                     struct pn_error *err)
 {
     const struct pn_digest_item *known = pn_digest_find_content(r->classes[kind].digest, id, content);
     struct pn_digest_item item;
@@ -232,27 +232,27 @@ int pn_store_put_stamp(struct pn_rules *r, uint8_t kind, uint64_t id, uint64_t c
     if (c <= 0)
         return 0;
     if (item.held || pn_hlc_is_future(&r->clock, pn_rules_wall_ms(r), stamp)) {
-        if (pn_store_get_seq(r, item.seq, true, &r->work, err) != 1)
+        if (pn_rdb_get_seq(r, item.seq, true, &r->work, err) != 1)
             return -1;
         r->work.stamp = stamp;
         snprintf(r->work.node, sizeof(r->work.node), "%s", node);
-        return pn_store_put(r, &r->work, false, err) < 0 ? -1 : 0;
+        return pn_rdb_put(r, &r->work, false, err) < 0 ? -1 : 0;
     }
-    number = pn_store_name(r, node, err);
+    number = pn_rdb_name(r, node, err);
     if (number < 0)
         return -1;
     pn_hlc_hear(&r->clock, pn_rules_wall_ms(r), stamp);
     sqlite3_bind_int64(r->sql[PN_SQL_UPDATE_STAMP], 1, item.seq);
     sqlite3_bind_int64(r->sql[PN_SQL_UPDATE_STAMP], 2, (sqlite3_int64)stamp);
     sqlite3_bind_int(r->sql[PN_SQL_UPDATE_STAMP], 3, number);
-    if (pn_store_step(r, PN_SQL_UPDATE_STAMP, err) != 0 || pn_store_op_add(r, false, kind, &item, err) != 0)
+    if (pn_rdb_step(r, PN_SQL_UPDATE_STAMP, err) != 0 || pn_rdb_op_add(r, false, kind, &item, err) != 0)
         return -1;
     item.stamp = stamp;
     item.node = (uint16_t)number;
-    return pn_store_op_add(r, true, kind, &item, err);
+    return pn_rdb_op_add(r, true, kind, &item, err);
 }
 
-int pn_store_refused(struct pn_rules *r, uint8_t kind, uint64_t id, uint64_t stamp, struct pn_error *err)
+int pn_rdb_refused(struct pn_rules *r, uint8_t kind, uint64_t id, uint64_t stamp, struct pn_error *err)
 {
     struct pn_digest_place place = {id & ~0xffffull, PN_DIGEST_DEPTH_MAX};
     struct pn_digest_item items[16];
@@ -263,13 +263,13 @@ int pn_store_refused(struct pn_rules *r, uint8_t kind, uint64_t id, uint64_t sta
     for (size_t i = 0; i < n; i++) {
         if (items[i].id != id || items[i].stamp != stamp || items[i].held)
             continue;
-        if (pn_store_get_seq(r, items[i].seq, false, &r->work, err) != 1)
+        if (pn_rdb_get_seq(r, items[i].seq, false, &r->work, err) != 1)
             return -1;
         if (r->work.present && review_add(r, &r->work, err) != 0)
             return -1;
-        if (r->work.present && pn_store_note_gone(r, &r->work.key, err) != 0)
+        if (r->work.present && pn_rdb_note_gone(r, &r->work.key, err) != 0)
             return -1;
-        return pn_store_delete(r, kind, id, items[i].seq, r->work.present, err);
+        return pn_rdb_delete(r, kind, id, items[i].seq, r->work.present, err);
     }
     return 0;
 }

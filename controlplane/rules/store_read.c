@@ -8,8 +8,8 @@
 
 int pn_rules_get(struct pn_rules *r, const struct pn_rule_key *key, struct pn_rule *rule, struct pn_error *err)
 {
-    struct pn_store_row row;
-    int known = pn_store_get(r, key, &row, &r->cur, err);
+    struct pn_rdb_row row;
+    int known = pn_rdb_get(r, key, &row, &r->cur, err);
 
     if (known <= 0 || !r->cur.present)
         return known < 0 ? -1 : 0;
@@ -61,7 +61,7 @@ static int list_prepare(struct pn_rules *r, const struct pn_rules_query *q, cons
                  ? " AND (value LIKE :s ESCAPE '\\' OR owner LIKE :s ESCAPE '\\' OR description LIKE :s ESCAPE '\\')"
                  : "");
     if (sqlite3_prepare_v2(r->db, text, -1, s, NULL) != SQLITE_OK)
-        return pn_store_fail(r, err, "reading");
+        return pn_rdb_fail(r, err, "reading");
     if (q->kind)
         sqlite3_bind_int(*s, sqlite3_bind_parameter_index(*s, ":kind"), q->kind);
     if (q->owner)
@@ -90,8 +90,8 @@ long pn_rules_list(struct pn_rules *r, const struct pn_rules_query *q, struct pn
         return -1;
     while ((q->limit == 0 || n < (long)q->limit) && (rc = sqlite3_step(s)) == SQLITE_ROW) {
         int stop;
-        pn_store_read_key(s, 0, &r->work.key);
-        if (pn_store_read_rule(r, s, 4, &r->work, err) != 0) {
+        pn_rdb_read_key(s, 0, &r->work.key);
+        if (pn_rdb_read_rule(r, s, 4, &r->work, err) != 0) {
             sqlite3_finalize(s);
             return -1;
         }
@@ -107,11 +107,77 @@ long pn_rules_list(struct pn_rules *r, const struct pn_rules_query *q, struct pn
             break;
     }
     if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
-        pn_store_fail(r, err, "reading");
+        pn_rdb_fail(r, err, "reading");
         n = -1;
     }
     sqlite3_finalize(s);
     return n;
+}
+
+/* In value, owner or description, any case. */
+static bool row_fits(sqlite3_stmt *s, const struct pn_rules_query *q)
+{
+    static const int columns[] = {2, 1, 7}; /* value, owner, description */
+
+    if (!q->deleted && sqlite3_column_int(s, 4) == 0)
+        return false;
+    for (unsigned i = 0; q->search && i < sizeof(columns) / sizeof(columns[0]); i++) {
+        const char *text = (const char *)sqlite3_column_text(s, columns[i]);
+        if (text && strcasestr(text, q->search))
+            return true;
+    }
+    return q->search == NULL;
+}
+
+static void page_read(sqlite3_stmt *s, struct pn_rules_page *page)
+{
+    struct pn_rule_key key;
+
+    pn_rdb_read_key(s, 0, &key);
+    page->kind = key.kind;
+    page->field = key.field;
+    memcpy(page->owner, key.owner, sizeof(page->owner));
+    memcpy(page->value, key.value, sizeof(page->value));
+}
+
+long pn_rules_scan(struct pn_rules *r, const struct pn_rules_query *q, struct pn_rules_page *from, unsigned rows,
+                   pn_rules_row_fn *fn, void *arg, bool *end, struct pn_error *err)
+{
+    const struct pn_rules_query all = {.kind = q->kind, .owner = q->owner, .deleted = true};
+    sqlite3_stmt *s;
+    long n = 0;
+    int rc = SQLITE_ROW, stop = 0;
+
+    *end = false;
+    if (list_prepare(r, &all, from, from->kind == PN_KIND_NONE, &s, err) != 0)
+        return -1;
+    for (unsigned i = 0; i < rows && !stop && (rc = sqlite3_step(s)) == SQLITE_ROW; i++) {
+        page_read(s, from);
+        if (!row_fits(s, q))
+            continue;
+        pn_rdb_read_key(s, 0, &r->work.key);
+        if (pn_rdb_read_rule(r, s, 4, &r->work, err) != 0) {
+            sqlite3_finalize(s);
+            return -1;
+        }
+        stop = fn(arg, &r->work);
+        n++;
+    }
+    *end = rc == SQLITE_DONE;
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
+        pn_rdb_fail(r, err, "reading");
+        n = -1;
+    }
+    sqlite3_finalize(s);
+    return n;
+}
+
+size_t pn_rules_ids(const struct pn_rules *r, uint8_t kind, uint64_t *from, uint64_t *ids, size_t max, bool *end)
+{
+    if (kind < PN_KIND_LIMIT && r->classes[kind].digest)
+        return pn_digest_walk(r->classes[kind].digest, from, ids, max, end);
+    *end = true;
+    return 0;
 }
 
 int pn_rules_watch_add(struct pn_rules *r, pn_rules_watch_fn *fn, void *arg)

@@ -24,7 +24,7 @@ static const uint8_t *get_varint(const uint8_t *p, const uint8_t *end, uint64_t 
     return NULL;
 }
 
-int pn_store_bind_key(sqlite3_stmt *s, int at, const struct pn_rule_key *key)
+int pn_rdb_bind_key(sqlite3_stmt *s, int at, const struct pn_rule_key *key)
 {
     sqlite3_bind_int(s, at, key->kind);
     sqlite3_bind_text(s, at + 1, key->owner, -1, SQLITE_TRANSIENT);
@@ -43,7 +43,7 @@ static void read_text(sqlite3_stmt *s, int at, char *out, size_t size)
     out[len] = '\0';
 }
 
-void pn_store_read_key(sqlite3_stmt *s, int at, struct pn_rule_key *key)
+void pn_rdb_read_key(sqlite3_stmt *s, int at, struct pn_rule_key *key)
 {
     key->kind = (uint8_t)(sqlite3_column_int(s, at) & (PN_KIND_LIMIT - 1));
     key->field = (uint8_t)sqlite3_column_int(s, at + 3);
@@ -69,7 +69,7 @@ static int read_hits(struct pn_rules *r, sqlite3_stmt *s, int at, struct pn_rule
     return 0;
 }
 
-int pn_store_read_rule(struct pn_rules *r, sqlite3_stmt *s, int at, struct pn_rule *rule, struct pn_error *err)
+int pn_rdb_read_rule(struct pn_rules *r, sqlite3_stmt *s, int at, struct pn_rule *rule, struct pn_error *err)
 {
     uint64_t node = (uint64_t)sqlite3_column_int64(s, at + 2);
 
@@ -86,16 +86,16 @@ int pn_store_read_rule(struct pn_rules *r, sqlite3_stmt *s, int at, struct pn_ru
     return 0;
 }
 
-int pn_store_bind_rule(struct pn_rules *r, sqlite3_stmt *s, int at, const struct pn_rule *rule, struct pn_error *err)
+int pn_rdb_bind_rule(struct pn_rules *r, sqlite3_stmt *s, int at, const struct pn_rule *rule, struct pn_error *err)
 {
     uint8_t blob[PN_RULE_HITS_MAX * 30];
     size_t len = 0;
-    int node = pn_store_name(r, rule->node, err);
+    int node = pn_rdb_name(r, rule->node, err);
 
     if (node < 0)
         return -1;
     for (unsigned i = 0; i < rule->n_hits; i++) {
-        int number = pn_store_name(r, rule->hits[i].node, err);
+        int number = pn_rdb_name(r, rule->hits[i].node, err);
         if (number < 0)
             return -1;
         len += put_varint(blob + len, (uint64_t)number);
@@ -120,30 +120,30 @@ int pn_store_bind_rule(struct pn_rules *r, sqlite3_stmt *s, int at, const struct
     return at + 6;
 }
 
-int pn_store_get(struct pn_rules *r, const struct pn_rule_key *key, struct pn_store_row *row, struct pn_rule *rule,
-                 struct pn_error *err)
+int pn_rdb_get(struct pn_rules *r, const struct pn_rule_key *key, struct pn_rdb_row *row, struct pn_rule *rule,
+               struct pn_error *err)
 {
     sqlite3_stmt *s = r->sql[PN_SQL_GET];
     int rc, result = 0;
 
     row->seq = 0;
     row->held = false;
-    pn_store_bind_key(s, 1, key);
+    pn_rdb_bind_key(s, 1, key);
     rc = sqlite3_step(s);
     if (&rule->key != key)
         rule->key = *key;
     if (rc == SQLITE_ROW) {
         row->seq = (uint32_t)sqlite3_column_int64(s, 0);
         row->held = sqlite3_column_int(s, 1) != 0;
-        result = pn_store_read_rule(r, s, 2, rule, err) == 0 ? 1 : -1;
+        result = pn_rdb_read_rule(r, s, 2, rule, err) == 0 ? 1 : -1;
     } else if (rc != SQLITE_DONE) {
-        result = pn_store_fail(r, err, "reading");
+        result = pn_rdb_fail(r, err, "reading");
     }
     sqlite3_reset(s);
     return result;
 }
 
-int pn_store_held_get(struct pn_rules *r, uint32_t seq, struct pn_rule *rule, struct pn_error *err)
+int pn_rdb_held_get(struct pn_rules *r, uint32_t seq, struct pn_rule *rule, struct pn_error *err)
 {
     sqlite3_stmt *s = r->sql[PN_SQL_HELD_GET];
     int rc, result = 0;
@@ -151,14 +151,14 @@ int pn_store_held_get(struct pn_rules *r, uint32_t seq, struct pn_rule *rule, st
     sqlite3_bind_int64(s, 1, seq);
     rc = sqlite3_step(s);
     if (rc == SQLITE_ROW)
-        result = pn_store_read_rule(r, s, 0, rule, err) == 0 ? 1 : -1;
+        result = pn_rdb_read_rule(r, s, 0, rule, err) == 0 ? 1 : -1;
     else if (rc != SQLITE_DONE)
-        result = pn_store_fail(r, err, "reading");
+        result = pn_rdb_fail(r, err, "reading");
     sqlite3_reset(s);
     return result;
 }
 
-int pn_store_get_seq(struct pn_rules *r, uint32_t seq, bool with_held, struct pn_rule *rule, struct pn_error *err)
+int pn_rdb_get_seq(struct pn_rules *r, uint32_t seq, bool with_held, struct pn_rule *rule, struct pn_error *err)
 {
     sqlite3_stmt *s = r->sql[PN_SQL_GET_SEQ];
     int rc, result = 0;
@@ -167,14 +167,14 @@ int pn_store_get_seq(struct pn_rules *r, uint32_t seq, bool with_held, struct pn
     sqlite3_bind_int64(s, 1, seq);
     rc = sqlite3_step(s);
     if (rc == SQLITE_ROW) {
-        pn_store_read_key(s, 0, &rule->key);
+        pn_rdb_read_key(s, 0, &rule->key);
         held = sqlite3_column_int(s, 10) != 0;
-        result = pn_store_read_rule(r, s, 4, rule, err) == 0 ? 1 : -1;
+        result = pn_rdb_read_rule(r, s, 4, rule, err) == 0 ? 1 : -1;
     } else if (rc != SQLITE_DONE) {
-        result = pn_store_fail(r, err, "reading");
+        result = pn_rdb_fail(r, err, "reading");
     }
     sqlite3_reset(s);
-    if (result == 1 && held && with_held && pn_store_held_get(r, seq, rule, err) < 0)
+    if (result == 1 && held && with_held && pn_rdb_held_get(r, seq, rule, err) < 0)
         result = -1;
     return result;
 }
@@ -189,8 +189,8 @@ static void bind_ranked(sqlite3_stmt *s, int at, const struct pn_rule *rule)
         sqlite3_bind_null(s, at);
 }
 
-int pn_store_write(struct pn_rules *r, struct pn_store_row *row, const struct pn_rule *rule, bool held,
-                   struct pn_error *err)
+int pn_rdb_write(struct pn_rules *r, struct pn_rdb_row *row, const struct pn_rule *rule, bool held,
+                 struct pn_error *err)
 {
     enum pn_sql which = row->seq ? PN_SQL_UPDATE : PN_SQL_INSERT;
     sqlite3_stmt *s = r->sql[which];
@@ -200,14 +200,14 @@ int pn_store_write(struct pn_rules *r, struct pn_store_row *row, const struct pn
         sqlite3_bind_int64(s, 1, row->seq);
         at = 2;
     } else {
-        at = pn_store_bind_key(s, 1, &rule->key);
+        at = pn_rdb_bind_key(s, 1, &rule->key);
     }
-    at = pn_store_bind_rule(r, s, at, rule, err);
+    at = pn_rdb_bind_rule(r, s, at, rule, err);
     if (at < 0)
         return -1;
     sqlite3_bind_int(s, at, held);
     bind_ranked(s, at + 1, rule);
-    if (pn_store_step(r, which, err) != 0)
+    if (pn_rdb_step(r, which, err) != 0)
         return -1;
     if (row->seq == 0) {
         sqlite3_int64 seq = sqlite3_last_insert_rowid(r->db);
@@ -219,29 +219,29 @@ int pn_store_write(struct pn_rules *r, struct pn_store_row *row, const struct pn
     return 0;
 }
 
-int pn_store_delete(struct pn_rules *r, uint8_t kind, uint64_t id, uint32_t seq, bool present, struct pn_error *err)
+int pn_rdb_delete(struct pn_rules *r, uint8_t kind, uint64_t id, uint32_t seq, bool present, struct pn_error *err)
 {
     struct pn_digest_item item = {.id = id, .seq = seq};
 
     sqlite3_bind_int64(r->sql[PN_SQL_DELETE], 1, seq);
-    if (pn_store_step(r, PN_SQL_DELETE, err) != 0)
+    if (pn_rdb_step(r, PN_SQL_DELETE, err) != 0)
         return -1;
     sqlite3_bind_int64(r->sql[PN_SQL_HELD_DELETE], 1, seq);
-    if (pn_store_step(r, PN_SQL_HELD_DELETE, err) != 0)
+    if (pn_rdb_step(r, PN_SQL_HELD_DELETE, err) != 0)
         return -1;
     r->held_delta -= sqlite3_changes(r->db);
     r->classes[kind].present_delta -= present;
-    return pn_store_op_add(r, false, kind, &item, err);
+    return pn_rdb_op_add(r, false, kind, &item, err);
 }
 
-int pn_store_history_add(struct pn_rules *r, const struct pn_rule *rule, const char *why, struct pn_error *err)
+int pn_rdb_history_add(struct pn_rules *r, const struct pn_rule *rule, const char *why, struct pn_error *err)
 {
     sqlite3_stmt *s = r->sql[PN_SQL_HISTORY_PUT];
-    int at = pn_store_bind_rule(r, s, pn_store_bind_key(s, 1, &rule->key), rule, err);
+    int at = pn_rdb_bind_rule(r, s, pn_rdb_bind_key(s, 1, &rule->key), rule, err);
 
     if (at < 0)
         return -1;
     sqlite3_bind_int64(s, at, (sqlite3_int64)pn_rules_wall_ms(r));
     sqlite3_bind_text(s, at + 1, why, -1, SQLITE_STATIC);
-    return pn_store_step(r, PN_SQL_HISTORY_PUT, err);
+    return pn_rdb_step(r, PN_SQL_HISTORY_PUT, err);
 }

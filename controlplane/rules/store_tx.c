@@ -9,7 +9,7 @@
 
 #define NAMES_MAX 1024 /* of nodes, gone ones too: a peer that lies must not fill the table */
 
-int pn_store_fail(struct pn_rules *r, struct pn_error *err, const char *doing)
+int pn_rdb_fail(struct pn_rules *r, struct pn_error *err, const char *doing)
 {
     int code = r->db ? sqlite3_extended_errcode(r->db) : SQLITE_NOMEM;
     const char *path = r->options.path;
@@ -39,17 +39,17 @@ int pn_store_fail(struct pn_rules *r, struct pn_error *err, const char *doing)
     return -1;
 }
 
-int pn_store_exec(struct pn_rules *r, const char *text, struct pn_error *err)
+int pn_rdb_exec(struct pn_rules *r, const char *text, struct pn_error *err)
 {
-    return sqlite3_exec(r->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : pn_store_fail(r, err, "preparing it");
+    return sqlite3_exec(r->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : pn_rdb_fail(r, err, "preparing it");
 }
 
-int pn_store_step(struct pn_rules *r, enum pn_sql which, struct pn_error *err)
+int pn_rdb_step(struct pn_rules *r, enum pn_sql which, struct pn_error *err)
 {
     int rc = sqlite3_step(r->sql[which]);
 
     if (rc != SQLITE_DONE && rc != SQLITE_ROW)
-        pn_store_fail(r, err, "writing");
+        pn_rdb_fail(r, err, "writing");
     sqlite3_reset(r->sql[which]);
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : -1;
 }
@@ -68,27 +68,27 @@ static int room(void **array, size_t n, size_t *have, size_t size, struct pn_err
     return 0;
 }
 
-int pn_store_op_add(struct pn_rules *r, bool add, uint8_t kind, const struct pn_digest_item *item, struct pn_error *err)
+int pn_rdb_op_add(struct pn_rules *r, bool add, uint8_t kind, const struct pn_digest_item *item, struct pn_error *err)
 {
     if (room((void **)&r->ops, r->n_ops, &r->ops_size, sizeof(*r->ops), err) != 0)
         return -1;
-    r->ops[r->n_ops++] = (struct pn_store_op){.add = add, .kind = kind, .item = *item};
+    r->ops[r->n_ops++] = (struct pn_rdb_op){.add = add, .kind = kind, .item = *item};
     return 0;
 }
 
-int pn_store_note_add(struct pn_rules *r, uint8_t kind, uint32_t seq, bool push, bool watch, struct pn_error *err)
+int pn_rdb_note_add(struct pn_rules *r, uint8_t kind, uint32_t seq, bool push, bool watch, struct pn_error *err)
 {
     if (room((void **)&r->notes, r->n_notes, &r->notes_size, sizeof(*r->notes), err) != 0)
         return -1;
-    r->notes[r->n_notes++] = (struct pn_store_note){.kind = kind, .seq = seq, .push = push, .watch = watch};
+    r->notes[r->n_notes++] = (struct pn_rdb_note){.kind = kind, .seq = seq, .push = push, .watch = watch};
     return 0;
 }
 
-int pn_store_note_gone(struct pn_rules *r, const struct pn_rule_key *key, struct pn_error *err)
+int pn_rdb_note_gone(struct pn_rules *r, const struct pn_rule_key *key, struct pn_error *err)
 {
     struct pn_rule_key *copy = malloc(sizeof(*copy));
 
-    if (copy == NULL || pn_store_note_add(r, key->kind, 0, false, true, err) != 0) {
+    if (copy == NULL || pn_rdb_note_add(r, key->kind, 0, false, true, err) != 0) {
         free(copy);
         return pn_error_set(err, "no memory for the change; nothing was changed");
     }
@@ -97,17 +97,17 @@ int pn_store_note_gone(struct pn_rules *r, const struct pn_rule_key *key, struct
     return 0;
 }
 
-int pn_store_begin(struct pn_rules *r, bool full, struct pn_error *err)
+int pn_rdb_begin(struct pn_rules *r, bool full, struct pn_error *err)
 {
     if (full != r->full_tx) {
-        if (pn_store_exec(r, full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", err) != 0)
+        if (pn_rdb_exec(r, full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", err) != 0)
             return -1;
         r->full_tx = full;
     }
-    if (r->digest_broken && pn_store_load(r, err) != 0)
+    if (r->digest_broken && pn_rdb_load(r, err) != 0)
         return -1;
     if (sqlite3_exec(r->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-        return pn_store_fail(r, err, "starting a change");
+        return pn_rdb_fail(r, err, "starting a change");
     r->in_tx = true;
     return 0;
 }
@@ -123,7 +123,7 @@ static void forget(struct pn_rules *r)
         r->classes[k].present_delta = 0;
 }
 
-void pn_store_rollback(struct pn_rules *r)
+void pn_rdb_rollback(struct pn_rules *r)
 {
     if (!sqlite3_get_autocommit(r->db))
         sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
@@ -131,18 +131,18 @@ void pn_store_rollback(struct pn_rules *r)
     forget(r);
 }
 
-int pn_store_commit(struct pn_rules *r, struct pn_error *err)
+int pn_rdb_commit(struct pn_rules *r, struct pn_error *err)
 {
     if (sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
-        pn_store_fail(r, err, "writing");
-        pn_store_rollback(r);
+        pn_rdb_fail(r, err, "writing");
+        pn_rdb_rollback(r);
         return -1;
     }
     pn_wal_limit(r->wal, r->db);
     r->unsynced = !r->full_tx;
     r->changes += r->n_ops > 0;
     for (size_t i = 0; i < r->n_ops; i++) {
-        struct pn_store_op *op = &r->ops[i];
+        struct pn_rdb_op *op = &r->ops[i];
         struct pn_digest *d = r->classes[op->kind].digest;
         if (op->add ? pn_digest_add(d, &op->item) != 0 : !pn_digest_remove(d, op->item.id, op->item.seq))
             r->digest_broken = true;
@@ -153,35 +153,35 @@ int pn_store_commit(struct pn_rules *r, struct pn_error *err)
     r->n_review += (uint64_t)r->review_delta;
     r->n_names_committed = r->n_names;
     r->in_tx = false;
-    pn_store_notes_send(r);
+    pn_rdb_notes_send(r);
     forget(r);
     return 0;
 }
 
-int pn_store_durable(struct pn_rules *r, struct pn_error *err)
+int pn_rdb_durable(struct pn_rules *r, struct pn_error *err)
 {
     if (!r->unsynced)
         return 0;
     /* A commit that waits for the disk takes all before it along. */
-    if (pn_store_begin(r, true, err) != 0)
+    if (pn_rdb_begin(r, true, err) != 0)
         return -1;
-    if (pn_store_meta_set(r, "clock", r->clock.last, err) != 0) {
-        pn_store_rollback(r);
+    if (pn_rdb_meta_set(r, "clock", r->clock.last, err) != 0) {
+        pn_rdb_rollback(r);
         return -1;
     }
-    return pn_store_commit(r, err);
+    return pn_rdb_commit(r, err);
 }
 
-int pn_store_meta_set(struct pn_rules *r, const char *key, uint64_t value, struct pn_error *err)
+int pn_rdb_meta_set(struct pn_rules *r, const char *key, uint64_t value, struct pn_error *err)
 {
     sqlite3_stmt *s = r->sql[PN_SQL_META_PUT];
 
     sqlite3_bind_text(s, 1, key, -1, SQLITE_STATIC);
     sqlite3_bind_int64(s, 2, (sqlite3_int64)value);
-    return pn_store_step(r, PN_SQL_META_PUT, err);
+    return pn_rdb_step(r, PN_SQL_META_PUT, err);
 }
 
-int pn_store_name(struct pn_rules *r, const char *name, struct pn_error *err)
+int pn_rdb_name(struct pn_rules *r, const char *name, struct pn_error *err)
 {
     for (unsigned i = 0; i < r->n_names; i++)
         if (strcmp(r->names[i], name) == 0)
@@ -204,7 +204,7 @@ int pn_store_name(struct pn_rules *r, const char *name, struct pn_error *err)
         sqlite3_stmt *s = r->sql[PN_SQL_NODE_PUT];
         sqlite3_bind_int64(s, 1, r->n_names);
         sqlite3_bind_text(s, 2, name, -1, SQLITE_TRANSIENT);
-        if (pn_store_step(r, PN_SQL_NODE_PUT, err) != 0)
+        if (pn_rdb_step(r, PN_SQL_NODE_PUT, err) != 0)
             return -1;
     }
     memset(r->names[r->n_names], 0, PN_NAME_BYTES);

@@ -87,7 +87,7 @@ static void hello_send(struct pn_sync *s, bool answer)
     size_t n = 0;
 
     /* What we say we have, we keep. */
-    if (sync_adopt_flush(s, &err) != 0 || pn_store_durable(r, &err) != 0) {
+    if (sync_adopt_flush(s, &err) != 0 || pn_rdb_durable(r, &err) != 0) {
         pn_log_limited(10000, PN_LOG_ERROR, "rules: %s", err.text);
         return;
     }
@@ -213,9 +213,9 @@ static void hello_take(struct pn_sync *s, const Pn__Frame *f)
         differ |= !s->st.classes[c->kind].equal;
         if (!s->st.classes[c->kind].equal && asks(s, r->classes[c->kind].complete == 0, c->complete == 0))
             s->ask |= PN_KIND_BIT(c->kind);
-        pn_store_floor_raise(r, (uint8_t)c->kind, c->floor);
+        pn_rdb_floor_raise(r, (uint8_t)c->kind, c->floor);
         if (s->st.classes[c->kind].equal)
-            pn_store_ack(r, s->peer, (uint8_t)c->kind, stamp, c->complete);
+            pn_rdb_ack(r, s->peer, (uint8_t)c->kind, stamp, c->complete);
     }
     s->equal_at_change = differ ? UINT64_MAX : r->changes;
     if (!differ)
@@ -261,13 +261,13 @@ static int take(struct pn_sync *s, const Pn__Frame *f, struct pn_error *err)
     /* Our own questions and entries that follow from an answer are counted until the peer has dealt with them. */
     uint32_t own_request = s->asked ? 0 : request_new(s);
     sync_begin(s, own_request, 0);
-    if (writes && pn_store_begin(s->rules, false, err) != 0)
+    if (writes && pn_rdb_begin(s->rules, false, err) != 0)
         return -1;
     rc = take_parts(s, f, err);
     if (writes && rc == 0)
-        rc = pn_store_commit(s->rules, err);
+        rc = pn_rdb_commit(s->rules, err);
     else if (writes)
-        pn_store_rollback(s->rules);
+        pn_rdb_rollback(s->rules);
     if (s->asked && rc == 0) {
         if (!pn_wire_empty(&s->wire))
             sync_send(s);

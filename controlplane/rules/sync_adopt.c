@@ -60,14 +60,14 @@ int sync_adopt_flush(struct pn_sync *s, struct pn_error *err)
     if (s->n_adopt == 0)
         return 0;
     qsort(s->adopt, s->n_adopt, sizeof(*s->adopt), by_row);
-    rc = pn_store_begin(s->rules, false, err);
+    rc = pn_rdb_begin(s->rules, false, err);
     for (size_t i = 0; rc == 0 && i < s->n_adopt; i++)
-        rc = pn_store_put_stamp(s->rules, s->adopt[i].kind, s->adopt[i].id, s->adopt[i].content, s->adopt[i].stamp,
-                                s->names[s->adopt[i].name], err);
+        rc = pn_rdb_put_stamp(s->rules, s->adopt[i].kind, s->adopt[i].id, s->adopt[i].content, s->adopt[i].stamp,
+                              s->names[s->adopt[i].name], err);
     if (rc == 0)
-        rc = pn_store_commit(s->rules, err);
+        rc = pn_rdb_commit(s->rules, err);
     else
-        pn_store_rollback(s->rules);
+        pn_rdb_rollback(s->rules);
     s->n_adopt = s->n_names = 0;
     if (s->adopt_size > 4096) { /* rarely needed so large */
         free(s->adopt);

@@ -70,7 +70,7 @@ int sync_take_sums(struct pn_sync *s, const Pn__Sums *m)
 static int send_entry(struct pn_sync *s, const struct pn_digest_item *item, struct pn_error *err)
 {
     for (int held = 0; held <= (item->held ? 1 : 0); held++) {
-        int rc = pn_store_get_seq(s->rules, item->seq, held, &s->rules->work, err);
+        int rc = pn_rdb_get_seq(s->rules, item->seq, held, &s->rules->work, err);
         if (rc < 0)
             return -1;
         if (rc == 0 || s->rules->work.stamp == 0)
@@ -215,7 +215,7 @@ int sync_take_refused(struct pn_sync *s, const Pn__Refused *m, struct pn_error *
 {
     for (size_t i = 0; sync_class_on(s, m->kind) && i < m->n_id; i++) {
         s->st.refused++;
-        if (pn_store_refused(s->rules, (uint8_t)m->kind, m->id[i], m->stamp[i], err) != 0)
+        if (pn_rdb_refused(s->rules, (uint8_t)m->kind, m->id[i], m->stamp[i], err) != 0)
             return -1;
     }
     return 0;
@@ -238,7 +238,7 @@ int sync_take_entries(struct pn_sync *s, const Pn__Frame *f, struct pn_error *er
             pn_log_limited(10000, PN_LOG_WARNING, "rules: an entry from %s is not taken: %s", s->peer, why.text);
             continue;
         }
-        put = pn_store_put(s->rules, &rule, false, err);
+        put = pn_rdb_put(s->rules, &rule, false, err);
         if (put < 0)
             return -1;
         if (put == PN_PUT_REFUSED) {
