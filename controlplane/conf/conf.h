@@ -236,10 +236,18 @@ struct pn_conf_quarantine {
     char release_to[64]; /* address:port */
 };
 
+/* Which rules this node has in common with the others (docs/rules.md). */
+struct pn_conf_sync {
+    bool welcomelist, blocklist, personal_welcomelist, personal_blocklist, auto_welcomelist, ip_welcomelist,
+        ip_blocklist;
+    bool keyword, attachment, advanced, decompression, order;
+};
+
 struct pn_conf {
     char cluster_name[PN_NAME_BYTES];
     struct pn_prefix perimeter[PN_CONF_MAX_PERIMETER];
     unsigned n_perimeter;
+    struct pn_conf_sync sync;
     struct pn_conf_heartbeat heartbeat;
     struct pn_conf_filter filter;
     struct pn_conf_quarantine quarantine;

@@ -5,6 +5,11 @@
 
 const struct pn_schema_section pn_schema_sections[PN_SEC_COUNT] = {
     [PN_SEC_CLUSTER] = {"cluster", "cluster", PN_SEC_ROOT, PN_SHAPE_SINGLE, .doc = "What all nodes have in common."},
+    [PN_SEC_CLUSTER_SYNC] = {"sync", "cluster.sync", PN_SEC_CLUSTER, PN_SHAPE_SINGLE,
+                             .doc = "Which rules are the same on all nodes. One that is switched off stays as it is on "
+                                    "each node and is edited there alone; switched on again, what the nodes have by "
+                                    "then is merged. The same on all nodes: a list is merged between those that have "
+                                    "it on."},
     [PN_SEC_HEARTBEAT] = {"heartbeat", "heartbeat", PN_SEC_ROOT, PN_SHAPE_SINGLE,
                           .doc =
                               "How two or more nodes hear of each other, and how soon one takes over from another. The "
@@ -180,6 +185,7 @@ static const struct pn_schema_word quarantine_stores[] = {
 #define POOL(member) PN_SEC_POOL, FIELD(struct pn_conf_pool, member)
 #define TIER(member) PN_SEC_POOL_TIER, FIELD(struct pn_conf_tier, member)
 #define SPILL(member) PN_SEC_POOL_TIER_SPILL, FIELD(struct pn_conf_tier, member)
+#define SYNC(member) PN_SEC_CLUSTER_SYNC, FIELD(struct pn_conf, sync.member)
 #define QUARANTINE(member) PN_SEC_QUARANTINE, FIELD(struct pn_conf, quarantine.member)
 #define SERVICE(member) PN_SEC_SERVICE, FIELD(struct pn_conf_service, member)
 
@@ -212,6 +218,19 @@ const struct pn_schema_row pn_schema_rows[] = {
         "addresses: outgoing mail servers, for example. postern perimeter export writes all of them for a mail "
         "server's configuration.",
         .count_offset = offsetof(struct pn_conf, n_perimeter), .min = 0, .max = PN_CONF_MAX_PERIMETER),
+
+    ROW("welcomelist", PN_T_BOOL, SYNC(welcomelist), "yes", "The welcomelist for all recipients."),
+    ROW("blocklist", PN_T_BOOL, SYNC(blocklist), "yes", "The blocklist for all recipients."),
+    ROW("personal-welcomelist", PN_T_BOOL, SYNC(personal_welcomelist), "yes", "The welcomelists of single recipients."),
+    ROW("personal-blocklist", PN_T_BOOL, SYNC(personal_blocklist), "yes", "The blocklists of single recipients."),
+    ROW("auto-welcomelist", PN_T_BOOL, SYNC(auto_welcomelist), "yes", "Addresses that local users wrote to."),
+    ROW("ip-welcomelist", PN_T_BOOL, SYNC(ip_welcomelist), "yes", "Client addresses and networks that are let in."),
+    ROW("ip-blocklist", PN_T_BOOL, SYNC(ip_blocklist), "yes", "Client addresses and networks that are kept out."),
+    ROW("keyword", PN_T_BOOL, SYNC(keyword), "yes", "Keyword rules."),
+    ROW("attachment", PN_T_BOOL, SYNC(attachment), "yes", "Attachment rules."),
+    ROW("advanced", PN_T_BOOL, SYNC(advanced), "yes", "Advanced content rules."),
+    ROW("decompression", PN_T_BOOL, SYNC(decompression), "yes", "Checks of the decompression engine."),
+    ROW("order", PN_T_BOOL, SYNC(order), "yes", "The order in which the rules of an engine are tried."),
 
     ROW("interval", PN_T_DURATION, HEARTBEAT(interval_ms), "10ms", "Time from one heartbeat to the next.",
         RANGE(1, 60 * SEC_MS, PN_UNIT_MS)),

@@ -35,6 +35,7 @@ enum pn_schema_unit { PN_UNIT_NONE, PN_UNIT_MS, PN_UNIT_S, PN_UNIT_US, PN_UNIT_P
 /* Sections, in the order of the manual. */
 enum pn_schema_id {
     PN_SEC_CLUSTER,
+    PN_SEC_CLUSTER_SYNC,
     PN_SEC_HEARTBEAT,
     PN_SEC_FILTER,
     PN_SEC_NODE,
