@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "common/error.h"
+#include "controlplane/actors/cluster.h"
 #include "controlplane/daemon/confine.h"
 #include "controlplane/health/member_fsm.h"
 #include "controlplane/view/clock.h"
@@ -392,6 +393,7 @@ static int start(struct pn_daemon *d)
         return -1;
     }
     pn_daemon_cluster_init(d);
+    pn_daemon_rules_init(d);
     pn_daemon_cluster_go(d);
     pn_own_go(d->own);
     return 0;
@@ -427,6 +429,8 @@ void pn_daemon_free(struct pn_daemon *d)
 {
     if (!d)
         return;
+    pn_cluster_actor_stop(d->cluster);
+    pn_daemon_rules_free(d);
     pn_daemon_cluster_free(d);
     pn_loop_free(d->loop); /* answers that were still on their way */
     pn_api_server_free(d->api);

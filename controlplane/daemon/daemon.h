@@ -34,6 +34,7 @@ struct pn_push {
 };
 
 struct pn_cluster_actor;
+struct pn_rules_actor;
 
 struct pn_daemon {
     const struct pn_daemon_options *opt;
@@ -60,6 +61,7 @@ struct pn_daemon {
     struct pn_key_sources keys;
     uint64_t leave_until_ms;
     struct pn_cluster_actor *cluster; /* NULL: could not start */
+    struct pn_rules_actor *rules; /* likewise */
     struct pn_eventlog *events;
     struct pn_push push;
     struct pn_reload_status reload;
@@ -104,6 +106,10 @@ void pn_daemon_cluster_free(struct pn_daemon *d);
 int pn_daemon_keys_load(const struct pn_daemon *d, const struct pn_conf *conf, struct pn_seal_ring *file,
                         struct pn_error *err);
 void pn_daemon_keys(struct pn_daemon *d); /* d->ring from file_ring and cluster_ring */
+/* rules.c; between _cluster_init() and _cluster_go(), and freed between the end of its thread and it */
+void pn_daemon_rules_init(struct pn_daemon *d);
+void pn_daemon_rules_follow(struct pn_daemon *d);
+void pn_daemon_rules_free(struct pn_daemon *d);
 
 /* feed.c */
 void pn_feed_tick(struct pn_daemon *d);
