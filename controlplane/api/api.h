@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The command line's way into posternd: a UNIX stream socket, frames of a 4-byte big-endian length and that many bytes
- * of JSON. A request is {"command": "gateway drain", "args": {"name": "mx1"}}, at most PN_API_REQUEST_MAX bytes; the
- * reply {"ok": true, "result": ...} or {"ok": false, "code": "not-found", "error": "no gateway \"mx9\""}. One request
- * at a time on a connection. What may be asked is the table pn_api_commands[]: one row a command.
+ * of JSON. A request is {"command": "gateway drain", "args": {"name": "mx1"}}, at most PN_API_REQUEST_MAX bytes (from
+ * those who may change nothing PN_API_READER_REQUEST_MAX); the reply {"ok": true, "result": ...} or {"ok": false, "code":
+ * "not-found", "error": "no gateway \"mx9\""}. One request at a time on a connection. What may be asked is the table
+ * pn_api_commands[]: one row a command.
  */
 #ifndef POSTERN_API_H
 #define POSTERN_API_H
@@ -15,7 +16,8 @@
 
 struct event_base;
 
-#define PN_API_REQUEST_MAX 65536u
+#define PN_API_REQUEST_MAX (1u << 20)
+#define PN_API_READER_REQUEST_MAX 65536u
 #define PN_API_REPLY_MAX (16u << 20)
 #define PN_API_DEFAULT_SOCKET "/run/postern/postern.sock"
 #define PN_API_GROUP "postern"
@@ -38,14 +40,14 @@ enum pn_api_code {
 };
 extern const char *const pn_api_code_name[PN_API_CODE_COUNT];
 
-enum pn_api_arg_type { PN_API_ARG_TEXT, PN_API_ARG_INT, PN_API_ARG_BOOL };
+enum pn_api_arg_type { PN_API_ARG_TEXT, PN_API_ARG_INT, PN_API_ARG_BOOL, PN_API_ARG_LIST };
 struct pn_api_arg {
     const char *name; /* NULL ends the list */
     enum pn_api_arg_type type;
     bool required;
-    int64_t min, max; /* numbers: range; text: max is its length in bytes, 0: PN_NAME_BYTES - 1 */
+    int64_t min, max; /* numbers: range; text: max is its length in bytes, 0: PN_NAME_BYTES - 1; list: max elements */
 };
-#define PN_API_ARGS_MAX 6
+#define PN_API_ARGS_MAX 8
 
 struct pn_api_call;
 

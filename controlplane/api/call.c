@@ -104,6 +104,13 @@ static int check_value(const struct pn_api_arg *arg, const json_t *value, struct
             return pn_error_set(err, "argument %s: length %zu is not within 1..%zu", arg->name,
                                 json_string_length(value), max);
         return 0;
+    case PN_API_ARG_LIST:
+        if (!json_is_array(value))
+            return pn_error_set(err, "argument %s is not a list", arg->name);
+        if (json_array_size(value) > (size_t)arg->max)
+            return pn_error_set(err, "argument %s has %zu elements, at most %lld", arg->name, json_array_size(value),
+                                (long long)arg->max);
+        return 0;
     }
     return -1;
 }

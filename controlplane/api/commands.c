@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What may be asked: one row a command. The protocol's reference is docs/api.md. */
 #include "controlplane/api/handlers.h"
+#include "controlplane/api/rule.h"
 
 /* clang-format off */
 #define NAME {.name = "name"}
@@ -10,6 +11,14 @@
 #define TOKEN {.name = "token", .required = true, .max = 512}
 #define PASSPHRASE(key) {.name = (key), .max = 1024}
 #define NUMBER(key, low, high) {.name = (key), .type = PN_API_ARG_INT, .min = (low), .max = (high)}
+
+#define FLAG(key) {.name = (key), .type = PN_API_ARG_BOOL}
+#define ROWS(key, most) {.name = (key), .type = PN_API_ARG_LIST, .required = true, .max = (most)}
+#define LIST {.name = "list", .required = true, .max = 64}
+#define VALUE {.name = "value", .required = true, .max = PN_RULE_INPUT_MAX}
+#define OWNER {.name = "owner", .max = PN_RULE_INPUT_MAX}
+#define FIELD {.name = "field", .max = 64}
+#define NOTE {.name = "note", .max = 1024}
 
 const struct pn_api_command pn_api_commands[] = {
     {"status",          pn_cmd_status,          PN_API_READ,    {{0}}},
@@ -59,6 +68,26 @@ const struct pn_api_command pn_api_commands[] = {
     {"cluster renew",   pn_cmd_cluster_renew,   PN_API_WRITE,   {PASSPHRASE("ca_passphrase")}},
     {"perimeter list",  pn_cmd_perimeter_list,  PN_API_READ,    {{0}}},
     {"perimeter export", pn_cmd_perimeter_export, PN_API_READ,  {{.name = "format", .required = true, .max = 16}}},
+
+    {"rule add",        pn_cmd_rule_add,        PN_API_WRITE,   {LIST, VALUE, OWNER, FIELD, NOTE}},
+    {"rule put",        pn_cmd_rule_put,        PN_API_WRITE,   {LIST, VALUE, NOTE, {.name = "text", .max = PN_RULE_BODY_MAX}}},
+    {"rule remove",     pn_cmd_rule_remove,     PN_API_WRITE,   {LIST, VALUE, OWNER, FIELD}},
+    {"rule import",     pn_cmd_rule_import,     PN_API_WRITE,   {ROWS("rows", PN_RULE_IMPORT_MAX)}},
+    {"rule show",       pn_cmd_rule_show,       PN_API_PRIVATE, {LIST, VALUE, OWNER, FIELD}},
+    {"rule list",       pn_cmd_rule_list,       PN_API_PRIVATE, {{.name = "list", .max = 64}, OWNER, {.name = "search", .max = 256},
+                                                                 FLAG("deleted"), FLAG("text"), NUMBER("max", 1, 10000),
+                                                                 {.name = "after", .max = 1024}}},
+    {"rule log",        pn_cmd_rule_log,        PN_API_PRIVATE, {{.name = "list", .max = 64}, {.name = "value", .max = PN_RULE_INPUT_MAX},
+                                                                 OWNER, FIELD, NUMBER("max", 1, 10000)}},
+    {"rule restore",    pn_cmd_rule_restore,    PN_API_WRITE,   {LIST, VALUE, OWNER, FIELD, {.name = "version"}, {.name = "node"}}},
+    {"rule held",       pn_cmd_rule_held,       PN_API_PRIVATE, {{0}}},
+    {"rule review",     pn_cmd_rule_review,     PN_API_PRIVATE, {NUMBER("max", 1, 10000)}},
+    {"rule settle",     pn_cmd_rule_settle,     PN_API_WRITE,   {{.name = "accept", .type = PN_API_ARG_BOOL, .required = true},
+                                                                 {.name = "list", .max = 64}, {.name = "value", .max = PN_RULE_INPUT_MAX},
+                                                                 OWNER, FIELD, FLAG("all")}},
+    {"rule sync",       pn_cmd_rule_sync,       PN_API_PRIVATE, {{0}}},
+    {"rule status",     pn_cmd_rule_status,     PN_API_READ,    {{0}}},
+    {"rule clock-reset", pn_cmd_rule_clock_reset, PN_API_WRITE, {{0}}},
 };
 /* clang-format on */
 

@@ -46,5 +46,19 @@ void pn_cmd_cluster_rotate(struct pn_api_call *call);
 void pn_cmd_cluster_renew(struct pn_api_call *call);
 void pn_cmd_perimeter_list(struct pn_api_call *call);
 void pn_cmd_perimeter_export(struct pn_api_call *call);
+void pn_cmd_rule_add(struct pn_api_call *call);
+void pn_cmd_rule_put(struct pn_api_call *call);
+void pn_cmd_rule_remove(struct pn_api_call *call);
+void pn_cmd_rule_import(struct pn_api_call *call);
+void pn_cmd_rule_show(struct pn_api_call *call);
+void pn_cmd_rule_list(struct pn_api_call *call);
+void pn_cmd_rule_log(struct pn_api_call *call);
+void pn_cmd_rule_restore(struct pn_api_call *call);
+void pn_cmd_rule_held(struct pn_api_call *call);
+void pn_cmd_rule_review(struct pn_api_call *call);
+void pn_cmd_rule_settle(struct pn_api_call *call);
+void pn_cmd_rule_sync(struct pn_api_call *call);
+void pn_cmd_rule_status(struct pn_api_call *call);
+void pn_cmd_rule_clock_reset(struct pn_api_call *call);
 
 #endif

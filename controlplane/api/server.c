@@ -97,6 +97,11 @@ static void refuse_and_close(struct conn *c, const char *why)
     bufferevent_disable(c->bev, EV_READ);
 }
 
+static uint32_t request_max(const struct conn *c)
+{
+    return c->peer.may_write ? PN_API_REQUEST_MAX : PN_API_READER_REQUEST_MAX;
+}
+
 static void on_readable(struct bufferevent *bev, void *arg)
 {
     struct conn *c = arg;
@@ -109,8 +114,9 @@ static void on_readable(struct bufferevent *bev, void *arg)
         if (evbuffer_copyout(in, &frame, FRAME_BYTES) < (ev_ssize_t)FRAME_BYTES)
             return;
         frame = ntohl(frame);
-        if (frame == 0 || frame > PN_API_REQUEST_MAX) {
-            refuse_and_close(c, "request length out of range (1..65536 bytes)");
+        if (frame == 0 || frame > request_max(c)) {
+            refuse_and_close(c, c->peer.may_write ? "request length out of range (1..1048576 bytes)"
+                                                  : "request length out of range (1..65536 bytes)");
             return;
         }
         if (evbuffer_get_length(in) < FRAME_BYTES + frame)
@@ -210,7 +216,7 @@ int pn_api_server_adopt(struct pn_api_server *s, int fd)
     TAILQ_INSERT_TAIL(&s->conns, c, entry);
     s->n++;
     bufferevent_setcb(c->bev, on_readable, on_written, on_event, c);
-    bufferevent_setwatermark(c->bev, EV_READ, 0, FRAME_BYTES + PN_API_REQUEST_MAX);
+    bufferevent_setwatermark(c->bev, EV_READ, 0, FRAME_BYTES + request_max(c));
     bufferevent_set_timeouts(c->bev, &idle, &idle);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
     return 0;

@@ -80,6 +80,8 @@ json_t *pn_jo(const json_t *object, const char *key); /* borrowed */
 const char *pn_fmt_duration(int64_t ms, char buf[PN_FMT_BYTES]); /* "350 ms", "12 s", "3 h 12 min" */
 const char *pn_fmt_rate(double per_s, char buf[PN_FMT_BYTES]); /* "0.0", "12.3", "4567" */
 const char *pn_fmt_bytes(double bytes, char buf[PN_FMT_BYTES]); /* "12 B", "1.2 MB" (powers of ten) */
+const char *pn_fmt_time(int64_t ms, char buf[PN_FMT_BYTES]); /* since 1970; local time; "" for 0 */
+const char *pn_fmt_count(int64_t n, char buf[PN_FMT_BYTES]); /* "1,234,567" */
 /* Joins strings of an array with ", ". */
 const char *pn_fmt_list(const json_t *array, char *buf, size_t size);
 
@@ -96,6 +98,7 @@ struct pn_table;
 struct pn_table *pn_table_new(const struct pn_cli *cli, ...) __attribute__((sentinel));
 void pn_table_cell(struct pn_table *t, enum pn_color color, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+void pn_table_free(struct pn_table *t); /* unwritten */
 /* Writes rows in the order they were filled, columns as wide as their widest cell, and frees the table. */
 void pn_table_print(struct pn_table *t, FILE *out);
 
@@ -133,6 +136,22 @@ int pn_cli_stats(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_explain(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_trace(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_log(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_status(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_add(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_remove(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_list(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_search(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_show(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_put(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_order(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_import(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_export(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_log(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_restore(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_review(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_held(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_sync(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_reset_clock(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_reload(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_check(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_diff(struct pn_cli *cli, int argc, char *argv[]);

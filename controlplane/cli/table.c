@@ -129,6 +129,11 @@ void pn_table_print(struct pn_table *t, FILE *out)
     }
     if (t->failed)
         fputs("(cut short: out of memory)\n", out);
+    pn_table_free(t);
+}
+
+void pn_table_free(struct pn_table *t)
+{
     free(t->cells);
     free(t);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
+#include <time.h>
 
 #include "controlplane/cli/cli.h"
 
@@ -85,5 +86,31 @@ const char *pn_fmt_list(const json_t *array, char *buf, size_t size)
             break;
         at += (size_t)n;
     }
+    return buf;
+}
+
+const char *pn_fmt_time(int64_t ms, char buf[PN_FMT_BYTES])
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+
+    if (ms <= 0 || !localtime_r(&seconds, &tm) || strftime(buf, PN_FMT_BYTES, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+        buf[0] = '\0';
+    return buf;
+}
+
+const char *pn_fmt_count(int64_t n, char buf[PN_FMT_BYTES])
+{
+    char digits[24];
+    size_t len, at = 0;
+
+    snprintf(digits, sizeof(digits), "%lld", (long long)n);
+    len = strlen(digits);
+    for (size_t i = 0; i < len; i++) {
+        if (i > (digits[0] == '-') && (len - i) % 3 == 0)
+            buf[at++] = ',';
+        buf[at++] = digits[i];
+    }
+    buf[at] = '\0';
     return buf;
 }

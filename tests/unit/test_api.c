@@ -102,7 +102,9 @@ static void test_every_command_answers(void **state)
         char *text;
 
         for (const struct pn_api_arg *a = c->args; a->name; a++)
-            if (a->required)
+            if (a->required && a->type != PN_API_ARG_TEXT)
+                json_object_set_new(args, a->name, a->type == PN_API_ARG_LIST ? json_array() : json_false());
+            else if (a->required)
                 json_object_set_new(args, a->name,
                                     json_string(strcmp(a->name, "client") == 0     ? "198.51.100.7"
                                                 : strncmp(c->name, "vip ", 4) == 0 ? "in4"
@@ -159,8 +161,11 @@ static void test_who_may_what(void **state)
 
         for (const struct pn_api_arg *a = pn_api_commands[i].args; a->name; a++)
             if (a->required)
-                n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\"%s\":\"%s\"", text[n - 1] == '{' ? "" : ",",
-                                      a->name, strcmp(a->name, "client") == 0 ? "198.51.100.7" : "mx1");
+                n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\"%s\":%s", text[n - 1] == '{' ? "" : ",", a->name,
+                                      a->type == PN_API_ARG_LIST       ? "[]"
+                                      : a->type != PN_API_ARG_TEXT     ? "true"
+                                      : strcmp(a->name, "client") == 0 ? "\"198.51.100.7\""
+                                                                       : "\"mx1\"");
         snprintf(text + n, sizeof(text) - n, "}}");
         reply = ask_as(other, text);
         if (pn_api_commands[i].access == PN_API_READ && beside(pn_api_commands[i].name))

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* How the rules stand: what there is, and who has the same. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "controlplane/api/handlers.h"
+#include "controlplane/api/json.h"
+#include "controlplane/api/rule.h"
+
+static json_t *class_json(const struct pn_kind *kind, const struct pn_rules_class_status *c)
+{
+    char digest[40];
+
+    snprintf(digest, sizeof(digest), "%016llx%016llx", (unsigned long long)c->digest.hi,
+             (unsigned long long)c->digest.lo);
+    return json_pack("{s:s, s:b, s:o, s:o, s:s}", "list", kind->name, "synchronised", c->on, "entries",
+                     pn_json_u64(c->entries), "deleted", pn_json_u64(c->tombstones), "digest", digest);
+}
+
+/* Lists that the peer has otherwise than we have. */
+static json_t *differing(const struct pn_rules_actor_status *s, const struct pn_sync_status *peer)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < pn_kinds_count; i++) {
+        const struct pn_sync_class *c = &peer->classes[pn_kinds[i].number];
+
+        if (s->classes[pn_kinds[i].number].on && peer->greeted && (!c->both || !c->equal))
+            json_array_append_new(list, json_string(pn_kinds[i].name));
+    }
+    return list;
+}
+
+static json_t *peer_json(const struct pn_rules_actor_status *s, const struct pn_rules_peer_status *p)
+{
+    const struct pn_sync_status *y = &p->sync;
+    const char *state = !p->up        ? "down"
+                        : p->retry_ms ? "refused"
+                        : !y->greeted ? "greeting"
+                        : y->equal    ? "equal"
+                        : p->paused   ? "slow"
+                        : y->running  ? "comparing"
+                                      : "behind";
+
+    return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}",
+                     "node", p->name, "state", state, "up", p->up, "equal", p->up && y->equal, "lag_ms",
+                     y->equal || y->equal_ms ? pn_json_u64(p->lag_ms) : json_null(), "equal_ms",
+                     y->equal_ms ? pn_json_u64(y->equal_ms) : json_null(), "skew_ms",
+                     y->greeted ? json_integer(y->skew_ms) : json_null(), "skew_alarm", y->skew_alarm, "sent_bytes",
+                     pn_json_u64(y->bytes_out), "received_bytes", pn_json_u64(y->bytes_in), "sent_entries",
+                     pn_json_u64(y->entries_out), "received_entries", pn_json_u64(y->entries_in), "bad_entries",
+                     pn_json_u64(y->bad_entries), "waiting_bytes", pn_json_u64(p->waiting_bytes), "dropped_frames",
+                     pn_json_u64(p->dropped), "violations", pn_json_u64(p->violations), "retry_ms",
+                     pn_json_u64(p->retry_ms), "problem", p->problem, "differ", differing(s, y));
+}
+
+static json_t *status_json(const struct pn_rules_actor_status *s)
+{
+    json_t *lists = json_array(), *peers = json_array();
+    bool equal = true;
+
+    for (unsigned i = 0; s->open && i < pn_kinds_count; i++)
+        json_array_append_new(lists, class_json(&pn_kinds[i], &s->classes[pn_kinds[i].number]));
+    for (unsigned i = 0; i < s->n_peers; i++) {
+        json_array_append_new(peers, peer_json(s, &s->peers[i]));
+        equal &= s->peers[i].up && s->peers[i].sync.equal;
+    }
+    return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "node", s->node,
+                     "open", s->open, "problem", s->problem, "clustered", s->clustered, "equal", equal && s->open,
+                     "entries", pn_json_u64(s->store.entries), "deleted", pn_json_u64(s->store.tombstones), "held",
+                     pn_json_u64(s->store.held), "review", pn_json_u64(s->store.review), "clock_ahead_ms",
+                     pn_json_u64(s->store.clock_ahead_ms), "log_bytes", pn_json_u64(s->store.wal_bytes), "errors",
+                     pn_json_u64(s->store.errors), "last_error", s->store.last_error, "lists", lists, "peers", peers);
+}
+
+/* From the copy that any thread may have: it answers while the rules' own loop is at work. */
+void pn_cmd_rule_status(struct pn_api_call *call)
+{
+    struct pn_rules_actor_status *s = call->view->rules ? malloc(sizeof(*s)) : NULL;
+
+    if (!call->view->rules) {
+        pn_api_fail(call, PN_API_UNAVAILABLE, "the rules do not run on this node; posternd's log says why");
+        return;
+    }
+    if (s)
+        pn_rules_actor_status(call->view->rules, s);
+    pn_api_ok(call, s ? status_json(s) : NULL);
+    free(s);
+}
+
+/* Asks all peers for their digests; how they stood is the answer. Whoever waits asks again. */
+static void sync_(struct pn_api_work *work)
+{
+    struct pn_rules_actor_status *s;
+
+    if (!pn_rule_store(work))
+        return;
+    s = malloc(sizeof(*s));
+    pn_rules_actor_refresh(work->arg);
+    if (s)
+        pn_rules_actor_status(work->arg, s);
+    pn_rules_actor_check(work->arg);
+    pn_api_work_ok(work, s ? status_json(s) : NULL);
+    free(s);
+}
+
+void pn_cmd_rule_sync(struct pn_api_call *call)
+{
+    pn_rule_work(call, sync_);
+}
