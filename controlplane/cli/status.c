@@ -63,7 +63,7 @@ static void alarms(const struct pn_cli *cli, const json_t *r, FILE *out)
         if (pn_jb(row, "path_failed"))
             alarm_line(cli, out, "VIP %s: its owner answers on the wire, but its heartbeats do not arrive",
                        pn_js(row, "name"));
-        else if (pn_jb(dp, "connected") && !*pn_js(row, "owner"))
+        else if (pn_jb(dp, "connected") && !*pn_js(row, "owner") && strcmp(pn_js(row, "protocol"), "sealed") == 0)
             alarm_line(cli, out, "VIP %s: no owner is heard: %s", pn_js(row, "name"), pn_js(row, "reason"));
         if (strcmp(pn_js(row, "prefer"), "exclusive") == 0 && !pn_jb(pn_jo(r, "node"), "majority"))
             alarm_line(cli, out,

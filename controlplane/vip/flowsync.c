@@ -70,7 +70,7 @@ static const char *decode_flow(const uint8_t *p, struct pn_flowsync_flow *f)
     f->expires_ms = get(p + 28, 4);
     if (f->client_port == 0)
         return "flow.client_port";
-    if (f->state != PN_FLOW_FREE && f->state != PN_FLOW_ESTABLISHED && f->state != PN_FLOW_CLOSING)
+    if (f->state >= PN_FLOW_STATE_COUNT)
         return "flow.state";
     return f->flags & ~PN_FLOW_F_SPILLED ? "flow.flags" : NULL;
 }

@@ -303,19 +303,25 @@ struct pn_flow *pn_flow_pick_up(struct pn_flow_table *t, const uint64_t client[2
 }
 
 struct pn_flow *pn_flow_import(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc, uint64_t hash,
-                               struct pn_now now)
+                               enum pn_flow_state state, struct pn_now now)
 {
+    bool unproven = state == PN_FLOW_HALF_OPEN;
+    uint16_t whose;
     if ((uint16_t)port_svc >= PN_MAX_SERVICES || (client[0] | client[1]) == 0 ||
         t->used >= t->entries_max - t->entries_max / 8)
+        return NULL;
+    if (unproven && !pn_flow_unproven_fits(t, (uint16_t)port_svc, &whose))
         return NULL;
     unsigned place = PN_FLOW_AT_HOME;
     struct pn_flow *f = pn_flow_free_slot(&t->lines[pn_flow_home(t, hash)]);
     if (f == NULL && (f = pn_flow_place_free(t, hash, &place)) == NULL)
         return NULL;
-    pn_flow_write(f, client, port_svc, PN_FLOW_ESTABLISHED, place, false);
+    pn_flow_write(f, client, port_svc, unproven ? PN_FLOW_HALF_OPEN : PN_FLOW_ESTABLISHED, place, unproven);
     f->flags = PN_FLOW_F_SYNCED;
     f->seen_ms = now.ms - PN_FLOW_SEEN_STEP_MS;
     f->aux = 0;
+    if (unproven)
+        pn_flow_unproven_count(t, f);
     t->used++;
     return f;
 }
@@ -323,12 +329,14 @@ struct pn_flow *pn_flow_import(struct pn_flow_table *t, const uint64_t client[2]
 void pn_flow_sync(struct pn_flow_table *t, struct pn_flow *flow, enum pn_flow_state state, uint32_t expires_ms,
                   struct pn_now now)
 {
+    if (flow->unproven && state == PN_FLOW_ESTABLISHED)
+        pn_flow_unproven_clear(t, flow);
     flow->state = state & 3;
     uint32_t limit_ms = pn_flow_limit_ms(t, flow);
     uint32_t idle_ms = expires_ms < limit_ms ? limit_ms - expires_ms : 0;
     /* Never so fresh that its first packet here would pass for one of many (pn_flow_segment). */
     flow->seen_ms = now.ms - (idle_ms > PN_FLOW_SEEN_STEP_MS ? idle_ms : PN_FLOW_SEEN_STEP_MS);
-    flow->aux = 0;
+    flow->aux = state == PN_FLOW_HALF_OPEN ? now.us : 0;
 }
 
 uint32_t pn_flow_lines(const struct pn_flow_table *t)

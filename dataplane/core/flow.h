@@ -123,12 +123,13 @@ struct pn_flow *pn_flow_pick_up(struct pn_flow_table *t, const uint64_t client[2
 void pn_flow_remove(struct pn_flow_table *t, struct pn_flow *flow);
 
 /*
- * Enters a peer's flow, PN_FLOW_F_SYNCED: only where there is room, an eighth of the table stays for the node's own; the
- * key must be unknown. gateway is 0, for the caller to fill. pn_flow_sync must follow. NULL: no room.
+ * Enters a peer's flow, half-open or established, PN_FLOW_F_SYNCED: only where there is room, an eighth of the table stays for
+ * the node's own, and a half-open one is unproven as the node's own are (but pushes out none); the key must be unknown. gateway
+ * is 0, for the caller to fill. pn_flow_sync must follow. NULL: no room.
  */
 struct pn_flow *pn_flow_import(struct pn_flow_table *t, const uint64_t client[2], uint32_t port_svc, uint64_t hash,
-                               struct pn_now now);
-/* The peer says what became of a flow that is still PN_FLOW_F_SYNCED: established or closing, expires_ms left. */
+                               enum pn_flow_state state, struct pn_now now);
+/* The peer says what became of a flow that is still PN_FLOW_F_SYNCED: half-open, established or closing, expires_ms left. */
 void pn_flow_sync(struct pn_flow_table *t, struct pn_flow *flow, enum pn_flow_state state, uint32_t expires_ms,
                   struct pn_now now);
 

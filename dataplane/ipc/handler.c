@@ -182,10 +182,9 @@ static enum pn_dp_status call_flows_in(struct call *c)
         return bad(c, "flows: expected 1 to 256 elements");
     for (size_t i = 0; i < n; i++) {
         const struct pn_dp_flow *f = &flows[i];
-        bool known_state = f->state == PN_FLOW_FREE || f->state == PN_FLOW_ESTABLISHED || f->state == PN_FLOW_CLOSING;
         if (pn_addr_is_zero(&f->client) || f->service >= PN_MAX_SERVICES || f->gateway >= PN_MAX_GATEWAYS ||
-            !known_state || (f->flags & ~PN_FLOW_F_SPILLED) || f->idle_ms || f->worker || f->reserved[0] ||
-            f->reserved[1] || f->reserved[2]) {
+            f->state >= PN_FLOW_STATE_COUNT || (f->flags & ~PN_FLOW_F_SPILLED) || f->idle_ms || f->worker ||
+            f->reserved[0] || f->reserved[1] || f->reserved[2]) {
             pn_error_set(&c->err, "flows[%zu]: client, id, state, flags or a reserved field is impossible", i);
             return PN_DP_STATUS_BAD_MESSAGE;
         }

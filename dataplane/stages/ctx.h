@@ -180,6 +180,8 @@ struct pn_ctx {
     bool resyncing;
     uint64_t sync_cursor; /* of the walk through the table */
     uint64_t sync_walk_tsc; /* when it began */
+    uint32_t sync_half_ms; /* window of the half-open flows noted, and how many it still has room for */
+    uint32_t sync_half_left;
     uint64_t ms_mult, us_mult; /* tsc to ms/us, 64.64 fixed point */
     uint64_t tsc_origin;
     const struct pn_load_pub *load_pub; /* of this round */

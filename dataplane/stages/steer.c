@@ -4,6 +4,7 @@
 #include "dataplane/stages/account.h"
 #include "dataplane/stages/lease.h"
 #include "dataplane/stages/stages.h"
+#include "dataplane/stages/sync.h"
 
 static void count_tiers(struct pn_ctx *c, const struct pn_steer_choice *choice)
 {
@@ -133,6 +134,8 @@ static enum pn_edge enter(struct pn_ctx *c, struct pn_pkt *k, const uint8_t *fra
         pn_count(c, PN_C_FLOW_PICKED_UP, 1);
     }
     pn_account_enter(c, f);
+    if (unlikely(syn && f->gateway != choice.default_gateway))
+        pn_sync_note_half_open(c, k->vip, f);
     if (unlikely(!syn && (k->tcp_flags & PN_TCP_FIN))) {
         struct pn_account_before before = pn_account_before(f);
         uint32_t handshake_us = 0;
@@ -167,6 +170,7 @@ static __rte_noinline enum pn_edge known(struct pn_ctx *c, struct pn_pkt *k, str
         f->gateway = choice.gateway;
         f->flags = choice.spilled ? PN_FLOW_F_SPILLED : 0;
         count_tiers(c, &choice);
+        pn_sync_note_half_open(c, k->vip, f);
     } else if (!retry) {
         struct pn_account_before before = pn_account_before(f);
         uint32_t handshake_us = 0;

@@ -8,6 +8,8 @@
 #define TAKE_MAX 256u /* peers' flows entered at a time: some 20 us */
 #define WALK_LINES 512u /* looked at in one step of a walk: some 10 us */
 #define WALK_ENTRIES 128u
+#define HALF_WINDOW_MS 16u /* half-open flows: 2,000 a second and worker, 64 kB/s on the wire */
+#define HALF_IN_WINDOW 32u
 #define WALK_ROOM 4096u /* free in the ring, else the walk waits: new flows go first */
 
 static void send(struct pn_ctx *c, const struct pn_flow *f, enum pn_flow_state state)
@@ -35,10 +37,22 @@ void pn_sync_note(struct pn_ctx *c, uint16_t vip, const struct pn_flow *flow, en
     send(c, flow, state);
 }
 
+void pn_sync_note_half_open(struct pn_ctx *c, uint16_t vip, const struct pn_flow *flow)
+{
+    if (c->now.ms - c->sync_half_ms >= HALF_WINDOW_MS) {
+        c->sync_half_ms = c->now.ms;
+        c->sync_half_left = HALF_IN_WINDOW;
+    }
+    if (c->sync_half_left == 0)
+        return;
+    c->sync_half_left--;
+    pn_sync_note(c, vip, flow, PN_FLOW_HALF_OPEN);
+}
+
 static void take_one(struct pn_ctx *c, const struct pn_sync_msg *msg)
 {
     uint16_t service = (uint16_t)msg->port_svc;
-    bool alive = msg->state == PN_FLOW_ESTABLISHED;
+    bool alive = msg->state == PN_FLOW_ESTABLISHED || msg->state == PN_FLOW_HALF_OPEN;
 
     if (service >= PN_MAX_SERVICES || c->snap->services[service].tier_count == 0 || msg->gateway >= PN_MAX_GATEWAYS ||
         !c->snap->gateways[msg->gateway].used) {
@@ -49,8 +63,12 @@ static void take_one(struct pn_ctx *c, const struct pn_sync_msg *msg)
     struct pn_flow *f = pn_flow_lookup(c->flows, msg->client, msg->port_svc, hash, c->now);
     if (f == NULL && !alive)
         return;
+    if (f != NULL && f->flags & PN_FLOW_F_SYNCED && f->state == PN_FLOW_CLOSING && msg->state == PN_FLOW_HALF_OPEN) {
+        pn_flow_remove(c->flows, f); /* a new connection of the same client port */
+        f = NULL;
+    }
     if (f == NULL)
-        f = pn_flow_import(c->flows, msg->client, msg->port_svc, hash, c->now);
+        f = pn_flow_import(c->flows, msg->client, msg->port_svc, hash, (enum pn_flow_state)msg->state, c->now);
     if (f == NULL || !(f->flags & PN_FLOW_F_SYNCED)) {
         pn_count(c, PN_C_SYNC_REFUSED, 1);
         return;
@@ -60,9 +78,11 @@ static void take_one(struct pn_ctx *c, const struct pn_sync_msg *msg)
         pn_flow_remove(c->flows, f);
         return;
     }
+    if (msg->state == PN_FLOW_HALF_OPEN && f->state == PN_FLOW_ESTABLISHED)
+        return; /* it was told of in the other order */
     f->gateway = msg->gateway;
     f->flags = PN_FLOW_F_SYNCED | (msg->flags & PN_FLOW_F_SPILLED);
-    pn_flow_sync(c->flows, f, alive ? PN_FLOW_ESTABLISHED : PN_FLOW_CLOSING, msg->expires_ms, c->now);
+    pn_flow_sync(c->flows, f, (enum pn_flow_state)msg->state, msg->expires_ms, c->now);
 }
 
 /* A third of the shortest idle time in use: then none runs out at the peers while it lives here. */

@@ -8,8 +8,14 @@
 
 #include "dataplane/stages/ctx.h"
 
-/* The flow of a VIP has reached state; PN_FLOW_FREE: it is about to be removed. Only what was established counts. */
+/* The flow of a VIP has reached state; PN_FLOW_FREE: it is about to be removed. */
 void pn_sync_note(struct pn_ctx *c, uint16_t vip, const struct pn_flow *flow, enum pn_flow_state state);
+
+/*
+ * A half-open flow that another node would send elsewhere: what its ACK meets there must be this gateway. Bounded in rate, since a
+ * flood of SYNs makes any number of them.
+ */
+void pn_sync_note_half_open(struct pn_ctx *c, uint16_t vip, const struct pn_flow *flow);
 
 /* What is due; about once a millisecond, between bursts. */
 void pn_sync_work(struct pn_ctx *c);

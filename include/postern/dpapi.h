@@ -136,7 +136,7 @@ struct pn_dp_flow {
 
 /*
  * In FLOWS_OUT and FLOWS_IN: client, client_port, service, gateway (this node's ids), state, PN_FLOW_F_SPILLED and
- * expires_ms count, the rest is 0. States: ESTABLISHED (new, moved, or still alive: sent anew each third of its idle
+ * expires_ms count, the rest is 0. States: HALF_OPEN (away from its default gateway, rate-bounded), ESTABLISHED (new, moved, or still alive: sent anew each third of its idle
  * time), CLOSING, FREE (gone). An entry that saw packets here is never changed by FLOWS_IN.
  */
 #define PN_DP_FLOWS_OUT_MAX 32u

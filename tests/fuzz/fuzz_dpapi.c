@@ -150,7 +150,7 @@ static enum pn_dp_status flows_in(void *arg, const struct pn_dp_flow *f, unsigne
     (void)arg;
     (void)err;
     for (unsigned i = 0; i < n; i++) {
-        if (f[i].service >= PN_MAX_SERVICES || f[i].gateway >= PN_MAX_GATEWAYS || f[i].state == PN_FLOW_HALF_OPEN)
+        if (f[i].service >= PN_MAX_SERVICES || f[i].gateway >= PN_MAX_GATEWAYS || f[i].state >= PN_FLOW_STATE_COUNT)
             abort();
     }
     return PN_DP_STATUS_OK;

@@ -116,7 +116,7 @@ static void test_noted(void **state)
 {
     (void)state;
     segment(0, 4000, SYN);
-    want_none(); /* half-open ones are worth nothing */
+    want_none(); /* half-open, where every node would send it */
     segment(0, 4000, ACK);
     want_noted(4000, PN_FLOW_ESTABLISHED);
     segment(0, 4000, ACK);
@@ -138,11 +138,83 @@ static void test_exceptions_travel(void **state)
     world->message.tiers[WORLD_T_PRIMARY].spill_share = 65535;
     world_publish(world);
     segment(0, 4000, SYN);
+    assert_true(noted(0, &msg));
     segment(0, 4000, ACK);
     assert_true(noted(0, &msg));
     assert_int_equal(msg.gateway, WORLD_MX2);
     assert_int_equal(msg.flags, PN_FLOW_F_SPILLED);
     assert_int_equal(msg.expires_ms, 660000);
+}
+
+/* A handshake that was spilled is told of: its ACK may come to another node, which would send it elsewhere. */
+static void test_half_open_exceptions_travel(void **state)
+{
+    struct pn_sync_msg msg;
+    unsigned told = 0;
+
+    (void)state;
+    world->message.tiers[WORLD_T_PRIMARY].spill_share = 65535;
+    world_publish(world);
+    segment(0, 4000, SYN);
+    assert_true(noted(0, &msg));
+    assert_int_equal(msg.state, PN_FLOW_HALF_OPEN);
+    assert_int_equal(msg.gateway, WORLD_MX2);
+    assert_int_equal(msg.flags, PN_FLOW_F_SPILLED);
+    /* A flood of them is told of in part. */
+    world_wait_ms(world, 100);
+    world_leases(world, 30000);
+    for (uint16_t port = 5000; port < 5500; port++)
+        segment(0, port, SYN);
+    while (noted(0, &msg))
+        told++;
+    assert_in_range(told, 32, 64);
+    /* And the rest of the handshake is told of as ever. */
+    segment(0, 5400, ACK);
+    assert_true(noted(0, &msg));
+    assert_int_equal(msg.state, PN_FLOW_ESTABLISHED);
+}
+
+static void test_half_open_taken(void **state)
+{
+    struct pn_sync_msg msg = peer_flow(4000, WORLD_MX2, PN_FLOW_HALF_OPEN);
+    struct pn_ctx *c = &world->worker[0]->ctx;
+
+    (void)state;
+    msg.expires_ms = 30000;
+    tell(&msg);
+    assert_int_equal(entry(0, 4000)->state, PN_FLOW_HALF_OPEN);
+    assert_int_equal(pn_flow_usage(c->flows).half_open, 1);
+    assert_int_equal(c->stats->gateways[WORLD_MX2].half_open, 0); /* its own node counts it */
+    segment(0, 4000, ACK);
+    assert_int_equal(last_byte_to(), world_gateway_mac[WORLD_MX2].b[5]);
+    assert_int_equal(entry(0, 4000)->state, PN_FLOW_ESTABLISHED);
+    assert_int_equal(c->stats->gateways[WORLD_MX2].active, 1);
+    assert_int_equal(c->stats->gateways[WORLD_MX2].half_open, 0);
+    assert_int_equal(pn_flow_usage(c->flows).half_open, 0);
+    /* Its SYN again. */
+    msg = peer_flow(4001, WORLD_MX2, PN_FLOW_HALF_OPEN);
+    tell(&msg);
+    segment(0, 4001, SYN);
+    assert_int_equal(last_byte_to(), world_gateway_mac[WORLD_MX2].b[5]);
+    assert_int_equal(c->stats->gateways[WORLD_MX2].half_open, 1);
+    /* Established by the peer's word: proven. A word that comes late does not undo it. */
+    msg = peer_flow(4002, WORLD_MX2, PN_FLOW_HALF_OPEN);
+    tell(&msg);
+    msg.state = PN_FLOW_ESTABLISHED;
+    tell(&msg);
+    assert_int_equal(pn_flow_usage(c->flows).half_open, 1); /* 4001 */
+    msg.state = PN_FLOW_HALF_OPEN;
+    tell(&msg);
+    assert_int_equal(entry(0, 4002)->state, PN_FLOW_ESTABLISHED);
+    /* Closed and opened anew. */
+    msg.state = PN_FLOW_CLOSING;
+    tell(&msg);
+    msg.state = PN_FLOW_HALF_OPEN;
+    msg.gateway = WORLD_MX1;
+    tell(&msg);
+    assert_int_equal(entry(0, 4002)->state, PN_FLOW_HALF_OPEN);
+    assert_int_equal(entry(0, 4002)->gateway, WORLD_MX1);
+    assert_int_equal(pn_flow_usage(c->flows).half_open, 2);
 }
 
 /* Only the owner, or who was it just now, has something to say. */
@@ -349,6 +421,24 @@ static int setup_three(void **state)
 }
 
 /* Which worker its packets will reach is not known: all have it, one counts it. */
+/* Nor do half-open ones go beyond the share of those that nobody has proved. */
+static void test_room_half_open(void **state)
+{
+    struct pn_ctx *c = &world->worker[0]->ctx;
+
+    (void)state;
+    for (uint16_t port = 4000; port < 4050; port++) {
+        struct pn_sync_msg msg = peer_flow(port, WORLD_MX2, PN_FLOW_HALF_OPEN);
+        tell(&msg);
+    }
+    assert_int_equal(pn_flow_usage(c->flows).half_open, 16); /* of one service: a quarter of 64 */
+    assert_true(world_counter(world, PN_C_SYNC_REFUSED) > 0);
+    segment(0, 6000, SYN); /* the node's own push them out */
+    assert_non_null(entry(0, 6000));
+    assert_int_equal(pn_flow_usage(c->flows).half_open, 16);
+    assert_int_equal(world_counter(world, PN_C_FLOW_EVICTED), 0); /* nobody's here */
+}
+
 static void test_every_worker(void **state)
 {
     struct pn_sync_msg msg = peer_flow(4000, WORLD_MX2, PN_FLOW_ESTABLISHED);
@@ -438,6 +528,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_noted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exceptions_travel, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_half_open_exceptions_travel, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_half_open_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_owner_only, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ring_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_taken, setup, teardown),
@@ -447,6 +539,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_runs_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_room, setup_small, teardown),
+        cmocka_unit_test_setup_teardown(test_room_half_open, setup_small, teardown),
         cmocka_unit_test_setup_teardown(test_every_worker, setup_three, teardown),
         cmocka_unit_test_setup_teardown(test_refresh, setup, teardown),
         cmocka_unit_test_setup_teardown(test_resync, setup, teardown),

@@ -99,7 +99,6 @@ static void test_what_is_refused(void **state)
             {5, 1, "reserved"},
             {2, 1, "length"},
             {2, 3, "length"},
-            {8 + 18, 1, "flow.state"},
             {8 + 18, 4, "flow.state"},
             {8 + 19, 2, "flow.flags"},
             {8 + 19, 0x81, "flow.flags"},
