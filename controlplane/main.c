@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/wipe.h"
 #include "controlplane/conf/dpargs.h"
 #include "controlplane/daemon/daemon.h"
 
@@ -91,6 +92,7 @@ static int run(const struct pn_daemon_options *o)
     struct pn_daemon *d;
     int rc;
 
+    json_set_alloc_funcs(malloc, pn_wiping_free); /* tokens and passphrases travel in JSON */
     pn_log_init("posternd", (enum pn_log_level)o->log_level);
     d = pn_daemon_new(o);
     if (!d)

@@ -17,6 +17,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "common/wipe.h"
 #include "controlplane/api/api.h"
 
 #define CONNECTIONS_MAX 64u
@@ -68,7 +69,7 @@ static void send_reply(struct conn *c, json_t *reply)
 
     evbuffer_add(out, &frame, sizeof(frame));
     evbuffer_add(out, body, strlen(body));
-    free(text);
+    pn_wiping_free(text);
     json_decref(reply);
 }
 
@@ -128,6 +129,7 @@ static void on_readable(struct bufferevent *bev, void *arg)
             return;
         }
         c->call = pn_api_request(c->server->view, c->peer, text, frame, on_done, c);
+        explicit_bzero(text, frame); /* it may have brought a passphrase */
         evbuffer_drain(in, frame);
         if (c->call) {
             c->busy = true;

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/wipe.h"
 #include "controlplane/cli/cli.h"
 
 #define REPLY_MAX (16u << 20)
@@ -123,7 +124,7 @@ static json_t *exchange(int fd, const char *request)
         return NULL;
     }
     reply = json_loadb(text, len, 0, &json_err);
-    free(text);
+    pn_wiping_free(text);
     if (!reply)
         errno = EPROTO;
     return reply;
@@ -162,7 +163,7 @@ int pn_cli_ask(struct pn_cli *cli, const char *command, json_t *args, json_t **r
             break;
         usleep(BUSY_PAUSE_US);
     }
-    free(text);
+    pn_wiping_free(text);
     if (!reply) {
         if (cli->fd >= 0)
             close(cli->fd);

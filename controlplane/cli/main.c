@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/wipe.h"
 #include "controlplane/api/api.h"
 #include "controlplane/cli/cli.h"
 
@@ -46,6 +47,21 @@ const struct pn_cli_command pn_cli_commands[] = {
     {"node",      "hold",     pn_cli_node_hold,       "SECONDS|off [--timeout SECONDS]",     "asks the others to wait that long for a restart of this one"},
     {"node",      "standby",  pn_cli_node_standby,    "",                                    "gives up every VIP until told otherwise"},
     {"node",      "active",   pn_cli_node_active,     "",                                    "ends standby"},
+    {"cluster",   "status",   pn_cli_cluster_status,  "",                                    "this node's cluster: its links, keys, certificate, clocks"},
+    {"cluster",   "members",  pn_cli_cluster_members, "",                                    "who is in it, and whether the configuration has it"},
+    {"cluster",   "init",     pn_cli_cluster_init,    "[NAME] [--passphrase | --passphrase-file FILE]",
+                                                                                             "makes a cluster with this node as its first member"},
+    {"cluster",   "invite",   pn_cli_cluster_invite,  "[--expires TIME] [--passphrase | --passphrase-file FILE] [--ca-passphrase | --ca-passphrase-file FILE]",
+                                                                                             "prints a token with which one node can join, once"},
+    {"cluster",   "join",     pn_cli_cluster_join,    "[HOST[:PORT]] TOKEN|- [--dry-run] [--passphrase | --passphrase-file FILE]",
+                                                                                             "makes this node a member"},
+    {"cluster",   "rename",   pn_cli_cluster_rename,  "NAME NEW-NAME",                       "gives a member another name"},
+    {"cluster",   "remove",   pn_cli_cluster_remove,  "NAME [--yes]",                        "takes a member out, for ever; its own name: this node leaves"},
+    {"cluster",   "rotate-keys", pn_cli_cluster_rotate, "",                                  "new keys for heartbeats and flow sync, without a gap"},
+    {"cluster",   "renew",    pn_cli_cluster_renew,   "[--passphrase | --passphrase-file FILE]",
+                                                                                             "a new certificate for this node, now"},
+    {"perimeter", "list",     pn_cli_perimeter_list,  "",                                    "networks of the cluster's own machines"},
+    {"perimeter", "export",   pn_cli_perimeter_export, "--format postfix|cidr|rspamd",       "the same for a mail server's configuration"},
     {"heartbeat", "keygen",   pn_cli_heartbeat_keygen, "[FILE]",                             "makes a key; FILE is made, or gets one more for rotation"},
     {"rule",      "status",    pn_cli_rule_status,       "",
                                                                                              "lists and their sizes, and which nodes have the same"},
@@ -154,6 +170,7 @@ int main(int argc, char *argv[])
     int used = 0, status;
 
     signal(SIGPIPE, SIG_DFL); /* postern log | head */
+    json_set_alloc_funcs(malloc, pn_wiping_free); /* tokens and passphrases travel in JSON */
     cli.color = isatty(STDOUT_FILENO) && !(no_color && *no_color);
     if (common_options(&cli, &argc, argv, &help) < 0)
         return PN_EXIT_USAGE;

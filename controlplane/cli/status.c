@@ -41,6 +41,9 @@ static void alarms(const struct pn_cli *cli, const json_t *r, FILE *out)
         alarm_line(cli, out, "the configuration has changes that count only after a restart of postern-dp");
     if (pn_jb(pn_jo(r, "node"), "standby"))
         alarm_line(cli, out, "node in standby: it owns no VIP (postern node active ends it)");
+    if (strcmp(pn_js(pn_jo(r, "cluster"), "heartbeat_keys"), "none") == 0)
+        alarm_line(cli, out, "no key for heartbeats: this node owns no VIP (postern cluster init or join)");
+    json_array_foreach(pn_jo(pn_jo(r, "cluster"), "alarms"), i, row) alarm_line(cli, out, "%s", json_string_value(row));
     json_array_foreach(pn_jo(r, "nodes"), i, row)
     {
         if (!pn_jb(row, "heard") && pn_jnull(row, "heard_ago_ms"))
@@ -138,6 +141,15 @@ static double busy_percent(const json_t *now, const json_t *before)
     return total > 0 && busy > 0 ? busy * 100 / total : 0;
 }
 
+static void cluster_line(const json_t *r, FILE *out)
+{
+    const json_t *c = pn_jo(r, "cluster");
+
+    if (strcmp(pn_js(c, "state"), "active") == 0)
+        fprintf(out, "cluster %s: %lld of %lld members connected\n", pn_js(c, "cluster"),
+                (long long)pn_ji(c, "connected"), (long long)pn_ji(c, "members"));
+}
+
 void pn_status_print(const struct pn_cli *cli, const json_t *now, const json_t *before, FILE *out)
 {
     const json_t *node = pn_jo(now, "node"), *config = pn_jo(now, "config"), *dp = pn_jo(now, "dataplane");
@@ -158,6 +170,7 @@ void pn_status_print(const struct pn_cli *cli, const json_t *now, const json_t *
                 pn_jb(pn_jo(dp, "snapshot"), "pending") ? " (newer one on its way)" : "");
         traffic(now, before, out);
     }
+    cluster_line(now, out);
     alarms(cli, now, out);
     fputc('\n', out);
     if (json_array_size(pn_jo(now, "nodes")) > 1) {

@@ -106,6 +106,9 @@ int pn_confine(const char *user, struct pn_error *err)
 {
     if (user && become(user, err) < 0)
         return -1;
+    /* No core dump and no /proc/PID/mem for others: keys are in memory. Changing the user resets it, so after that. */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return pn_error_set(err, "cannot forbid core dumps: %s", strerror(errno));
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return pn_error_set(err, "cannot set no_new_privs: %s", strerror(errno));
     if (drop_capabilities(err) < 0)

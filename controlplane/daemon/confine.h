@@ -6,7 +6,7 @@
 #include "postern/types.h"
 
 /*
- * In this order: become user (NULL: stay), no new privileges, no capabilities, and system calls that a control plane
+ * In this order: become user (NULL: stay), no core dumps, no new privileges, no capabilities, and system calls that a control plane
  * never needs (exec, ptrace, mount, modules, ...) fail with EPERM. -1 and err at the first step that fails.
  */
 int pn_confine(const char *user, struct pn_error *err);
