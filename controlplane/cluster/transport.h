@@ -19,6 +19,7 @@ enum pn_channel {
     PN_CHANNEL_QUARANTINE = 9,
     PN_CHANNEL_REPORTING = 10,
     PN_CHANNEL_STATUS = 11,
+    PN_CHANNEL_ASK = 12, /* commands that another node answers */
     PN_CHANNEL_MAX = 32
 };
 

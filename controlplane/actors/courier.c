@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/actors/courier.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/error.h"
+#include "common/log.h"
+
+struct parcel {
+    struct pn_courier *courier;
+    struct parcel *next;
+    unsigned peer;
+    size_t len;
+    uint8_t bytes[];
+};
+
+struct lane {
+    atomic_size_t out_bytes, in_bytes; /* under way */
+    atomic_bool wants_room;
+    /* the cluster's side */
+    struct pn_id id;
+    struct parcel *first, **last;
+    /* the user's side */
+    bool up;
+};
+
+struct pn_courier {
+    struct pn_cluster_actor *cluster;
+    struct pn_loop *user;
+    struct pn_courier_options o;
+    struct lane lanes[PN_COURIER_PEERS_MAX];
+    unsigned n_lanes; /* the cluster's side */
+    atomic_uint_least64_t dropped;
+};
+
+/* ---- to the user ---- */
+
+enum news_kind { NEWS_UP, NEWS_DOWN, NEWS_ROOM };
+struct news {
+    struct pn_courier *courier;
+    enum news_kind kind;
+    unsigned peer;
+    char name[PN_NAME_BYTES];
+};
+
+static void news_arrive(void *arg)
+{
+    struct news *n = arg;
+    struct pn_courier *c = n->courier;
+    const struct pn_courier_ops *ops = c->o.ops;
+
+    if (n->kind != NEWS_ROOM)
+        c->lanes[n->peer].up = n->kind == NEWS_UP;
+    if (n->kind == NEWS_UP && ops->up)
+        ops->up(c->o.arg, n->peer, n->name);
+    else if (n->kind == NEWS_DOWN && ops->down)
+        ops->down(c->o.arg, n->peer);
+    else if (n->kind == NEWS_ROOM && ops->room)
+        ops->room(c->o.arg, n->peer);
+    free(n);
+}
+
+static void news_send(struct pn_courier *c, enum news_kind kind, unsigned peer, const char *name)
+{
+    struct news *n = calloc(1, sizeof(*n));
+
+    if (n) {
+        *n = (struct news){.courier = c, .kind = kind, .peer = peer};
+        snprintf(n->name, sizeof(n->name), "%s", name);
+        if (pn_loop_call(c->user, news_arrive, n) == 0)
+            return;
+    }
+    free(n);
+}
+
+static void parcel_arrive(void *arg)
+{
+    struct parcel *p = arg;
+    struct pn_courier *c = p->courier;
+
+    if (c->lanes[p->peer].up && c->o.ops->message)
+        c->o.ops->message(c->o.arg, p->peer, p->bytes, p->len);
+    atomic_fetch_sub(&c->lanes[p->peer].in_bytes, p->len);
+    free(p);
+}
+
+static struct parcel *parcel_new(struct pn_courier *c, unsigned peer, const void *bytes, size_t len)
+{
+    struct parcel *p = malloc(sizeof(*p) + len);
+
+    if (!p)
+        return NULL;
+    *p = (struct parcel){.courier = c, .peer = peer, .len = len};
+    memcpy(p->bytes, bytes, len);
+    return p;
+}
+
+/* ---- the cluster's side ---- */
+
+static int lane_of(struct pn_courier *c, const struct pn_id *id, bool add)
+{
+    for (unsigned i = 0; i < c->n_lanes; i++)
+        if (pn_id_equal(&c->lanes[i].id, id))
+            return (int)i;
+    if (!add)
+        return -1;
+    if (c->n_lanes == PN_COURIER_PEERS_MAX) {
+        pn_log_limited(60000, PN_LOG_ERROR, "cluster: more nodes than channel %d serves", (int)c->o.channel);
+        return -1;
+    }
+    c->lanes[c->n_lanes].id = *id;
+    return (int)c->n_lanes++;
+}
+
+/* Less is under way now; the user hears of it when it waits for that and half is free. */
+static void lane_less(struct pn_courier *c, unsigned peer, size_t len)
+{
+    struct lane *l = &c->lanes[peer];
+
+    if (atomic_fetch_sub(&l->out_bytes, len) - len <= c->o.out_bytes_max / 2 && atomic_exchange(&l->wants_room, false))
+        news_send(c, NEWS_ROOM, peer, "");
+}
+
+static struct parcel *lane_take(struct lane *l)
+{
+    struct parcel *p = l->first;
+
+    l->first = p->next;
+    if (!l->first)
+        l->last = &l->first;
+    return p;
+}
+
+static void lane_flush(struct pn_courier *c, unsigned peer)
+{
+    struct lane *l = &c->lanes[peer];
+
+    while (l->first) {
+        struct pn_transport *t = pn_cluster_transport(pn_cluster_actor_cluster(c->cluster));
+        if (t && pn_transport_send(t, &l->id, c->o.channel, l->first->bytes, l->first->len) == PN_SEND_FULL)
+            return; /* on_writable() goes on */
+        struct parcel *p = lane_take(l); /* gone, or there is nobody to have it */
+        lane_less(c, peer, p->len);
+        free(p);
+    }
+}
+
+static void parcel_depart(void *arg)
+{
+    struct parcel *p = arg;
+    struct lane *l = &p->courier->lanes[p->peer];
+
+    *l->last = p;
+    l->last = &p->next;
+    lane_flush(p->courier, p->peer);
+}
+
+static void on_message(void *arg, const struct pn_id *from, const uint8_t *bytes, size_t len)
+{
+    struct pn_courier *c = arg;
+    int peer = lane_of(c, from, false);
+    struct parcel *p = NULL;
+
+    if (peer < 0)
+        return;
+    if (atomic_load(&c->lanes[peer].in_bytes) + len <= c->o.in_bytes_max)
+        p = parcel_new(c, (unsigned)peer, bytes, len);
+    if (p) {
+        atomic_fetch_add(&c->lanes[peer].in_bytes, len);
+        if (pn_loop_call(c->user, parcel_arrive, p) == 0)
+            return;
+        atomic_fetch_sub(&c->lanes[peer].in_bytes, len);
+        free(p);
+    }
+    atomic_fetch_add(&c->dropped, 1);
+}
+
+static void on_up(void *arg, const struct pn_id *id)
+{
+    struct pn_courier *c = arg;
+    struct pn_transport *t = pn_cluster_transport(pn_cluster_actor_cluster(c->cluster));
+    struct pn_transport_peer row;
+    int peer = lane_of(c, id, true);
+
+    if (peer >= 0 && t && pn_transport_peer(t, id, &row))
+        news_send(c, NEWS_UP, (unsigned)peer, row.name);
+}
+
+static void on_down(void *arg, const struct pn_id *id)
+{
+    struct pn_courier *c = arg;
+    int peer = lane_of(c, id, false);
+
+    if (peer < 0)
+        return;
+    while (c->lanes[peer].first) {
+        struct parcel *p = lane_take(&c->lanes[peer]);
+        lane_less(c, (unsigned)peer, p->len);
+        free(p);
+    }
+    news_send(c, NEWS_DOWN, (unsigned)peer, "");
+}
+
+static void on_writable(void *arg, const struct pn_id *id)
+{
+    struct pn_courier *c = arg;
+    int peer = lane_of(c, id, false);
+
+    if (peer >= 0)
+        lane_flush(c, (unsigned)peer);
+}
+
+/* Out of the cluster: the links end without a word. */
+static void on_members(void *arg, enum pn_cluster_state state, const struct pn_members *members)
+{
+    struct pn_courier *c = arg;
+
+    (void)members;
+    for (unsigned i = 0; i < c->n_lanes && state != PN_CLUSTER_ACTIVE; i++)
+        on_down(c, &c->lanes[i].id);
+}
+
+/* ---- the user's side ---- */
+
+int pn_courier_send(struct pn_courier *c, unsigned peer, const void *bytes, size_t len)
+{
+    struct lane *l = &c->lanes[peer];
+    struct parcel *p;
+
+    if (!l->up)
+        return PN_COURIER_DOWN;
+    if (atomic_load(&l->out_bytes) + len > c->o.out_bytes_max) {
+        atomic_store(&l->wants_room, true);
+        /* It may have drained in between, and then nobody would say so. */
+        if (atomic_load(&l->out_bytes) > c->o.out_bytes_max / 2 || !atomic_exchange(&l->wants_room, false))
+            return PN_COURIER_FULL;
+    }
+    p = parcel_new(c, peer, bytes, len);
+    if (!p)
+        return PN_COURIER_DOWN;
+    atomic_fetch_add(&l->out_bytes, len);
+    if (pn_loop_call(pn_cluster_actor_loop(c->cluster), parcel_depart, p) == 0)
+        return PN_COURIER_OK;
+    atomic_fetch_sub(&l->out_bytes, len);
+    free(p);
+    return PN_COURIER_DOWN;
+}
+
+uint64_t pn_courier_dropped(const struct pn_courier *c)
+{
+    return atomic_load(&c->dropped);
+}
+
+/* ---- life ---- */
+
+struct pn_courier *pn_courier_new(struct pn_cluster_actor *cluster, struct pn_loop *user,
+                                  const struct pn_courier_options *o, struct pn_error *err)
+{
+    static const struct pn_channel_ops ops = {on_message, on_up, on_down, on_writable};
+    struct pn_courier *c = calloc(1, sizeof(*c));
+
+    if (!c) {
+        pn_error_set(err, "out of memory");
+        return NULL;
+    }
+    c->cluster = cluster;
+    c->user = user;
+    c->o = *o;
+    for (unsigned i = 0; i < PN_COURIER_PEERS_MAX; i++)
+        c->lanes[i].last = &c->lanes[i].first;
+    if (pn_cluster_subscribe(pn_cluster_actor_cluster(cluster), o->channel, &ops, c) < 0) {
+        pn_error_set(err, "channel %d of the cluster is taken", (int)o->channel);
+        free(c);
+        return NULL;
+    }
+    if (pn_cluster_actor_on_members(cluster, on_members, c) < 0)
+        pn_log_warning("cluster: channel %d does not hear of leaving it", (int)o->channel);
+    return c;
+}
+
+void pn_courier_free(struct pn_courier *c)
+{
+    for (unsigned i = 0; c && i < PN_COURIER_PEERS_MAX; i++)
+        while (c->lanes[i].first)
+            free(lane_take(&c->lanes[i]));
+    free(c);
+}

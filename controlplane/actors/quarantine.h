@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The quarantine beside the main loop: a thread that takes mail (LMTP, commands), forwards it to the host or, on the host,
+ * receives it; and a second one that reads the host's store, so that searches hold up nobody. See docs/quarantine.md.
+ *
+ * What is said to be "on the writer" or "on the reader" runs on these threads' loops only.
+ */
+#ifndef POSTERN_ACTORS_QUARANTINE_H
+#define POSTERN_ACTORS_QUARANTINE_H
+
+#include "controlplane/actors/cluster.h"
+#include "controlplane/quarantine/forward.h"
+#include "controlplane/quarantine/host.h"
+#include "controlplane/quarantine/lmtp_server.h"
+#include "controlplane/quarantine/receive.h"
+#include "controlplane/quarantine/spool.h"
+
+struct pn_quarantine_actor;
+
+struct pn_quarantine_actor_options {
+    const struct pn_conf *conf; /* read in _new() only */
+    unsigned node;
+    const char *state_dir; /* its folders are "spool" and "quarantine" below */
+    struct pn_loop *main;
+    void (*event)(void *arg, int log_level, const char *subject, const char *text); /* on the main loop */
+    void *arg;
+};
+
+/* While the daemon may still choose its sockets' owner: listens. NULL and err: no memory. */
+struct pn_quarantine_actor *pn_quarantine_actor_new(const struct pn_quarantine_actor_options *o, struct pn_error *err);
+/* Before the cluster's thread runs: other nodes are reached through it. -1 and err: this node is on its own. */
+int pn_quarantine_actor_attach(struct pn_quarantine_actor *a, struct pn_cluster_actor *cluster, struct pn_error *err);
+/* Later: opens spool and store, each on its thread. What cannot be opened is an event, and is tried again. */
+int pn_quarantine_actor_start(struct pn_quarantine_actor *a, struct pn_error *err);
+/* Threads end; what was begun is committed or answered. The cluster's thread may still run. NULL is fine. */
+void pn_quarantine_actor_stop(struct pn_quarantine_actor *a);
+/* Stops first. After the cluster's actor is gone. NULL is fine. */
+void pn_quarantine_actor_free(struct pn_quarantine_actor *a);
+/* Main thread, after a reload. Copies what it needs. */
+void pn_quarantine_actor_reconfigure(struct pn_quarantine_actor *a, const struct pn_conf *conf, unsigned node);
+
+struct pn_loop *pn_quarantine_actor_writer(struct pn_quarantine_actor *a); /* NULL for NULL */
+struct pn_loop *pn_quarantine_actor_reader(struct pn_quarantine_actor *a);
+
+/* ---- on the writer ---- */
+
+/* NULL and err: off, or it could not be opened. */
+struct pn_spool *pn_quarantine_actor_spool(struct pn_quarantine_actor *a, struct pn_error *err);
+/* The host's store; also of a node that was the host once. */
+struct pn_host *pn_quarantine_actor_host(struct pn_quarantine_actor *a, struct pn_error *err);
+/* Something was queued in the spool: it is committed, together with what comes in this moment, and sent on. */
+void pn_quarantine_actor_queued(struct pn_quarantine_actor *a);
+/* What the host refused for good is offered again. -1 and err. */
+int pn_quarantine_actor_offer_again(struct pn_quarantine_actor *a, struct pn_error *err);
+
+/* ---- on the reader ---- */
+
+struct pn_host *pn_quarantine_actor_store(struct pn_quarantine_actor *a, struct pn_error *err);
+
+/* ---- from any thread ---- */
+
+struct pn_quarantine_peer { /* on the host: a node that sends here */
+    char name[PN_NAME_BYTES];
+    bool up;
+    struct pn_receive_stats receive;
+};
+
+struct pn_quarantine_status { /* as of the last second, or the last change */
+    char host[PN_NAME_BYTES]; /* "": off */
+    bool is_host; /* this node */
+    bool spool_open, store_open;
+    char spool_error[256], store_error[256];
+    struct pn_spool_totals spool;
+    uint64_t disk_free_bytes;
+    uint64_t oldest_ms; /* when the oldest that waits came, since 1970; 0: nothing waits */
+    uint64_t peak_items; /* most that waited since nothing did: what a progress bar begins with */
+    bool forward; /* configured */
+    bool host_up; /* the link is there */
+    struct pn_forward_stats forwarding;
+    uint64_t left_ms; /* until the backlog is gone; UINT64_MAX: not known */
+    bool listening;
+    char listen[96];
+    struct pn_lmtp_server_stats lmtp;
+    uint64_t lmtp_away; /* sessions answered 421 since the spool was not open */
+    uint64_t dropped_frames; /* too much at a time; they came again */
+    /* the host's */
+    struct pn_hostdb_totals store;
+    bool store_full;
+    struct pn_quarantine_peer peers[PN_MAX_NODES];
+    unsigned n_peers;
+};
+void pn_quarantine_actor_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out);
+
+/* The mail server for a node's released messages, "address:port". Main thread. */
+const char *pn_quarantine_release_to(const struct pn_conf *conf, const char *node);
+
+#endif

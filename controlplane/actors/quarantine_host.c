@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the host does: receives from all nodes, itself too, and keeps. On the writer's loop; the reader's store is here. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "common/error.h"
+#include "common/log.h"
+#include "controlplane/actors/quarantine_internal.h"
+#include "controlplane/view/clock.h"
+
+#define RETRY_MS 30000u
+#define PIPE_BYTES_MAX (4u << 20)
+#define PARTIAL_KEEP_MS (7 * 86400000ull) /* pieces of a message whose node does not come back */
+#define PARTIAL_EVERY_MS 3600000u
+
+/* ---- frames of this node to itself: round by the loop, so that neither side is called from within itself ---- */
+
+static int pipe_push(struct pn_qa_pipe *p, const uint8_t *bytes, size_t len)
+{
+    struct pn_qa_frame *f;
+
+    if (p->bytes + len > PIPE_BYTES_MAX) {
+        p->was_full = true;
+        return 1;
+    }
+    f = malloc(sizeof(*f) + len);
+    if (!f)
+        return 1;
+    f->next = NULL;
+    f->len = len;
+    memcpy(f->bytes, bytes, len);
+    *p->last = f;
+    p->last = &f->next;
+    p->bytes += len;
+    return 0;
+}
+
+static struct pn_qa_frame *pipe_take(struct pn_qa_pipe *p)
+{
+    struct pn_qa_frame *list = p->first;
+
+    p->first = NULL;
+    p->last = &p->first;
+    p->bytes = 0;
+    p->was_full = false;
+    return list;
+}
+
+static void frames_free(struct pn_qa_frame *f)
+{
+    while (f) {
+        struct pn_qa_frame *next = f->next;
+        free(f);
+        f = next;
+    }
+}
+
+static void on_wire(evutil_socket_t fd, short what, void *arg)
+{
+    struct pn_quarantine_actor *a = arg;
+    bool was_full = a->to_host.was_full;
+    struct pn_qa_frame *to_host = pipe_take(&a->to_host), *to_node = pipe_take(&a->to_node);
+
+    (void)fd;
+    (void)what;
+    for (struct pn_qa_frame *f = to_host; f; f = f->next)
+        pn_qa_host_frame(a, PN_QA_SELF, f->bytes, f->len);
+    for (struct pn_qa_frame *f = to_node; f; f = f->next)
+        pn_qa_node_frame(a, PN_QA_SELF, f->bytes, f->len);
+    frames_free(to_host);
+    frames_free(to_node);
+    if (was_full)
+        pn_qa_node_pump(a);
+}
+
+int pn_qa_host_wire(struct pn_quarantine_actor *a)
+{
+    a->wire = evtimer_new(pn_loop_base(a->writer), on_wire, a);
+    return a->wire ? 0 : -1;
+}
+
+static int send_frame(struct pn_qa_peer *p, struct pn_qa_pipe *pipe, const uint8_t *bytes, size_t len)
+{
+    struct pn_quarantine_actor *a = p->actor;
+    int rc;
+
+    if (p->index != PN_QA_SELF)
+        return a->courier ? pn_courier_send(a->courier, p->index, bytes, len) : -1;
+    rc = pipe_push(pipe, bytes, len);
+    if (rc == 0 && !evtimer_pending(a->wire, NULL))
+        pn_qa_after(a->wire, 0);
+    return rc;
+}
+
+int pn_qa_send_as_node(void *peer, const uint8_t *bytes, size_t len)
+{
+    struct pn_qa_peer *p = peer;
+    return send_frame(p, &p->actor->to_host, bytes, len);
+}
+
+int pn_qa_send_as_host(void *peer, const uint8_t *bytes, size_t len)
+{
+    struct pn_qa_peer *p = peer;
+    return send_frame(p, &p->actor->to_node, bytes, len);
+}
+
+/* ---- receiving ---- */
+
+static void receive_add(struct pn_receive_stats *to, const struct pn_receive_stats *more)
+{
+    to->items += more->items;
+    to->repeats += more->repeats;
+    to->chunks += more->chunks;
+    to->bytes += more->bytes;
+    to->refused_later += more->refused_later;
+    to->refused += more->refused;
+    to->bad_frames += more->bad_frames;
+    if (more->reason[0])
+        memcpy(to->reason, more->reason, sizeof(to->reason));
+}
+
+/* What its node sent and was not committed yet is committed: the answers find nobody, and the node asks again. */
+static void receive_end(struct pn_qa_peer *p)
+{
+    struct pn_receive_stats now;
+
+    if (!p->receive)
+        return;
+    pn_host_commit(p->actor->host);
+    pn_receive_stats(p->receive, &now);
+    receive_add(&p->before, &now);
+    pn_receive_free(p->receive);
+    p->receive = NULL;
+}
+
+void pn_qa_host_commit(struct pn_quarantine_actor *a)
+{
+    if (!a->host)
+        return;
+    pn_host_commit(a->host);
+    for (unsigned i = 0; i < PN_QA_PEERS; i++)
+        if (a->peers[i].receive)
+            pn_receive_flush(a->peers[i].receive);
+}
+
+void pn_qa_host_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_t *bytes, size_t len)
+{
+    struct pn_qa_peer *p = &a->peers[peer];
+
+    if (!p->receive)
+        return; /* we are not the host, or not yet: the node says Hello again */
+    pn_receive_frame(p->receive, bytes, len);
+    pn_quarantine_actor_queued(a); /* one round for all that comes in this moment, and the answers to repeats */
+}
+
+/* ---- the store ---- */
+
+static void store_options(const struct pn_quarantine_actor *a, struct pn_host_options *o)
+{
+    const struct pn_conf_quarantine *c = &a->settings.conf;
+
+    *o = (struct pn_host_options){.path = a->store_path, .keep_free_bytes = c->keep_free_bytes};
+    if (c->store == PN_CONF_STORE_POSTGRESQL) {
+        o->database = "postgresql";
+        o->where = c->database;
+    }
+}
+
+struct reader_task {
+    struct pn_quarantine_actor *actor;
+    bool open;
+    struct pn_host_options o;
+    char where[PN_CONF_TEXT_BYTES];
+};
+
+static void reader_follow(void *arg)
+{
+    struct reader_task *t = arg;
+    struct pn_quarantine_actor *a = t->actor;
+    struct pn_error err;
+
+    pn_host_close(a->store);
+    a->store = NULL;
+    t->o.where = t->o.where ? t->where : NULL;
+    if (t->open && pn_host_open(&t->o, &a->store, &err) < 0) {
+        a->store = NULL;
+        snprintf(a->reader_error, sizeof(a->reader_error), "%s", err.text);
+        pn_qa_event(a, PN_LOG_ERROR, "store", "cannot be read: %s", err.text);
+    }
+    free(t);
+}
+
+static void reader_tell(struct pn_quarantine_actor *a, bool open)
+{
+    struct reader_task *t = calloc(1, sizeof(*t));
+
+    if (!t)
+        return;
+    t->actor = a;
+    t->open = open;
+    store_options(a, &t->o);
+    t->o.reader = true;
+    if (t->o.where)
+        snprintf(t->where, sizeof(t->where), "%s", t->o.where);
+    if (pn_loop_call(a->reader, reader_follow, t) < 0)
+        free(t);
+}
+
+/* The host, or a node that once was: what it has stays readable. */
+static bool store_wanted(const struct pn_quarantine_actor *a)
+{
+    return a->settings.conf.host[0] && (pn_qa_is_host(a) || access(a->store_path, F_OK) == 0);
+}
+
+static void store_open(struct pn_quarantine_actor *a)
+{
+    struct pn_host_options o;
+    struct pn_error err;
+
+    store_options(a, &o);
+    if (pn_host_open(&o, &a->host, &err) < 0) {
+        a->host = NULL;
+        a->store_retry_ms = pn_clock_ms() + RETRY_MS;
+        if (strcmp(a->store_error, err.text) != 0)
+            pn_qa_event(a, PN_LOG_ERROR, "store", "nothing is taken from the nodes for now: %s", err.text);
+        snprintf(a->store_error, sizeof(a->store_error), "%s", err.text);
+        return;
+    }
+    if (a->store_error[0])
+        pn_qa_event(a, PN_LOG_NOTICE, "store", "open again");
+    a->store_error[0] = '\0';
+    reader_tell(a, true);
+}
+
+struct pn_host *pn_quarantine_actor_host(struct pn_quarantine_actor *a, struct pn_error *err)
+{
+    if (!a->host)
+        pn_error_set(err, "the host's store is not open: %s",
+                     a->store_error[0] ? a->store_error : "posternd is starting");
+    return a->host;
+}
+
+struct pn_host *pn_quarantine_actor_store(struct pn_quarantine_actor *a, struct pn_error *err)
+{
+    if (!a->store)
+        pn_error_set(err, "the host's store is not open: %s",
+                     a->reader_error[0] ? a->reader_error : "its error is in the log, or posternd is starting");
+    return a->store;
+}
+
+static void receives_follow(struct pn_quarantine_actor *a)
+{
+    bool host = a->host && pn_qa_is_host(a);
+
+    a->peers[PN_QA_SELF].up = true;
+    memcpy(a->peers[PN_QA_SELF].name, a->settings.node, sizeof(a->settings.node));
+    for (unsigned i = 0; i < PN_QA_PEERS; i++) {
+        struct pn_qa_peer *p = &a->peers[i];
+        bool wanted = host && p->up;
+
+        if (wanted && !p->receive)
+            p->receive = pn_receive_new(a->host, p->name, pn_qa_send_as_host, p);
+        else if (!wanted)
+            receive_end(p);
+    }
+}
+
+void pn_qa_host_follow(struct pn_quarantine_actor *a)
+{
+    if (!a->running)
+        return;
+    if (a->host && !store_wanted(a)) {
+        pn_qa_host_close(a);
+        reader_tell(a, false);
+    }
+    if (!a->host && store_wanted(a) && pn_clock_ms() >= a->store_retry_ms)
+        store_open(a);
+    receives_follow(a);
+}
+
+void pn_qa_host_close(struct pn_quarantine_actor *a)
+{
+    for (unsigned i = 0; i < PN_QA_PEERS; i++)
+        receive_end(&a->peers[i]);
+    if (a->host)
+        pn_host_commit(a->host);
+    pn_host_close(a->host);
+    a->host = NULL;
+    frames_free(pipe_take(&a->to_host));
+    frames_free(pipe_take(&a->to_node));
+}
+
+/* ---- each second ---- */
+
+static void partials_purge(struct pn_quarantine_actor *a)
+{
+    uint64_t now_ms = pn_clock_ms();
+    struct timespec now;
+
+    if (now_ms < a->partials_ms)
+        return;
+    a->partials_ms = now_ms + PARTIAL_EVERY_MS;
+    clock_gettime(CLOCK_REALTIME, &now);
+    pn_qpartial_purge(pn_host_files(a->host), (uint64_t)now.tv_sec * 1000 - PARTIAL_KEEP_MS);
+}
+
+void pn_qa_host_second(struct pn_quarantine_actor *a, struct pn_quarantine_status *out)
+{
+    out->store_open = a->host != NULL;
+    snprintf(out->store_error, sizeof(out->store_error), "%s", a->store_error);
+    if (!a->host)
+        return;
+    partials_purge(a);
+    pn_host_totals(a->host, &out->store);
+    out->store_full = pn_qa_is_host(a) && pn_host_full(a->host);
+    if (out->store_full != a->store_full)
+        pn_qa_event(a, out->store_full ? PN_LOG_ERROR : PN_LOG_NOTICE, "store", "%s",
+                    out->store_full ? "the disk is full: nodes keep what they have" : "there is space again");
+    a->store_full = out->store_full;
+    for (unsigned i = 0; i < PN_QA_PEERS && out->n_peers < PN_MAX_NODES; i++) {
+        const struct pn_qa_peer *p = &a->peers[i];
+        struct pn_quarantine_peer *o = &out->peers[out->n_peers];
+        struct pn_receive_stats now;
+
+        if (!p->name[0] || !pn_qa_is_host(a))
+            continue;
+        snprintf(o->name, sizeof(o->name), "%s", p->name);
+        o->up = p->up;
+        o->receive = p->before;
+        if (p->receive) {
+            pn_receive_stats(p->receive, &now);
+            receive_add(&o->receive, &now);
+        }
+        out->n_peers++;
+    }
+}

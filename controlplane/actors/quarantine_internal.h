@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the quarantine's files share. quarantine.c: life, settings, status; quarantine_node.c: what each node does (take,
+ * forward); quarantine_host.c: what the host does (receive, keep).
+ */
+#ifndef POSTERN_ACTORS_QUARANTINE_INTERNAL_H
+#define POSTERN_ACTORS_QUARANTINE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "controlplane/actors/courier.h"
+#include "controlplane/actors/quarantine.h"
+
+struct event;
+struct evconnlistener;
+
+#define PN_QA_SELF PN_COURIER_PEERS_MAX /* this node as its own peer */
+#define PN_QA_PEERS (PN_COURIER_PEERS_MAX + 1)
+#define PN_QA_PATH_BYTES 200
+
+struct pn_qa_settings {
+    struct pn_conf_quarantine conf;
+    char node[PN_NAME_BYTES];
+};
+
+struct pn_qa_frame { /* on its way within this process */
+    struct pn_qa_frame *next;
+    size_t len;
+    uint8_t bytes[];
+};
+struct pn_qa_pipe {
+    struct pn_qa_frame *first, **last;
+    size_t bytes;
+    bool was_full;
+};
+
+struct pn_qa_peer {
+    struct pn_quarantine_actor *actor;
+    unsigned index;
+    bool up;
+    char name[PN_NAME_BYTES];
+    struct pn_receive *receive; /* while this node is the host */
+    struct pn_receive_stats before; /* of links that are over */
+};
+
+struct pn_quarantine_actor {
+    /* never changed after the start */
+    struct pn_loop *main, *writer, *reader;
+    struct pn_courier *courier; /* NULL: alone */
+    char spool_path[PN_QA_PATH_BYTES], store_path[PN_QA_PATH_BYTES];
+    void (*event)(void *arg, int log_level, const char *subject, const char *text);
+    void *arg;
+    int listen_fd; /* -1: none */
+    char listen[96];
+
+    /* the writer's */
+    struct pn_qa_settings settings;
+    bool running;
+    struct event *second, *commit, *due, *wire;
+    /* node */
+    struct pn_spool *spool;
+    char spool_error[256];
+    uint64_t spool_retry_ms;
+    struct pn_lmtp_server *lmtp;
+    struct pn_lmtp_server_stats lmtp_before; /* of servers that ended */
+    uint32_t lmtp_sessions; /* it was made with */
+    uint64_t lmtp_message_max;
+    struct evconnlistener *away; /* answers while the spool is not there */
+    uint64_t lmtp_away;
+    struct pn_forward *forward;
+    uint64_t forward_rate; /* it was made with */
+    int target; /* peer that is the host now; -1: none, or not reached */
+    bool was_reached;
+    uint64_t unreached_since_ms;
+    uint64_t peak_items;
+    enum pn_q_level level; /* last told */
+    /* host */
+    struct pn_host *host;
+    char store_error[256], store_database[PN_CONF_TEXT_BYTES];
+    uint64_t store_retry_ms, partials_ms;
+    bool store_full;
+    struct pn_qa_peer peers[PN_QA_PEERS];
+    struct pn_qa_pipe to_host, to_node; /* this node to itself */
+
+    /* the reader's */
+    struct pn_host *store;
+    char reader_error[256];
+
+    pthread_mutex_t lock; /* of the status */
+    struct pn_quarantine_status status;
+};
+
+/* quarantine.c */
+void pn_qa_event(struct pn_quarantine_actor *a, int log_level, const char *subject, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+bool pn_qa_is_host(const struct pn_quarantine_actor *a);
+void pn_qa_after(struct event *timer, uint64_t ms);
+
+/* quarantine_node.c */
+void pn_qa_node_follow(struct pn_quarantine_actor *a); /* settings or peers changed; again each second */
+void pn_qa_node_close(struct pn_quarantine_actor *a);
+void pn_qa_node_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_t *bytes, size_t len);
+void pn_qa_node_pump(struct pn_quarantine_actor *a);
+void pn_qa_node_second(struct pn_quarantine_actor *a, struct pn_quarantine_status *out);
+bool pn_qa_listen(struct pn_quarantine_actor *a, const struct pn_conf_quarantine *conf);
+
+/* quarantine_host.c */
+int pn_qa_host_wire(struct pn_quarantine_actor *a); /* makes what this node's own frames travel by; -1: no memory */
+void pn_qa_host_follow(struct pn_quarantine_actor *a);
+void pn_qa_host_close(struct pn_quarantine_actor *a);
+void pn_qa_host_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_t *bytes, size_t len);
+void pn_qa_host_commit(struct pn_quarantine_actor *a);
+void pn_qa_host_second(struct pn_quarantine_actor *a, struct pn_quarantine_status *out);
+/* A qsend of frames to a peer; arg is the struct pn_qa_peer. To this node itself they go round by the loop. */
+int pn_qa_send_as_node(void *peer, const uint8_t *bytes, size_t len);
+int pn_qa_send_as_host(void *peer, const uint8_t *bytes, size_t len);
+
+#endif
