@@ -50,6 +50,24 @@ struct pn_spool *pn_quarantine_actor_spool(struct pn_quarantine_actor *a, struct
 struct pn_host *pn_quarantine_actor_host(struct pn_quarantine_actor *a, struct pn_error *err);
 /* Something was queued in the spool: it is committed, together with what comes in this moment, and sent on. */
 void pn_quarantine_actor_queued(struct pn_quarantine_actor *a);
+/*
+ * A message in pieces, for callers that ask again and again: commands, sockets. about is copied. A message that is left
+ * alone for PN_QUARANTINE_INTAKE_IDLE_MS is forgotten. data and end: -1 with err, and the message is gone; done follows
+ * a good end once it is durable, or is not (spool.h).
+ */
+#define PN_QUARANTINE_INTAKES_MAX 64u
+#define PN_QUARANTINE_INTAKE_IDLE_MS 120000u
+/* The number to go on with; 0 with err: too many, off, or (*full) no space. size_hint_bytes 0: not known. */
+uint64_t pn_quarantine_intake_begin(struct pn_quarantine_actor *a, const pn_q_item *about, uint64_t size_hint_bytes,
+                                    bool *full, struct pn_error *err);
+int pn_quarantine_intake_data(struct pn_quarantine_actor *a, uint64_t number, const void *bytes, size_t len,
+                              struct pn_error *err);
+int pn_quarantine_intake_end(struct pn_quarantine_actor *a, uint64_t number, pn_spool_done *done, void *arg,
+                             struct pn_error *err);
+void pn_quarantine_intake_abort(struct pn_quarantine_actor *a, uint64_t number); /* unknown ones are fine */
+/* A reporting record; done may be NULL. -1 with err. */
+int pn_quarantine_record(struct pn_quarantine_actor *a, const pn_q_item *record, pn_spool_done *done, void *arg,
+                         struct pn_error *err);
 /* What the host refused for good is offered again. -1 and err. */
 int pn_quarantine_actor_offer_again(struct pn_quarantine_actor *a, struct pn_error *err);
 

@@ -43,6 +43,14 @@ struct pn_qa_peer {
     struct pn_receive_stats before; /* of links that are over */
 };
 
+struct pn_qa_intake {
+    uint64_t number; /* 0: free */
+    struct pn_intake *intake;
+    uint8_t *about; /* an encoded item */
+    size_t about_len;
+    uint64_t used_ms;
+};
+
 struct pn_quarantine_actor {
     /* never changed after the start */
     struct pn_loop *main, *writer, *reader;
@@ -67,6 +75,8 @@ struct pn_quarantine_actor {
     uint64_t lmtp_message_max;
     struct evconnlistener *away; /* answers while the spool is not there */
     uint64_t lmtp_away;
+    struct pn_qa_intake intakes[PN_QUARANTINE_INTAKES_MAX];
+    uint64_t intake_last;
     struct pn_forward *forward;
     uint64_t forward_rate; /* it was made with */
     int target; /* peer that is the host now; -1: none, or not reached */
@@ -103,6 +113,9 @@ void pn_qa_node_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_
 void pn_qa_node_pump(struct pn_quarantine_actor *a);
 void pn_qa_node_second(struct pn_quarantine_actor *a, struct pn_quarantine_status *out);
 bool pn_qa_listen(struct pn_quarantine_actor *a, const struct pn_conf_quarantine *conf);
+
+/* quarantine_intake.c */
+void pn_qa_intakes_forget(struct pn_quarantine_actor *a, bool all); /* those left alone, or all */
 
 /* quarantine_host.c */
 int pn_qa_host_wire(struct pn_quarantine_actor *a); /* makes what this node's own frames travel by; -1: no memory */

@@ -314,6 +314,7 @@ void pn_qa_node_close(struct pn_quarantine_actor *a)
 {
     away_stop(a);
     lmtp_stop(a);
+    pn_qa_intakes_forget(a, true);
     forward_end(a);
     pn_forward_free(a->forward);
     a->forward = NULL;
@@ -409,6 +410,7 @@ void pn_qa_node_second(struct pn_quarantine_actor *a, struct pn_quarantine_statu
     clock_gettime(CLOCK_REALTIME, &now);
     if (pn_spool_purge(a->spool, (uint64_t)now.tv_sec * 1000, PURGE_A_SECOND, &err) < 0)
         pn_log_limited(60000, PN_LOG_ERROR, "quarantine: %s", err.text);
+    pn_qa_intakes_forget(a, false);
     level_tell(a, pn_spool_admit(a->spool, 0).level);
     pn_spool_totals(a->spool, &out->spool);
     if (statvfs(a->spool_path, &vfs) == 0)

@@ -27,6 +27,7 @@ enum pn_api_access {
     PN_API_READ, /* whoever can connect */
     PN_API_PRIVATE, /* shows addresses of mail clients (group only, as mail logs are) or the configuration */
     PN_API_WRITE, /* changes something: group only */
+    PN_API_REMOTE = 8, /* with one of the above: another node may ask, too (relay.h) */
 };
 
 enum pn_api_code {
@@ -47,14 +48,16 @@ struct pn_api_arg {
     bool required;
     int64_t min, max; /* numbers: range; text: max is its length in bytes, 0: PN_NAME_BYTES - 1; list: max elements */
 };
-#define PN_API_ARGS_MAX 8
+#define PN_API_ARGS_MAX 18
+
+#define PN_API_WHO_BYTES 96u
 
 struct pn_api_call;
 
 struct pn_api_command {
     const char *name;
     void (*run)(struct pn_api_call *call); /* answers once, now or later, with pn_api_ok() or pn_api_fail() */
-    enum pn_api_access access;
+    unsigned access; /* enum pn_api_access */
     struct pn_api_arg args[PN_API_ARGS_MAX + 1];
 };
 extern const struct pn_api_command pn_api_commands[];
@@ -68,6 +71,8 @@ struct pn_api_call {
     json_t *args; /* checked against the row */
     bool may_write; /* peer's rights */
     bool root; /* the peer is root or the daemon's own user */
+    bool remote; /* asked by another node */
+    char who[PN_API_WHO_BYTES]; /* for audits: "root", "alice", "alice@n2" */
     void (*done)(void *arg, json_t *reply); /* NULL: the peer is gone */
     void *done_arg;
     void *job; /* a handler's own, freed with free() when the call ends */
@@ -96,6 +101,8 @@ void pn_api_ask_dp(struct pn_api_call *call, enum pn_dp_type type, const void *p
 struct pn_api_peer {
     bool may_write;
     bool root;
+    bool remote; /* only commands that say so in their row */
+    const char *who; /* NULL: "" */
 };
 /*
  * One request. done gets the reply (its own reference) exactly once, maybe before this returns. Returns the call while

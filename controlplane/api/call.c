@@ -191,7 +191,12 @@ struct pn_api_call *pn_api_request(const struct pn_view *view, struct pn_api_pee
         json_decref(args);
         return NULL;
     }
-    if (command->access != PN_API_READ && !peer.may_write) {
+    if (peer.remote && !(command->access & PN_API_REMOTE)) {
+        refuse(done, done_arg, PN_API_DENIED, "\"%s\" is not for other nodes to ask", command->name);
+        json_decref(args);
+        return NULL;
+    }
+    if ((command->access & ~(unsigned)PN_API_REMOTE) != PN_API_READ && !peer.may_write) {
         refuse(done, done_arg, PN_API_DENIED, "\"%s\" is for root and members of group \"%s\"", command->name,
                PN_API_GROUP);
         json_decref(args);
@@ -208,8 +213,10 @@ struct pn_api_call *pn_api_request(const struct pn_view *view, struct pn_api_pee
                                  .args = args,
                                  .may_write = peer.may_write,
                                  .root = peer.root,
+                                 .remote = peer.remote,
                                  .done = done,
                                  .done_arg = done_arg};
+    snprintf(call->who, sizeof(call->who), "%s", peer.who ? peer.who : "");
     /* The handler may answer, and so free the call, before it returns. */
     call->answered = &answered;
     pn_view_refresh(view);

@@ -2,6 +2,7 @@
 /* What may be asked: one row a command. The protocol's reference is docs/api.md. */
 #include "controlplane/api/handlers.h"
 #include "controlplane/api/rule.h"
+#include "controlplane/quarantine/item.h"
 
 /* clang-format off */
 #define NAME {.name = "name"}
@@ -19,6 +20,9 @@
 #define OWNER {.name = "owner", .max = PN_RULE_INPUT_MAX}
 #define FIELD {.name = "field", .max = 64}
 #define NOTE {.name = "note", .max = 1024}
+#define TEXT(name_, max_) {.name = name_, .max = max_}
+#define ID_REQUIRED(name_) {name_, PN_API_ARG_INT, true, 1, INT64_MAX}
+#define AT {.name = "at"}
 
 const struct pn_api_command pn_api_commands[] = {
     {"status",          pn_cmd_status,          PN_API_READ,    {{0}}},
@@ -88,6 +92,39 @@ const struct pn_api_command pn_api_commands[] = {
     {"rule sync",       pn_cmd_rule_sync,       PN_API_PRIVATE, {{0}}},
     {"rule status",     pn_cmd_rule_status,     PN_API_READ,    {{0}}},
     {"rule clock-reset", pn_cmd_rule_clock_reset, PN_API_WRITE, {{0}}},
+    {"quarantine status", pn_cmd_quarantine_status, PN_API_READ,  {{0}}},
+    {"quarantine add begin", pn_cmd_quarantine_add_begin, PN_API_WRITE, {TEXT("sender", PN_Q_ADDRESS_MAX),
+                                                                 TEXT("recipients", 32768), TEXT("reason", PN_Q_TEXT_MAX),
+                                                                 TEXT("rule", PN_Q_NAME_MAX), TEXT("gateway", PN_Q_NAME_MAX),
+                                                                 TEXT("event", 32), TEXT("direction", 32),
+                                                                 NUMBER("size_bytes", 0, INT64_MAX)}},
+    {"quarantine add data", pn_cmd_quarantine_add_data, PN_API_WRITE, {ID_REQUIRED("number"),
+                                                                 {.name = "base64", .required = true, .max = 60000}}},
+    {"quarantine add end", pn_cmd_quarantine_add_end, PN_API_WRITE, {ID_REQUIRED("number")}},
+    {"quarantine waiting", pn_cmd_quarantine_waiting, PN_API_PRIVATE, {NUMBER("limit", 1, 1000),
+                                                                 NUMBER("after", 0, INT64_MAX)}},
+    {"quarantine retry", pn_cmd_quarantine_retry, PN_API_WRITE,   {{0}}},
+    {"quarantine list", pn_cmd_quarantine_list, PN_API_PRIVATE | PN_API_REMOTE,  {TEXT("sender", PN_Q_ADDRESS_MAX),
+                                                                 TEXT("recipient", PN_Q_ADDRESS_MAX),
+                                                                 {.name = "node"}, TEXT("rule", PN_Q_NAME_MAX),
+                                                                 TEXT("subject", PN_Q_TEXT_MAX), TEXT("reason", PN_Q_TEXT_MAX),
+                                                                 TEXT("text", PN_Q_TEXT_MAX), TEXT("kind", 16),
+                                                                 TEXT("event", 32), TEXT("state", 16),
+                                                                 NUMBER("from_ms", 0, INT64_MAX), NUMBER("to_ms", 0, INT64_MAX),
+                                                                 NUMBER("before", 0, INT64_MAX), {"unseen", PN_API_ARG_BOOL, false, 0, 0},
+                                                                 NUMBER("limit", 1, 1000), AT}},
+    {"quarantine audit", pn_cmd_quarantine_audit, PN_API_PRIVATE | PN_API_REMOTE, {ID_REQUIRED("id"), AT}},
+    {"quarantine raw",  pn_cmd_quarantine_raw,  PN_API_PRIVATE | PN_API_REMOTE, {ID_REQUIRED("id"), NUMBER("offset", 0, INT64_MAX), AT}},
+    {"quarantine seen", pn_cmd_quarantine_flag, PN_API_WRITE | PN_API_REMOTE,   {ID_REQUIRED("id"), AT}},
+    {"quarantine unseen", pn_cmd_quarantine_flag, PN_API_WRITE | PN_API_REMOTE, {ID_REQUIRED("id"), AT}},
+    {"quarantine hold", pn_cmd_quarantine_flag, PN_API_WRITE | PN_API_REMOTE,   {ID_REQUIRED("id"), AT}},
+    {"quarantine unhold", pn_cmd_quarantine_flag, PN_API_WRITE | PN_API_REMOTE, {ID_REQUIRED("id"), AT}},
+    {"quarantine delete", pn_cmd_quarantine_delete, PN_API_WRITE | PN_API_REMOTE, {ID_REQUIRED("id"), AT}},
+    {"report add",      pn_cmd_report_add,      PN_API_WRITE,   {TEXT("event", 32), TEXT("sender", PN_Q_ADDRESS_MAX),
+                                                                 TEXT("recipients", 32768), TEXT("reason", PN_Q_TEXT_MAX),
+                                                                 TEXT("rule", PN_Q_NAME_MAX), TEXT("gateway", PN_Q_NAME_MAX),
+                                                                 TEXT("subject", PN_Q_TEXT_MAX), TEXT("about", PN_Q_NAME_MAX),
+                                                                 TEXT("direction", 32), NUMBER("size_bytes", 0, INT64_MAX)}},
 };
 /* clang-format on */
 

@@ -60,5 +60,17 @@ void pn_cmd_rule_settle(struct pn_api_call *call);
 void pn_cmd_rule_sync(struct pn_api_call *call);
 void pn_cmd_rule_status(struct pn_api_call *call);
 void pn_cmd_rule_clock_reset(struct pn_api_call *call);
+void pn_cmd_quarantine_status(struct pn_api_call *call);
+void pn_cmd_quarantine_add_begin(struct pn_api_call *call);
+void pn_cmd_quarantine_add_data(struct pn_api_call *call);
+void pn_cmd_quarantine_add_end(struct pn_api_call *call);
+void pn_cmd_quarantine_waiting(struct pn_api_call *call);
+void pn_cmd_quarantine_retry(struct pn_api_call *call);
+void pn_cmd_quarantine_list(struct pn_api_call *call);
+void pn_cmd_quarantine_audit(struct pn_api_call *call);
+void pn_cmd_quarantine_raw(struct pn_api_call *call);
+void pn_cmd_quarantine_flag(struct pn_api_call *call);
+void pn_cmd_quarantine_delete(struct pn_api_call *call);
+void pn_cmd_report_add(struct pn_api_call *call);
 
 #endif

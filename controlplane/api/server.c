@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -32,6 +33,7 @@ struct conn {
     struct bufferevent *bev;
     struct pn_api_call *call; /* under way */
     struct pn_api_peer peer;
+    char who[PN_API_WHO_BYTES];
     uid_t uid;
     bool busy; /* a request is being worked on: nothing more is read */
     bool closing; /* goes away once its output is written */
@@ -185,6 +187,19 @@ static bool has_room(const struct pn_api_server *s, uid_t uid, bool may_write)
     return s->n < CONNECTIONS_MAX - CONNECTIONS_RESERVED && same < CONNECTIONS_PER_UID;
 }
 
+/* For audits; only of those who may change something, since a look-up can take its time. */
+static void name_of(uid_t uid, bool may_write, char who[PN_API_WHO_BYTES])
+{
+    const struct passwd *pw = may_write && uid ? getpwuid(uid) : NULL;
+
+    if (uid == 0)
+        snprintf(who, PN_API_WHO_BYTES, "root");
+    else if (pw)
+        snprintf(who, PN_API_WHO_BYTES, "%s", pw->pw_name);
+    else
+        snprintf(who, PN_API_WHO_BYTES, "uid %u", (unsigned)uid);
+}
+
 int pn_api_server_adopt(struct pn_api_server *s, int fd)
 {
     struct timeval idle = {.tv_sec = IDLE_S};
@@ -214,7 +229,8 @@ int pn_api_server_adopt(struct pn_api_server *s, int fd)
     }
     c->server = s;
     c->uid = cred.uid;
-    c->peer = (struct pn_api_peer){.may_write = may_write, .root = root};
+    name_of(cred.uid, may_write, c->who);
+    c->peer = (struct pn_api_peer){.may_write = may_write, .root = root, .who = c->who};
     TAILQ_INSERT_TAIL(&s->conns, c, entry);
     s->n++;
     bufferevent_setcb(c->bev, on_readable, on_written, on_event, c);

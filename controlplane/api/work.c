@@ -34,9 +34,11 @@ void pn_api_work(struct pn_api_call *call, struct pn_loop *to, pn_api_work_fn *f
         *w = (struct pn_api_work){.command = call->command->name,
                                   .args = call->args,
                                   .root = call->root,
+                                  .remote = call->remote,
                                   .arg = arg,
                                   .call = call,
                                   .back = call->view->loop};
+        memcpy(w->who, call->who, sizeof(w->who));
         *s = (struct start){fn, w};
         if (pn_loop_call(to, begin, s) == 0)
             return;

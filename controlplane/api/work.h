@@ -13,6 +13,8 @@ struct pn_api_work {
     const char *command;
     const json_t *args; /* checked; for reading */
     bool root; /* the peer is root or the daemon's own user */
+    bool remote; /* asked by another node, so the answer is bounded by what travels between nodes */
+    char who[PN_API_WHO_BYTES];
     void *arg;
     void *job; /* a handler's own; freed with free() when it ends */
     /* work.c's own */

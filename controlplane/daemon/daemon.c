@@ -388,12 +388,15 @@ static int start(struct pn_daemon *d)
         pn_log_error("out of memory");
         return -1;
     }
+    pn_daemon_quarantine_init(d);
     if (d->opt->confine && pn_confine(d->opt->user, &err) < 0) {
         pn_log_error("%s", err.text);
         return -1;
     }
     pn_daemon_cluster_init(d);
     pn_daemon_rules_init(d);
+    pn_daemon_quarantine_attach(d);
+    pn_daemon_quarantine_go(d);
     pn_daemon_cluster_go(d);
     pn_own_go(d->own);
     return 0;
@@ -429,10 +432,12 @@ void pn_daemon_free(struct pn_daemon *d)
 {
     if (!d)
         return;
+    pn_daemon_quarantine_stop(d);
     pn_cluster_actor_stop(d->cluster);
     pn_daemon_rules_free(d);
     pn_daemon_cluster_free(d);
     pn_loop_free(d->loop); /* answers that were still on their way */
+    pn_daemon_quarantine_free(d);
     pn_api_server_free(d->api);
     pn_metrics_server_free(d->metrics);
     if (d->health)

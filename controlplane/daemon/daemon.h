@@ -35,6 +35,8 @@ struct pn_push {
 
 struct pn_cluster_actor;
 struct pn_rules_actor;
+struct pn_quarantine_actor;
+struct pn_ask;
 
 struct pn_daemon {
     const struct pn_daemon_options *opt;
@@ -62,6 +64,8 @@ struct pn_daemon {
     uint64_t leave_until_ms;
     struct pn_cluster_actor *cluster; /* NULL: could not start */
     struct pn_rules_actor *rules; /* likewise */
+    struct pn_quarantine_actor *quarantine; /* NULL: could not start */
+    struct pn_ask *ask;
     struct pn_eventlog *events;
     struct pn_push push;
     struct pn_reload_status reload;
@@ -110,6 +114,14 @@ void pn_daemon_keys(struct pn_daemon *d); /* d->ring from file_ring and cluster_
 void pn_daemon_rules_init(struct pn_daemon *d);
 void pn_daemon_rules_follow(struct pn_daemon *d);
 void pn_daemon_rules_free(struct pn_daemon *d);
+
+/* quarantine.c */
+void pn_daemon_quarantine_init(struct pn_daemon *d); /* while sockets can still be given to their groups */
+void pn_daemon_quarantine_attach(struct pn_daemon *d); /* before the cluster's thread runs */
+void pn_daemon_quarantine_go(struct pn_daemon *d); /* without privileges: its files are the user's */
+void pn_daemon_quarantine_follow(struct pn_daemon *d);
+void pn_daemon_quarantine_stop(struct pn_daemon *d); /* before the cluster goes */
+void pn_daemon_quarantine_free(struct pn_daemon *d); /* after the main loop's mailbox is closed */
 
 /* feed.c */
 void pn_feed_tick(struct pn_daemon *d);

@@ -125,6 +125,7 @@ int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, u
     pn_vips_configure(d);
     pn_daemon_cluster_follow(d);
     pn_daemon_rules_follow(d);
+    pn_daemon_quarantine_follow(d);
     metrics_follow(d);
     d->reload.done++;
     d->reload.last_ok = true;

@@ -62,6 +62,7 @@ struct pn_key_sources {
 
 struct pn_id;
 struct pn_loop;
+struct pn_ask;
 struct pn_cluster_actor;
 struct pn_rules_actor;
 struct pn_quarantine_actor;
@@ -96,6 +97,7 @@ struct pn_view {
     struct pn_cluster_actor *cluster;
     struct pn_rules_actor *rules;
     struct pn_quarantine_actor *quarantine;
+    struct pn_ask *ask; /* commands that another node answers */
     const struct pn_key_sources *keys;
     /* Whether a peer's rules are ours: 1, 0, -1 not known. NULL: nobody can tell. */
     int (*rules_equal)(struct pn_rules_actor *rules, const struct pn_id *peer);
