@@ -57,8 +57,12 @@ void pn_api_spool_work(struct pn_api_call *call, pn_api_work_fn *fn)
 /* For everybody's monitoring; null where there is no quarantine. */
 void pn_cmd_quarantine_status(struct pn_api_call *call)
 {
-    pn_api_ok(call, json_pack("{s:s, s:o, s:I}", "node", call->view->conf->nodes[call->view->node].name, "quarantine",
-                              pn_json_quarantine(call->view), "at_ms", (json_int_t)call->view->now_ms()));
+    if (!call->view->quarantine)
+        is_off(call);
+    else
+        pn_api_ok(call,
+                  json_pack("{s:s, s:o, s:I}", "node", call->view->conf->nodes[call->view->node].name, "quarantine",
+                            pn_json_quarantine(call->view), "at_ms", (json_int_t)call->view->now_ms()));
 }
 
 /* ---- lists ---- */

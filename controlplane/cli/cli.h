@@ -168,6 +168,13 @@ int pn_cli_check(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_diff(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_version(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_help(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_quarantine_add(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_quarantine_list(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_quarantine_show(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_quarantine_audit(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_quarantine_mark(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_quarantine_status(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_quarantine_backlog(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_names(struct pn_cli *cli, int argc, char *argv[]); /* for completion: names of a kind, one a line */
 
 /* status.c, also for watch: the screen of one reply; before: the reply an interval ago, for rates, or NULL. */

@@ -85,7 +85,7 @@ static int teardown(void **state)
 /* Parts with a thread of their own, which the fixture does not have: their own tests ask them. */
 static bool beside(const char *command)
 {
-    static const char *const nouns[] = {"cluster ", "perimeter ", "rule ", "quarantine "};
+    static const char *const nouns[] = {"cluster ", "perimeter ", "rule ", "quarantine ", "report "};
 
     for (unsigned i = 0; i < sizeof(nouns) / sizeof(nouns[0]); i++)
         if (strncmp(command, nouns[i], strlen(nouns[i])) == 0)
@@ -102,13 +102,15 @@ static void test_every_command_answers(void **state)
         char *text;
 
         for (const struct pn_api_arg *a = c->args; a->name; a++)
-            if (a->required && a->type != PN_API_ARG_TEXT)
+            if (a->required && a->type != PN_API_ARG_TEXT && a->type != PN_API_ARG_INT)
                 json_object_set_new(args, a->name, a->type == PN_API_ARG_LIST ? json_array() : json_false());
             else if (a->required)
                 json_object_set_new(args, a->name,
-                                    json_string(strcmp(a->name, "client") == 0     ? "198.51.100.7"
-                                                : strncmp(c->name, "vip ", 4) == 0 ? "in4"
-                                                                                   : "mx1"));
+                                    a->type == PN_API_ARG_INT
+                                        ? json_integer(1)
+                                        : json_string(strcmp(a->name, "client") == 0     ? "198.51.100.7"
+                                                      : strncmp(c->name, "vip ", 4) == 0 ? "in4"
+                                                                                         : "mx1"));
         request = json_pack("{s:s, s:o}", "command", c->name, "args", args);
         text = json_dumps(request, 0);
         if (beside(c->name))
@@ -162,6 +164,7 @@ static void test_who_may_what(void **state)
         for (const struct pn_api_arg *a = pn_api_commands[i].args; a->name; a++)
             if (a->required)
                 n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\"%s\":%s", text[n - 1] == '{' ? "" : ",", a->name,
+                                      a->type == PN_API_ARG_INT        ? "1"
                                       a->type == PN_API_ARG_LIST       ? "[]"
                                       : a->type != PN_API_ARG_TEXT     ? "true"
                                       : strcmp(a->name, "client") == 0 ? "\"198.51.100.7\""

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the quarantine's commands share. */
+#ifndef POSTERN_CLI_QUARANTINE_H
+#define POSTERN_CLI_QUARANTINE_H
+
+#include "controlplane/cli/cli.h"
+
+void pn_cli_put(json_t *args, const char *key, const char *value); /* unless it is NULL or empty */
+const char *pn_cli_when(int64_t ms, char buf[32]); /* local time; 0: "" */
+int64_t pn_cli_time(const char *text); /* ms since 1970 of "2026-11-22 14:30" or "3h" (ago); -1: neither */
+int pn_cli_item_args(struct pn_cli *cli, const char *word, const char *at, json_t **args); /* -1: usage was shown */
+
+#endif
