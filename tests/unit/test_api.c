@@ -165,7 +165,7 @@ static void test_who_may_what(void **state)
             if (a->required)
                 n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\"%s\":%s", text[n - 1] == '{' ? "" : ",", a->name,
                                       a->type == PN_API_ARG_INT        ? "1"
-                                      a->type == PN_API_ARG_LIST       ? "[]"
+                                      : a->type == PN_API_ARG_LIST     ? "[]"
                                       : a->type != PN_API_ARG_TEXT     ? "true"
                                       : strcmp(a->name, "client") == 0 ? "\"198.51.100.7\""
                                                                        : "\"mx1\"");
