@@ -15,7 +15,12 @@
 
 #define PURGE_DOWN_MAX 2048 /* messages in one call: the caller has other things to do */
 
-static const struct pn_hostdb_ops *const databases[] = {&pn_hostdb_sqlite};
+static const struct pn_hostdb_ops *const databases[] = {
+    &pn_hostdb_sqlite,
+#ifdef PN_HAVE_POSTGRESQL
+    &pn_hostdb_postgresql,
+#endif
+};
 
 static uint64_t now_ms(void)
 {
@@ -69,6 +74,10 @@ int pn_host_open(const struct pn_host_options *o, struct pn_host **out, struct p
     if ((o->reader ? pn_qfiles_open_reader : pn_qfiles_open)(path, &h->files, err) != 0)
         goto fail;
     snprintf(path, sizeof(path), "%s/host.db", h->path);
+    if (o->where == NULL && h->ops != databases[0]) {
+        pn_error_set(err, "quarantine host: %s needs to be told how to connect", h->ops->name);
+        goto fail;
+    }
     if (h->ops->open(o->where ? o->where : path, &h->db, err) != 0)
         goto fail;
     if (!o->reader && pn_qfiles_sweep(h->files, keep_file, h) < 0) {

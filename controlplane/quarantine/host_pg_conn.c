@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The PostgreSQL store's connection: made within a bound, checked, locked, its tables brought up to date. */
+#include <endian.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <openssl/rand.h>
+
+#include "common/error.h"
+#include "controlplane/quarantine/host_pg.h"
+
+#define CONNECT_MS 3000u
+#define SETUP_MS 60000u /* making indexes on an old store's tables takes time */
+#define PAUSE_MIN_MS 500u
+#define PAUSE_MAX_MS 15000u
+#define LOCK_TRIES 15u /* a tenth of a second each: a process that just ended leaves its session for a moment */
+#define LOCK "1349407080" /* "PnQh" */
+
+uint64_t pn_pg_now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+int64_t pn_pg_int(const PGresult *r, int row, int column)
+{
+    uint64_t be;
+
+    if (PQgetisnull(r, row, column) || PQgetlength(r, row, column) != 8)
+        return 0;
+    memcpy(&be, PQgetvalue(r, row, column), 8);
+    return (int64_t)be64toh(be);
+}
+
+const char *pn_pg_str(const PGresult *r, int row, int column)
+{
+    return PQgetisnull(r, row, column) ? "" : PQgetvalue(r, row, column);
+}
+
+/* One line, whatever libpq says over several. */
+int pn_pg_fail(struct pn_hostdb *db, const PGresult *r, const char *doing, struct pn_error *err)
+{
+    const char *text = r ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    char line[160];
+
+    if (text == NULL || *text == '\0')
+        text = db->c ? PQerrorMessage(db->c) : "no connection";
+    snprintf(line, sizeof(line), "%s", *text ? text : "the connection was lost");
+    line[strcspn(line, "\r\n")] = '\0';
+    return pn_error_set(err, "PostgreSQL: %s: %s", doing, line);
+}
+
+void pn_pg_drop(struct pn_hostdb *db)
+{
+    if (db->c) {
+        int pid = PQbackendPID(db->c);
+        db->old_pid = pid ? pid : db->old_pid;
+        PQfinish(db->c);
+    }
+    db->c = NULL;
+    db->in_tx = false;
+    db->prepared = 0;
+}
+
+/* Waits for the socket. false: time is up. */
+static bool wait_for(PGconn *c, short events, uint64_t end_ms)
+{
+    struct pollfd p = {.fd = PQsocket(c), .events = events};
+    uint64_t now = pn_pg_now_ms();
+
+    return p.fd >= 0 && now < end_ms && poll(&p, 1, (int)(end_ms - now)) > 0;
+}
+
+PGresult *pn_pg_answer(struct pn_hostdb *db, uint32_t wait_ms)
+{
+    uint64_t end = pn_pg_now_ms() + wait_ms;
+    PGresult *last = NULL, *r;
+    int left;
+
+    while ((left = PQflush(db->c)) == 1)
+        if (!wait_for(db->c, POLLOUT | POLLIN, end) || PQconsumeInput(db->c) == 0)
+            goto lost;
+    if (left < 0)
+        goto lost;
+    for (;;) {
+        while (PQisBusy(db->c))
+            if (!wait_for(db->c, POLLIN, end) || PQconsumeInput(db->c) == 0)
+                goto lost;
+        r = PQgetResult(db->c);
+        if (r == NULL)
+            break;
+        /* The last result counts, unless one before says what went wrong. */
+        if (last && PQresultStatus(last) == PGRES_FATAL_ERROR) {
+            PQclear(r);
+            continue;
+        }
+        PQclear(last);
+        last = r;
+    }
+    if (PQstatus(db->c) == CONNECTION_OK)
+        return last;
+lost:
+    PQclear(last);
+    pn_pg_drop(db);
+    return NULL;
+}
+
+/* A text without values, several statements are fine. Its result, or NULL with err. */
+static PGresult *simple(struct pn_hostdb *db, const char *sql, const char *doing, struct pn_error *err)
+{
+    PGresult *r = PQsendQuery(db->c, sql) ? pn_pg_answer(db, SETUP_MS) : NULL;
+    ExecStatusType status = r ? PQresultStatus(r) : PGRES_FATAL_ERROR;
+
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+        return r;
+    pn_pg_fail(db, r, doing, err);
+    PQclear(r);
+    return NULL;
+}
+
+static int command(struct pn_hostdb *db, const char *sql, const char *doing, struct pn_error *err)
+{
+    PGresult *r = simple(db, sql, doing, err);
+
+    PQclear(r);
+    return r ? 0 : -1;
+}
+
+/* The first column of the first row as text, to out. */
+static int value(struct pn_hostdb *db, const char *sql, char *out, size_t size, struct pn_error *err)
+{
+    PGresult *r = simple(db, sql, "preparing", err);
+
+    if (r == NULL)
+        return -1;
+    snprintf(out, size, "%s", PQntuples(r) ? PQgetvalue(r, 0, 0) : "");
+    PQclear(r);
+    return 0;
+}
+
+/* Settings that would break what is promised are refused here, where someone reads it. */
+static int check_server(struct pn_hostdb *db, struct pn_error *err)
+{
+    char text[32];
+
+    if (PQserverVersion(db->c) < 130000)
+        return pn_error_set(err, "PostgreSQL: version 13 or newer is needed");
+    if (value(db, "SHOW server_encoding", text, sizeof(text), err) != 0)
+        return -1;
+    if (strcmp(text, "UTF8") != 0)
+        return pn_error_set(err, "PostgreSQL: the database's encoding is %s, it must be UTF8", text);
+    if (value(db, "SHOW fsync", text, sizeof(text), err) != 0)
+        return -1;
+    if (strcmp(text, "on") != 0)
+        return pn_error_set(err, "PostgreSQL: the server runs with fsync = off; a power cut would lose mail");
+    return command(db,
+                   "SET synchronous_commit = on; SET statement_timeout = '15s'; SET lock_timeout = '5s';"
+                   "SET idle_in_transaction_session_timeout = '120s'; SET jit = off",
+                   "preparing", err);
+}
+
+/* One host a store. Our own session before, which the server may not have missed yet, is told to go. */
+static int take_lock(struct pn_hostdb *db, struct pn_error *err)
+{
+    char text[160], got[8] = "";
+
+    for (unsigned try = 0; try < LOCK_TRIES; try++) {
+        if (value(db, "SELECT pg_try_advisory_lock(" LOCK ")", got, sizeof(got), err) != 0)
+            return -1;
+        if (got[0] == 't') {
+            db->old_pid = 0;
+            return 0;
+        }
+        snprintf(text, sizeof(text),
+                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = " LOCK
+                 " AND pid = %d",
+                 db->old_pid);
+        if (db->old_pid && value(db, text, got, sizeof(got), err) != 0)
+            return -1;
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+    return pn_error_set(err, "PostgreSQL: another process has this store");
+}
+
+static int migrate(struct pn_hostdb *db, struct pn_error *err)
+{
+    char text[200];
+    uint64_t random;
+
+    if (command(db, "BEGIN; CREATE TABLE IF NOT EXISTS pn_quarantine(version integer NOT NULL)", "preparing", err) !=
+            0 ||
+        value(db, "SELECT coalesce(max(version), 0) FROM pn_quarantine", text, sizeof(text), err) != 0)
+        return -1;
+    int have = atoi(text);
+    if (have > pn_pg_versions)
+        return pn_error_set(err, "PostgreSQL: the store was written by a newer version of Postern");
+    if (have < pn_pg_versions && command(db, "SET LOCAL statement_timeout = 0", "preparing", err) != 0)
+        return -1;
+    for (int v = have; v < pn_pg_versions; v++)
+        if (command(db, pn_pg_schema[v], "making the tables", err) != 0)
+            return -1;
+    if (RAND_bytes((unsigned char *)&random, sizeof(random)) != 1)
+        return pn_error_set(err, "no randomness");
+    snprintf(text, sizeof(text),
+             "DELETE FROM pn_quarantine; INSERT INTO pn_quarantine VALUES(%d); INSERT INTO meta"
+             " VALUES('store', %llu) ON CONFLICT DO NOTHING; COMMIT",
+             pn_pg_versions, (unsigned long long)(random >> 1 | 1));
+    if (have < pn_pg_versions)
+        return command(db, text, "preparing", err);
+    return command(db, "ROLLBACK", "preparing", err);
+}
+
+static void say_nothing(void *arg, const char *text)
+{
+    (void)arg, (void)text;
+}
+
+static int begin_connection(struct pn_hostdb *db, struct pn_error *err)
+{
+    /* Ours first: what `where` says counts. */
+    static const char *const words[] = {
+        "connect_timeout",  "application_name",          "client_encoding", "keepalives_idle",
+        "tcp_user_timeout", "fallback_application_name", "dbname",          NULL};
+    const char *values[] = {"3", "postern", "UTF8", "10", "10000", "postern", db->where, NULL};
+    uint64_t end = pn_pg_now_ms() + CONNECT_MS;
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+
+    db->c = PQconnectStartParams(words, values, 1);
+    if (db->c == NULL)
+        return pn_error_set(err, "no memory");
+    if (PQstatus(db->c) == CONNECTION_BAD)
+        return pn_pg_fail(db, NULL, "connecting", err);
+    while (status != PGRES_POLLING_OK) {
+        if (status == PGRES_POLLING_FAILED)
+            return pn_pg_fail(db, NULL, "connecting", err);
+        if (!wait_for(db->c, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, end))
+            return pn_error_set(err, "PostgreSQL: connecting: no answer within %u s", CONNECT_MS / 1000);
+        status = PQconnectPoll(db->c);
+    }
+    PQsetnonblocking(db->c, 1);
+    PQsetNoticeProcessor(db->c, say_nothing, NULL); /* else libpq writes them to stderr */
+    return 0;
+}
+
+int pn_pg_ready(struct pn_hostdb *db, struct pn_error *err)
+{
+    char text[32];
+    int old = db->old_pid;
+
+    if (db->c && PQstatus(db->c) == CONNECTION_OK)
+        return 0;
+    pn_pg_drop(db);
+    if (pn_pg_now_ms() < db->retry_ms)
+        return pn_error_set(err, "PostgreSQL: no connection, the next try comes soon");
+    int rc = begin_connection(db, err);
+    if (rc == 0)
+        rc = check_server(db, err);
+    if (rc == 0)
+        rc = take_lock(db, err);
+    if (rc == 0)
+        rc = migrate(db, err);
+    if (rc == 0)
+        rc = value(db, "SELECT value FROM meta WHERE key = 'store'", text, sizeof(text), err);
+    if (rc == 0) {
+        uint64_t store = strtoull(text, NULL, 10);
+        if (db->store && store != db->store)
+            rc = pn_error_set(err, "PostgreSQL: this is another store than before");
+        db->store = db->store ? db->store : store;
+    }
+    if (rc == 0) {
+        db->pause_ms = 0;
+        return 0;
+    }
+    pn_pg_drop(db);
+    db->old_pid = old; /* the one that may hold the lock, not the try that failed */
+    db->pause_ms = db->pause_ms == 0 ? PAUSE_MIN_MS : db->pause_ms * 2 < PAUSE_MAX_MS ? db->pause_ms * 2 : PAUSE_MAX_MS;
+    db->retry_ms = pn_pg_now_ms() + db->pause_ms;
+    return -1;
+}
