@@ -12,7 +12,7 @@
 #include "common/hash.h"
 #include "controlplane/quarantine/forward_spool.h"
 #include "controlplane/quarantine/receive.h"
-#include "quarantine_fixture.h"
+#include "quarantine_store.h"
 
 struct net { /* frames under way, one direction */
     struct {
@@ -95,6 +95,7 @@ static void host_start(struct world *w)
     struct pn_host_options o = {.path = w->host_path};
     struct pn_error err;
 
+    store_options(&o);
     if (pn_host_open(&o, &w->host, &err) != 0)
         fail_msg("%s", err.text);
     w->receive = pn_receive_new(w->host, "mx1", net_send, &w->down);
@@ -129,6 +130,7 @@ static void world_start(struct world *w, uint64_t seed, unsigned lossy)
     fixture_dir(w->dir);
     snprintf(w->spool_path, sizeof(w->spool_path), "%s/spool", w->dir);
     snprintf(w->host_path, sizeof(w->host_path), "%s/host", w->dir);
+    store_new();
     node_start(w);
     host_start(w);
 }
@@ -287,7 +289,6 @@ static void test_bad_network(void **state)
 static void test_restored_host(void **state)
 {
     struct pn_forward_stats st;
-    char cmd[512];
     struct world w;
 
     (void)state;
@@ -296,8 +297,7 @@ static void test_restored_host(void **state)
     link_up(&w);
     drain(&w);
     host_stop(&w);
-    snprintf(cmd, sizeof(cmd), "cp -a %s %s/backup", w.host_path, w.dir);
-    assert_int_equal(system(cmd), 0);
+    store_backup(w.host_path, false);
     host_start(&w);
     add(&w, 20);
     link_up(&w);
@@ -305,8 +305,7 @@ static void test_restored_host(void **state)
     w.now += 10000;
     pn_forward_pump(w.forward, w.now); /* it notes how much the host has taken */
     host_stop(&w);
-    snprintf(cmd, sizeof(cmd), "rm -rf %s && mv %s/backup %s", w.host_path, w.dir, w.host_path);
-    assert_int_equal(system(cmd), 0);
+    store_backup(w.host_path, true);
     host_start(&w);
     link_up(&w);
     for (unsigned i = 0; i < 50; i++)
@@ -469,8 +468,12 @@ static void test_wrong_items(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    int end = store_begin(argc, argv);
+
+    if (end >= 0)
+        return end;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_clean),         cmocka_unit_test(test_bad_network),
                                        cmocka_unit_test(test_restored_host), cmocka_unit_test(test_live_first),
                                        cmocka_unit_test(test_host),          cmocka_unit_test(test_wrong_items)};
