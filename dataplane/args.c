@@ -78,7 +78,7 @@ void pn_dp_args_usage(FILE *out)
           "  --socket PATH         control socket (default " PN_DP_SOCKET_DEFAULT ")\n"
           "  --stats PATH          shared-memory counters (default " PN_DP_STATS_DEFAULT ")\n"
           "  --xdp-program PATH    XDP object (default: the installed one)\n"
-          "  --realtime            main thread in SCHED_FIFO, memory locked: for short heartbeats\n"
+          "  --realtime            SCHED_FIFO (workers: while not overloaded), memory locked\n"
           "  --no-sandbox          keep all capabilities and system calls\n"
           "  --log-level LEVEL     error, warning, notice, info (default) or debug\n"
           "  --help, --version\n",

@@ -21,6 +21,7 @@
 
 #include "common/log.h"
 #include "dataplane/eal.h"
+#include "dataplane/realtime.h"
 #include "dataplane/runtime.h"
 #include "dataplane/sandbox.h"
 #include "dataplane/telemetry.h"
@@ -89,19 +90,23 @@ static int eal_start(const struct pn_dp_args *args)
 }
 
 /*
- * Heartbeats must come through whatever else runs. Threads made later inherit the priority among ordinary ones: workers may
- * poll without end, so nothing stronger is for them.
+ * Heartbeats must come through whatever else runs. Threads made later inherit the priority among ordinary ones; workers raise
+ * theirs while they sleep now and then (realtime.h), and the right to do so again must outlast the sandbox.
  */
 static void realtime_threads(void)
 {
     if (setpriority(PRIO_PROCESS, 0, -15))
         pn_log_warning("--realtime: no higher priority for workers: %s", strerror(errno));
+    const struct rlimit rtprio = {PN_REALTIME_MAIN, PN_REALTIME_MAIN};
+    struct rlimit now;
+    if (getrlimit(RLIMIT_RTPRIO, &now) || (now.rlim_cur < rtprio.rlim_cur && setrlimit(RLIMIT_RTPRIO, &rtprio)))
+        pn_log_warning("--realtime: RLIMIT_RTPRIO: %s: after a flood, workers stay ordinary", strerror(errno));
 }
 
 /* The main lcore sleeps between events, so it can have the CPU at once whenever one comes. */
 static void realtime_main(void)
 {
-    const struct sched_param param = {.sched_priority = 10};
+    const struct sched_param param = {.sched_priority = PN_REALTIME_MAIN};
     if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param))
         pn_log_warning("--realtime: SCHED_FIFO: %s", strerror(errno));
     /*

@@ -112,6 +112,7 @@ static int workers_make(struct pn_dataplane *dp, struct pn_error *err)
             .socket = (int)rte_lcore_to_socket_id(dp->worker_lcores[w]),
             .flows_max = dp->args->flows,
             .idle_sleep_us = dp->args->idle_sleep_us,
+            .realtime = dp->args->realtime,
         };
         config.n_queues = queues_of(&dp->ports, w, dp->n_workers, config.queues);
         if (config.n_queues == 0)

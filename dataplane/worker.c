@@ -107,6 +107,8 @@ struct pn_worker *pn_worker_new(const struct pn_worker_config *config, struct pn
     w->n_queues = config->n_queues;
     memcpy(w->queues, config->queues, sizeof(w->queues));
     w->idle_sleep_us = config->idle_sleep_us;
+    /* One that never sleeps has a CPU of its own, or must not take all of it from others. */
+    w->may_realtime = config->realtime && config->idle_sleep_us > 0;
     w->coarse_step_tsc = shared->tsc_hz * PN_COARSE_MS / 1000;
 
     const struct pn_flow_config flows = {
@@ -260,6 +262,8 @@ static void coarse(struct pn_worker *w)
     c->stats->heartbeat_boottime_ns = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
     c->stats->flows_used = pn_flow_usage(c->flows).used;
     pn_frag_expire(c->frags, c->now.ms);
+    if (w->may_realtime)
+        pn_realtime_tick(&w->realtime);
 }
 
 /* About once a millisecond. */
@@ -346,6 +350,8 @@ int pn_worker_loop(void *arg)
     bool busy = false;
 
     prctl(PR_SET_TIMERSLACK, 1ul); /* else each sleep takes 50 us more */
+    if (w->may_realtime)
+        pn_realtime_tick(&w->realtime); /* while it still may: rights are given up later */
     w->age_tsc = before;
     if (c->shared->qsbr != NULL) {
         rte_rcu_qsbr_thread_register(c->shared->qsbr, c->id);

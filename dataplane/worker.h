@@ -9,6 +9,7 @@
 #ifndef POSTERN_WORKER_H
 #define POSTERN_WORKER_H
 
+#include "dataplane/realtime.h"
 #include "dataplane/stages/batch.h"
 #include "dataplane/stages/ctx.h"
 #include "postern/dpapi.h"
@@ -36,6 +37,7 @@ struct pn_worker_config {
     uint32_t flows_max;
     uint32_t frags_max; /* datagrams in reassembly order tracking; 0: default */
     uint32_t idle_sleep_us; /* longest sleep between empty polls; 0: pure polling */
+    bool realtime; /* real-time priority while it leaves time to others; only with sleeps */
     unsigned n_queues;
     struct pn_worker_queue queues[PN_WORKER_QUEUES];
 };
@@ -85,6 +87,8 @@ struct pn_worker {
     struct rte_ring *inject; /* main -> worker: mbufs with pn_mbuf_meta TX or REWRITE; single producer */
     struct rte_ring *handoff; /* its own, as in shared */
     uint32_t idle_sleep_us;
+    bool may_realtime;
+    struct pn_realtime realtime;
     uint32_t idle_rounds;
     uint32_t sleep_us; /* of the next sleep */
     uint64_t age_tsc; /* up to where ageing has been done */
