@@ -45,8 +45,9 @@ static json_t *one_node(const struct pn_view *v, unsigned i)
                      self ? json_null() : ago(v, p->sync_heard_ns), "paths", self ? json_array() : paths_of(v, p));
 }
 
-static json_t *refused(const struct pn_ownership *o)
+static json_t *refused(const struct pn_view *v)
 {
+    const struct pn_ownership *o = v->own;
     json_t *out = json_object();
 
     /* The first of each list is what was taken. */
@@ -57,6 +58,9 @@ static json_t *refused(const struct pn_ownership *o)
             json_object_set_new(out, pn_seal_verdict_name[i], pn_json_u64(o->refused_seal[i]));
     for (unsigned i = 1; i < PN_WIRE_VERDICT_COUNT; i++)
         json_object_set_new(out, pn_wire_verdict_name[i], pn_json_u64(o->refused_wire[i]));
+    /* These the dataplane kept for itself. */
+    json_object_set_new(out, "repeated", pn_json_u64(v->stats->sum.counters[PN_C_CONTROL_REPEATED]));
+    json_object_set_new(out, "limited", pn_json_u64(v->stats->sum.counters[PN_C_CONTROL_LIMITED]));
     return out;
 }
 
@@ -87,7 +91,7 @@ void pn_cmd_node_list(struct pn_api_call *call)
     pn_api_ok(call, json_pack("{s:o, s:{s:o, s:o, s:I, s:b, s:b, s:o}, s:o, s:{s:I, s:b, s:I}}", "nodes",
                               pn_show_nodes(v), "heartbeats", "sent", pn_json_u64(o->heartbeats_sent), "skipped",
                               pn_json_u64(o->heartbeats_skipped), "late_us_max", (json_int_t)o->late_us_max, "realtime",
-                              o->realtime, "linked", o->linked, "refused", refused(o), "sync", sync_of(o), "hold", "ms",
+                              o->realtime, "linked", o->linked, "refused", refused(v), "sync", sync_of(o), "hold", "ms",
                               (json_int_t)o->hold_ms, "granted", o->hold_granted, "left_ms",
                               (json_int_t)pn_show_left_ms(v, o->hold_until_ns)));
 }

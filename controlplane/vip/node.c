@@ -65,7 +65,17 @@ static void control_addr(struct pn_dp_control *c, const struct pn_addr *addr)
         c->addrs[c->n_addrs++] = *addr;
 }
 
-static void send_control(struct pn_node *n)
+/* Its own address on each path, and the start of it that is proved. */
+static void control_peer(const struct pn_node *n, struct pn_dp_control *c, uint8_t node, const struct pn_addr *addr)
+{
+    const struct pn_peer *peer = &n->peers.peers[node];
+    if (pn_addr_is_zero(addr) || node == n->conf.self || !n->conf.names[node][0] || c->n_peers == PN_DP_CONTROL_PEERS)
+        return;
+    c->peers[c->n_peers++] =
+        (struct pn_dp_control_peer){.addr = *addr, .boot_id = peer->known ? peer->boot_id : 0, .sender = node};
+}
+
+void pn_node_control(struct pn_node *n)
 {
     struct pn_dp_control c = {.vrrp = n->conf.watch_vrrp};
     for (unsigned i = 0; i < n->conf.n_vips; i++) {
@@ -77,6 +87,10 @@ static void send_control(struct pn_node *n)
         for (unsigned i = 0; i < n->conf.n_paths; i++) {
             control_addr(&c, &n->conf.paths[i].v4);
             control_addr(&c, &n->conf.paths[i].v6);
+            for (uint8_t k = 0; k < PN_MAX_NODES; k++) {
+                control_peer(n, &c, k, &n->conf.paths[i].peers[k].v4);
+                control_peer(n, &c, k, &n->conf.paths[i].peers[k].v6);
+            }
         }
         if (n->conf.multicast) {
             control_addr(&c, &n->conf.group_v4);
@@ -144,7 +158,7 @@ int pn_node_configure(struct pn_node *n, const struct pn_node_conf *conf, uint64
     pn_peers_configure(&n->peers, node_bits(conf));
     release_gone_peers(n, node_bits(conf), now_ns);
     if (n->linked)
-        send_control(n);
+        pn_node_control(n);
     for (unsigned i = 0; i < conf->n_vips; i++)
         if (!pn_vip_protocols[conf->vips[i].protocol])
             pn_node_say(n, PN_LOG_ERROR, "vip", conf->vips[i].name, "its protocol is not built in: never owned here");
@@ -178,7 +192,7 @@ void pn_node_linked(struct pn_node *n, bool linked, uint64_t dataplane, uint64_t
         if (other)
             memset(n->written, 0, sizeof(n->written));
         if (n->configured)
-            send_control(n);
+            pn_node_control(n);
         if (n->sync.node)
             pn_sync_dataplane(&n->sync, now_ns);
     }

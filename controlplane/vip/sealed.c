@@ -175,6 +175,7 @@ static void watch(struct pn_node *n, uint8_t node, uint64_t now_ns)
         pn_node_say(n, PN_LOG_NOTICE, "peer", name, "%s", w->boot_id ? "has started anew" : "its start is proved");
         w->boot_id = p->boot_id;
         w->heard = false;
+        pn_node_control(n);
         n->show.peers[node].boots++;
     }
     if (heard != w->heard) {

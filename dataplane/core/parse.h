@@ -118,6 +118,18 @@ static inline uint32_t pn_get32(const void *p)
 }
 
 /* Destination address of a packet with an IP edge (FLOW, ICMP, NDP, FRAGMENT). */
+static inline struct pn_addr pn_pkt_src(const uint8_t *frame, const struct pn_pkt *p)
+{
+    const uint8_t *ip = frame + p->l3_off;
+    struct pn_addr a;
+
+    if (!p->is_v6)
+        return pn_addr_from_v4(pn_load32(ip + 12));
+    a.q[0] = pn_load64(ip + 8);
+    a.q[1] = pn_load64(ip + 16);
+    return a;
+}
+
 static inline struct pn_addr pn_pkt_dst(const uint8_t *frame, const struct pn_pkt *p)
 {
     const uint8_t *ip = frame + p->l3_off;

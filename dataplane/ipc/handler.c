@@ -134,6 +134,12 @@ static enum pn_dp_status call_control(struct call *c)
         if (pn_addr_is_zero(&control->addrs[i]) != (i >= control->n_addrs))
             return bad(c, "control.addrs: an address too few or too many");
     }
+    if (control->n_peers > PN_DP_CONTROL_PEERS || control->reserved2)
+        return bad(c, "control.n_peers: above 32, or reserved2 not 0");
+    for (unsigned i = 0; i < PN_DP_CONTROL_PEERS; i++) {
+        if (pn_addr_is_zero(&control->peers[i].addr) != (i >= control->n_peers))
+            return bad(c, "control.peers: an address too few or too many");
+    }
     return c->ops->control(c->arg, control, &c->err);
 }
 

@@ -26,8 +26,10 @@ static bool mac_ours(const struct pn_ctx *c, const uint8_t *frame, const struct 
     return (frame[0] & 1) || memcmp(frame, c->shared->ports[k->in_port].mac.b, 6) == 0;
 }
 
-static void take(struct pn_ctx *c, struct pn_batch *b, unsigned i)
+static void take(struct pn_ctx *c, struct pn_batch *b, unsigned i, const struct pn_dp_control *control)
 {
+    static const enum pn_counter refused[] = {
+        [PN_GUARD_REPEATED] = PN_C_CONTROL_REPEATED, [PN_GUARD_LIMITED] = PN_C_CONTROL_LIMITED};
     struct pn_pkt *k = &b->pkt[i];
     struct rte_mbuf *m = b->m[i];
     struct pn_control_msg msg = {.m = m,
@@ -39,6 +41,12 @@ static void take(struct pn_ctx *c, struct pn_batch *b, unsigned i)
 
     if (m->nb_segs != 1 && rte_pktmbuf_linearize(m) != 0) {
         pn_batch_drop(b, i, PN_EDGE_FLOW, PN_C_CONTROL_MALFORMED);
+        return;
+    }
+    enum pn_guard_verdict verdict =
+        pn_control_guard(&c->guard, control, rte_pktmbuf_mtod(m, const uint8_t *), k, c->tsc, c->shared->tsc_hz);
+    if (verdict != PN_GUARD_TAKE) {
+        pn_batch_drop(b, i, PN_EDGE_FLOW, refused[verdict]);
         return;
     }
     if (rte_ring_sp_enqueue_elem(c->control, &msg, sizeof(msg)) != 0) {
@@ -73,7 +81,7 @@ void pn_stage_control(struct pn_ctx *c, struct pn_batch *b, uint64_t straight)
             break;
         case PN_CONTROL_TAKE:
             if (mac_ours(c, frame, k))
-                take(c, b, i);
+                take(c, b, i, control);
             else
                 pn_batch_drop(b, i, PN_EDGE_FLOW, PN_C_CLASSIFY_OTHER_MAC);
             break;

@@ -13,6 +13,7 @@
 #include <rte_mbuf_dyn.h>
 #include <rte_ring.h>
 
+#include "dataplane/core/control_guard.h"
 #include "dataplane/core/dpsnap.h"
 #include "dataplane/core/flow.h"
 #include "dataplane/core/neigh.h"
@@ -186,6 +187,7 @@ struct pn_ctx {
     uint64_t tsc_origin;
     const struct pn_load_pub *load_pub; /* of this round */
     struct pn_trace trace;
+    struct pn_control_guard guard;
     uint64_t seen_tsc[PN_MAX_VIPS][PN_PROBE_KIND_COUNT]; /* when such a thing was last told */
     int64_t load[PN_MAX_GATEWAYS]; /* this worker's established + half-open flows by gateway.id; main reads it */
 } __attribute__((aligned(64)));

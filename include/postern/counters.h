@@ -39,6 +39,8 @@
     X(CLASSIFY_OTHER_MAC,    D, "classify_other_mac",    "to a VIP, but the frame is addressed to another station (flooded by a switch)") \
     X(CLASSIFY_NO_SNAPSHOT,  D, "classify_no_snapshot",  "no configuration received yet") \
     X(CONTROL_MALFORMED,     D, "control_malformed",     "control packet that is malformed, too long, or has not TTL or hop limit 255") \
+    X(CONTROL_LIMITED,       D, "control_limited",       "heartbeat, flow sync or VRRP beyond what its sender may take") \
+    X(CONTROL_REPEATED,      D, "control_repeated",      "heartbeat or flow sync of a peer that came before, bit by bit") \
     X(CONTROL_QUEUE_FULL,    D, "control_queue_full",    "control packet beyond what waits for the main lcore") \
     X(ANSWER_EXPIRED,        D, "answer_expired",        "answer for a VIP whose lease ended before it could be sent") \
     X(ARP_MALFORMED,         D, "arp_malformed",         "ARP packet with wrong sizes or impossible addresses") \

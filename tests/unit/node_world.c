@@ -156,6 +156,9 @@ static void dp_take(unsigned i, const struct world_message *m)
         }
         n->probe_ns[((const struct pn_dp_vip_ref *)m->payload)->vip] = w.now + WORLD_MS / 2;
         break;
+    case PN_DP_CONTROL:
+        n->control = *(const struct pn_dp_control *)m->payload;
+        break;
     case PN_DP_ANNOUNCE:
         n->announced[((const struct pn_dp_vip_ref *)m->payload)->vip]++;
         break;

@@ -51,6 +51,7 @@ struct world_node {
     unsigned walk; /* next flow of a walk + 1; 0: none */
     unsigned port_down; /* ports that cannot send, by bits */
     bool flows_busy;
+    struct pn_dp_control control; /* as it was told last */
     struct { /* the packet to a group that left last */
         struct pn_mac src_mac;
         uint16_t port, vlan;

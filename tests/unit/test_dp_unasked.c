@@ -145,6 +145,16 @@ static void test_control(void **state)
     assert_int_equal(ask(PN_DP_CONTROL, &c, sizeof(c)), PN_DP_STATUS_BAD_MESSAGE);
     c = good, c.n_addrs = 3; /* one is not */
     assert_int_equal(ask(PN_DP_CONTROL, &c, sizeof(c)), PN_DP_STATUS_BAD_MESSAGE);
+    good.n_peers = 1;
+    good.peers[0].addr = pn_addr_from_v4(1);
+    assert_int_equal(ask(PN_DP_CONTROL, &good, sizeof(good)), PN_DP_STATUS_OK);
+    calls = 1;
+    c = good, c.n_peers = PN_DP_CONTROL_PEERS + 1;
+    assert_int_equal(ask(PN_DP_CONTROL, &c, sizeof(c)), PN_DP_STATUS_BAD_MESSAGE);
+    c = good, c.n_peers = 2; /* one is not there */
+    assert_int_equal(ask(PN_DP_CONTROL, &c, sizeof(c)), PN_DP_STATUS_BAD_MESSAGE);
+    c = good, c.n_peers = 0;
+    assert_int_equal(ask(PN_DP_CONTROL, &c, sizeof(c)), PN_DP_STATUS_BAD_MESSAGE);
     c = good, c.vrrp = 2;
     assert_int_equal(ask(PN_DP_CONTROL, &c, sizeof(c)), PN_DP_STATUS_BAD_MESSAGE);
     c = good, c.reserved = 1;

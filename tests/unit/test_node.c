@@ -17,6 +17,15 @@ static void test_each_owns_its_own(void **state)
     assert_int_equal(world_owner(0), 0);
     assert_int_equal(world_owner(1), 1);
     assert_int_equal(world_owner(2), 0);
+    /* The dataplane knows whom to take first: by address, number and the start that is proved. */
+    const struct pn_dp_control *c = &w.nodes[0].control;
+    assert_int_equal(c->n_peers, 1);
+    assert_int_equal(c->peers[0].addr.b[15], 2);
+    assert_int_equal(c->peers[0].sender, 1);
+    assert_true(c->peers[0].boot_id == w.nodes[1].node.boot_id);
+    world_node_start(1);
+    world_run(500, true);
+    assert_true(c->peers[0].boot_id == w.nodes[1].node.boot_id);
     world_end();
 }
 
