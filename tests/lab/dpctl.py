@@ -10,10 +10,16 @@
   dpctl.py SOCKET probe | announce VIP-ID
   dpctl.py SOCKET flows | neighbours | ports | trace-start N | trace-read | get
   dpctl.py SOCKET explain CLIENT PORT SERVICE-ID
+  dpctl.py SOCKET filter                              (what runs)
+  dpctl.py SOCKET filter-load GENERATION drop|reset [-PREFIX | +PREFIX | random4:N | random6:N]...
+                  (- blocked, + welcome; waits until it runs and says for how long)
+  dpctl.py SOCKET filter-patch FROM GENERATION drop|reset [[no]-PREFIX | [no]+PREFIX]...
+  dpctl.py SOCKET filter-ask ADDRESS
   dpctl.py SOCKET raw HEXBYTES                        (a whole message; prints the reply's status)
   dpctl.py STATS-FILE stats [COUNTER...]              (sums over the workers)
 """
 import ipaddress
+import random
 import re
 import socket
 import struct
@@ -23,7 +29,7 @@ from pathlib import Path
 
 HEADER = struct.Struct('=IHHII')
 (HELLO, PUT, GET, LEASE, FLOWS, EXPLAIN, TRACE_START, TRACE_READ, NEIGHBOURS, PORTS, CONTROL, PACKET_TX, PACKET_RX, PROBE,
- PROBE_SEEN, ANNOUNCE, FLOWS_OUT, FLOWS_IN, FLOWS_RESYNC) = range(1, 20)
+ PROBE_SEEN, ANNOUNCE, FLOWS_OUT, FLOWS_IN, FLOWS_RESYNC, F_BEGIN, F_ADD, F_COMMIT, F_PATCH, F_GET, F_ASK) = range(1, 26)
 NONE = 0xffff
 
 
@@ -134,6 +140,77 @@ def snapshot(generation, args):
                      len(gateways), n_members, 0) + body
 
 
+def prefix(text):
+    """'-192.0.2.0/24' blocked, '+...' welcome, 'no' before it takes it out. Host bits stay, for the dataplane to clear."""
+    remove = text.startswith('no')
+    text = text.removeprefix('no')
+    a, _, n = text[1:].partition('/')
+    v4 = ':' not in a
+    return addr(a) + struct.pack('=BBB5x', int(n or (32 if v4 else 128)) + (96 if v4 else 0), text[0] == '+', remove)
+
+
+def prefixes(args):
+    out = []
+    for a in args:
+        kind, _, n = a.partition(':')
+        if kind in ('random4', 'random6'):
+            rnd = random.Random(1)
+            for _ in range(int(n)):
+                if kind == 'random4':
+                    a = rnd.randrange(1 << 24, 224 << 24).to_bytes(4, 'big')
+                    out.append(bytes(10) + b'\xff\xff' + a + bytes([128]) + bytes(7))
+                else:
+                    out.append((2 << 124 | rnd.randrange(1 << 60) << 64).to_bytes(16, 'big') + bytes([64]) + bytes(7))
+        else:
+            out.append(prefix(a))
+    return out
+
+
+def filter_state(c):
+    keys = ('running', 'taken', 'loading', 'loading-count', 'blocked4', 'blocked6', 'welcome4', 'welcome6', 'state',
+            'load-ms', 'patch-us', 'action', 'memory', 'changed', 'error')
+    v = dict(zip(keys, struct.unpack('=QQQQIIIIIIIB3xQQ256s', c.ask(F_GET))))
+    v['error'] = v['error'].rstrip(bytes(1)).decode()
+    return v
+
+
+def filter_load(c, args):
+    generation, action, rows = int(args[0]), args[1] == 'reset', prefixes(args[2:])
+    start = time.monotonic()
+    c.ask(F_BEGIN, struct.pack('=QB7x', generation, action))
+    for i in range(0, len(rows), 4096):
+        part = rows[i:i + 4096]
+        c.ask(F_ADD, struct.pack('=QII', generation, len(part), 0) + b''.join(part))
+    c.ask(F_COMMIT, struct.pack('=QQ', generation, len(rows)))
+    while (v := filter_state(c))['state'] == 1:
+        time.sleep(0.01)
+    if v['running'] != generation:
+        raise SystemExit(f"dpctl: filter: {v['error']}")
+    print(f"{len(rows)} prefixes in {time.monotonic() - start:.3f} s, {v['load-ms']} ms of it after COMMIT, "
+          f"{v['memory'] >> 20} MiB")
+
+
+def filter_patch(c, args):
+    rows = prefixes(args[3:])
+    start = time.monotonic()
+    c.ask(F_PATCH, struct.pack('=QQIB3x', int(args[0]), int(args[1]), len(rows), args[2] == 'reset') + b''.join(rows))
+    while (v := filter_state(c))['state'] == 1:
+        pass
+    if v['running'] != int(args[1]):
+        raise SystemExit(f"dpctl: filter: {v['error']}")
+    print(f"runs after {(time.monotonic() - start) * 1000:.2f} ms, {v['patch-us']} us of it in the dataplane")
+
+
+def filter_ask(c, args):
+    v = struct.unpack('=BB2B4xQ24s24s', c.ask(F_ASK, addr(args[0])))
+    print(('pass', 'blocked', 'welcome')[v[0]], *(f"{list_} {addr_text(m[:16])}/{m[16] - (96 if v4(m) else 0)}"
+          for list_, found, m in zip(('block', 'welcome'), v[2:4], v[5:7]) if found))
+
+
+def v4(m):
+    return m[:12] == bytes(10) + b'\xff\xff' and m[16] >= 96
+
+
 def stats(path, wanted):
     header = (Path(__file__).parents[2] / 'include/postern/counters.h').read_text()
     names = re.findall(r'X\(\w+,\s*\w,\s*"(\w+)"', header)
@@ -216,6 +293,14 @@ def main():
             n, d, m, index, mtu, rxq, up, kind, _ = struct.unpack('=32s64s6sHIHBBI', data[i:i + 116])
             print(index, n.rstrip(bytes(1)).decode(), d.rstrip(bytes(1)).decode(), m.hex(':'), f'mtu {mtu} queues {rxq} '
                   f'link {up} kind {kind}')
+    elif verb == 'filter':
+        print(' '.join(f'{k}={v}' for k, v in filter_state(c).items()))
+    elif verb == 'filter-load':
+        filter_load(c, args)
+    elif verb == 'filter-patch':
+        filter_patch(c, args)
+    elif verb == 'filter-ask':
+        filter_ask(c, args)
     elif verb == 'raw':
         c.sock.sendall(bytes.fromhex(args[0]))
         kind, status, seq, payload = c.reply()
