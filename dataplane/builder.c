@@ -59,10 +59,30 @@ static void tell(struct pn_builder *b)
         ;
 }
 
+/*
+ * Behind a worker that it shares a CPU with. Not behind others elsewhere: a process's share of a CPU goes by the weights of all
+ * its threads, so a low one beside busy workers gets next to nothing where anything else runs.
+ */
+static void behind_workers(void)
+{
+    unsigned lcore;
+    rte_cpuset_t own;
+    if (pthread_getaffinity_np(pthread_self(), sizeof(own), &own))
+        return;
+    RTE_LCORE_FOREACH_WORKER(lcore) {
+        rte_cpuset_t both = rte_lcore_cpuset(lcore);
+        CPU_AND(&both, &both, &own);
+        if (CPU_COUNT(&both)) {
+            setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+            return;
+        }
+    }
+}
+
 static void *work(void *arg)
 {
     struct pn_builder *b = arg;
-    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+    behind_workers();
     pthread_mutex_lock(&b->lock);
     b->started = true;
     pthread_cond_broadcast(&b->wake);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A thread that makes large things, one after the other, so that the main lcore goes on with heartbeats, leases and neighbours.
- * It runs where control threads may: beside the workers' CPUs if there are others, and behind everybody else.
+ * It runs where control threads may: beside the workers' CPUs if there are others, else behind the workers.
  */
 #ifndef POSTERN_BUILDER_H
 #define POSTERN_BUILDER_H
