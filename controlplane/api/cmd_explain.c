@@ -11,6 +11,7 @@ struct explain_job {
     unsigned service, k; /* the one that is being asked for: service, position in its vips */
     int only; /* service asked for, -1 all */
     bool v4;
+    struct pn_dp_filter_answer filter;
 };
 
 static void next(struct pn_api_call *call);
@@ -57,10 +58,57 @@ static bool tier_eligible(const struct pn_view *v, unsigned pool, unsigned tier)
     return false;
 }
 
-/* One line a step of the decision, in the order in which it is made. */
-static json_t *why(const struct pn_view *v, unsigned pool, int tier, const struct pn_dp_explain *e, const char *gateway,
-                   const char *by_default, const char *flow_gateway)
+static const char *match(const struct pn_dp_filter_answer *f, unsigned list, char *buf, size_t size)
 {
+    struct pn_prefix prefix = {.addr = f->match[list].addr, .len = f->match[list].prefix_len};
+
+    return pn_prefix_format(&prefix, buf, size);
+}
+
+/* What the lists say of the client; nothing when it is in none. */
+static void why_filter(json_t *lines, const struct pn_conf_service *svc, const struct pn_dp_filter_answer *f)
+{
+    char block[PN_PREFIX_TEXT_BYTES], welcome[PN_PREFIX_TEXT_BYTES], text[384];
+    bool blocked = f->found[PN_FILTER_BLOCK], welcomed = f->found[PN_FILTER_WELCOME];
+
+    match(f, PN_FILTER_BLOCK, block, sizeof(block));
+    match(f, PN_FILTER_WELCOME, welcome, sizeof(welcome));
+    if (blocked && !svc->filter)
+        snprintf(text, sizeof(text), "in the blocklist (%s), but this service has filter = no", block);
+    else if (blocked && welcomed)
+        snprintf(text, sizeof(text), "let in by the welcomelist (%s), though %s is in the blocklist", welcome, block);
+    else if (blocked)
+        snprintf(text, sizeof(text), "blocked by the blocklist (%s): its new flows are %s", block,
+                 f->block_action == PN_FILTER_RESET ? "reset" : "dropped");
+    else if (welcomed && svc->filter)
+        snprintf(text, sizeof(text), "in the welcomelist (%s)", welcome);
+    else
+        return;
+    json_array_append_new(lines, json_string(text));
+}
+
+static json_t *show_match(const struct pn_dp_filter_answer *f, unsigned list)
+{
+    char text[PN_PREFIX_TEXT_BYTES];
+
+    return f->found[list] ? json_string(match(f, list, text, sizeof(text))) : json_null();
+}
+
+static json_t *show_filter(const struct pn_dp_filter_answer *f)
+{
+    static const char *const verdicts[PN_FILTER_VERDICT_COUNT] = {"none", "blocklist", "welcomelist"};
+
+    return json_pack("{s:s, s:s, s:o, s:o}", "list", verdicts[f->verdict % PN_FILTER_VERDICT_COUNT], "action",
+                     f->block_action == PN_FILTER_RESET ? "reset" : "drop", "blocklist", show_match(f, PN_FILTER_BLOCK),
+                     "welcomelist", show_match(f, PN_FILTER_WELCOME));
+}
+
+/* One line a step of the decision, in the order in which it is made. */
+static json_t *why(const struct pn_view *v, const struct explain_job *job, int tier, const struct pn_dp_explain *e,
+                   const char *gateway, const char *by_default, const char *flow_gateway)
+{
+    const struct pn_conf_service *svc = &v->conf->services[job->service];
+    unsigned pool = svc->pool;
     const struct pn_conf_pool *conf = &v->conf->pools[pool];
     json_t *lines = json_array();
     char text[384];
@@ -73,6 +121,7 @@ static json_t *why(const struct pn_view *v, unsigned pool, int tier, const struc
         snprintf(text, sizeof(text), "known flow: its packets go to %s, whatever the tiers say now", flow_gateway);
         json_array_append_new(lines, pn_json_text(text));
     }
+    why_filter(lines, svc, &job->filter);
     if (e->gateway == PN_ID_NONE || tier < 0) {
         json_array_append_new(lines, json_string("no tier has a gateway that takes new flows: new flows are dropped"));
         return lines;
@@ -116,8 +165,8 @@ static json_t *explain_one(const struct pn_view *v, const struct explain_job *jo
     bucket(svc, &job->query.client, job->query.client_port, text, sizeof(text));
     snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)e->affinity_hash);
     return json_pack(
-        "{s:s, s:i, s:s, s:o, s:s, s:s, s:b, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:b, s:o, s:o, "
-        "s:I}",
+        "{s:s, s:i, s:s, s:o, s:s, s:s, s:b, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:b, s:b, s:o, "
+        "s:o, s:I}",
         "service", svc->name, "service_port", svc->l4_port, "vip", v->conf->vips[vip].name, "vip_address",
         pn_json_addr(&v->conf->vips[vip].addr), "vip_state", pn_election_state_name[state ? state->state : PN_EL_INIT],
         "vip_reason", state ? state->reason : "", "lease_valid", e->lease_valid != 0, "lease_left_ms",
@@ -126,7 +175,8 @@ static json_t *explain_one(const struct pn_view *v, const struct explain_job *jo
         tier >= 0 ? json_string(v->conf->pools[svc->pool].tiers[tier].name) : json_null(), "gateway",
         e->gateway != PN_ID_NONE ? json_string(gateway) : json_null(), "default_gateway",
         d >= 0 ? json_string(by_default) : json_null(), "slot", e->maglev_slot, "slots", e->maglev_size, "spilled",
-        e->spilled != 0, "why", why(v, svc->pool, tier, e, gateway, by_default, flow_gateway), "flow",
+        e->spilled != 0, "blocked", svc->filter && job->filter.verdict == PN_FILTER_BLOCKED, "why",
+        why(v, job, tier, e, gateway, by_default, flow_gateway), "flow",
         e->flow_known ? pn_show_flow(v, &e->flow) : json_null(), "generation", (json_int_t)e->generation);
 }
 
@@ -174,8 +224,20 @@ static void next(struct pn_api_call *call)
     }
     list = call->partial;
     call->partial = NULL;
-    pn_api_ok(call, json_pack("{s:o, s:i, s:o}", "client", pn_json_addr(&job->query.client), "port",
-                              job->query.client_port, "services", list));
+    pn_api_ok(call, json_pack("{s:o, s:i, s:o, s:o}", "client", pn_json_addr(&job->query.client), "port",
+                              job->query.client_port, "filter", show_filter(&job->filter), "services", list));
+}
+
+static void on_filter(struct pn_api_call *call, const void *payload, size_t len)
+{
+    struct explain_job *job = call->job;
+
+    if (len != sizeof(job->filter)) {
+        pn_api_fail(call, PN_API_REFUSED, "postern-dp sent a malformed answer about its lists (%zu bytes)", len);
+        return;
+    }
+    memcpy(&job->filter, payload, len);
+    next(call);
 }
 
 void pn_cmd_explain(struct pn_api_call *call)
@@ -206,5 +268,6 @@ void pn_cmd_explain(struct pn_api_call *call)
         pn_api_fail(call, PN_API_NOT_FOUND, "no service \"%s\" in the running configuration", service);
         return;
     }
-    next(call);
+    const struct pn_dp_filter_query query = {.client = job->query.client};
+    pn_api_ask_dp(call, PN_DP_FILTER_ASK, &query, sizeof(query), on_filter);
 }

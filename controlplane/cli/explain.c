@@ -17,6 +17,8 @@ static void explain_print(const struct pn_cli *cli, const json_t *s)
 
     if (json_is_object(flow))
         gateway = pn_js(flow, "gateway");
+    else if (pn_jb(s, "blocked"))
+        gateway = "none: blocked";
     printf("service %s (%s port %lld) -> %s%s%s\n", pn_js(s, "service"), pn_js(s, "vip_address"),
            (long long)pn_ji(s, "service_port"), pn_color_on(cli, PN_BOLD), gateway, pn_color_off(cli, PN_BOLD));
     printf("  vip        %s, this node is %s (%s), lease %s\n", pn_js(s, "vip"), pn_js(s, "vip_state"),

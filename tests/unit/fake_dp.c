@@ -107,6 +107,9 @@ static void answer(struct fake_dp *f, struct bufferevent *bev, const struct pn_d
     case PN_DP_EXPLAIN:
         reply(f, bev, h, PN_DP_STATUS_OK, &f->explain, sizeof(f->explain), NULL, 0);
         return;
+    case PN_DP_FILTER_ASK:
+        reply(f, bev, h, PN_DP_STATUS_OK, &f->filter, sizeof(f->filter), NULL, 0);
+        return;
     case PN_DP_TRACE_START:
         reply(f, bev, h, PN_DP_STATUS_OK, NULL, 0, NULL, 0);
         return;

@@ -36,6 +36,7 @@ struct fake_dp {
     struct pn_dp_flow flows[8];
     unsigned n_flows;
     struct pn_dp_explain explain;
+    struct pn_dp_filter_answer filter;
     struct pn_dp_trace_record trace[4];
     unsigned n_trace;
     struct pn_dp_neighbour neighbours[2];

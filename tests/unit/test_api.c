@@ -234,6 +234,50 @@ static void test_flows_are_walked_and_cut(void **state)
     assert_int_equal(json_array_size(json_object_get(r, "flows")), 4);
 }
 
+static const json_t *explained(bool *blocked, const char **first)
+{
+    const json_t *data =
+        result("{\"command\":\"explain\",\"args\":{\"client\":\"198.51.100.7\",\"service\":\"smtp-in\"}}");
+    const json_t *service = json_array_get(json_object_get(data, "services"), 0);
+
+    *blocked = json_is_true(json_object_get(service, "blocked"));
+    *first = json_string_value(json_array_get(json_object_get(service, "why"), 0));
+    return json_object_get(data, "filter");
+}
+
+static void test_explain_names_the_list(void **state)
+{
+    struct pn_dp_filter_answer *a = &f.dp.filter;
+    const char *why;
+    bool blocked;
+
+    (void)state;
+    const json_t *filter = explained(&blocked, &why);
+    assert_false(blocked);
+    assert_string_equal(json_string_value(json_object_get(filter, "list")), "none");
+    assert_true(json_is_null(json_object_get(filter, "blocklist")));
+
+    a->verdict = PN_FILTER_BLOCKED;
+    a->block_action = PN_FILTER_RESET;
+    a->found[PN_FILTER_BLOCK] = 1;
+    a->match[PN_FILTER_BLOCK].prefix_len = 96 + 24;
+    assert_int_equal(pn_addr_parse("198.51.100.0", &a->match[PN_FILTER_BLOCK].addr, NULL), 0);
+    filter = explained(&blocked, &why);
+    assert_true(blocked);
+    assert_string_equal(why, "blocked by the blocklist (198.51.100.0/24): its new flows are reset");
+    assert_string_equal(json_string_value(json_object_get(filter, "list")), "blocklist");
+    assert_string_equal(json_string_value(json_object_get(filter, "action")), "reset");
+    assert_string_equal(json_string_value(json_object_get(filter, "blocklist")), "198.51.100.0/24");
+
+    a->verdict = PN_FILTER_WELCOMED;
+    a->found[PN_FILTER_WELCOME] = 1;
+    a->match[PN_FILTER_WELCOME] = a->match[PN_FILTER_BLOCK];
+    a->match[PN_FILTER_WELCOME].prefix_len = 96 + 25;
+    explained(&blocked, &why);
+    assert_false(blocked);
+    assert_string_equal(why, "let in by the welcomelist (198.51.100.0/25), though 198.51.100.0/24 is in the blocklist");
+}
+
 static void test_without_a_dataplane(void **state)
 {
     (void)state;
@@ -458,6 +502,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_who_may_what, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orders, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flows_are_walked_and_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_explain_names_the_list, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_a_dataplane, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abandoned_calls_are_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
