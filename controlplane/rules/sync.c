@@ -273,6 +273,7 @@ static int take(struct pn_sync *s, const Pn__Frame *f, struct pn_error *err)
             sync_send(s);
         sync_begin(s, 0, f->request);
         sync_send(s);
+        s->answered_ms = pn_rules_wall_ms(s->rules);
     } else if (!s->asked && !pn_wire_empty(&s->wire) && rc == 0) {
         sync_send(s);
     } else if (!s->asked) {
@@ -336,6 +337,11 @@ void pn_sync_start(struct pn_sync *s)
 
 void pn_sync_check(struct pn_sync *s)
 {
+    uint64_t now_ms = pn_rules_wall_ms(s->rules);
+
+    /* While trees are compared, here or by the peer, a Hello tells nothing but makes both write what they gather. */
+    if (s->st.running || (now_ms >= s->answered_ms && now_ms < s->answered_ms + SYNC_BUSY_MS))
+        return;
     hello_send(s, true);
 }
 

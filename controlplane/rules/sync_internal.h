@@ -13,6 +13,7 @@
 #define SYNC_PLACES_ASKED 64 /* in one frame */
 #define SYNC_ANSWER_MAX (1u << 20) /* bytes after which the rest of an answer has to be asked for again */
 #define SYNC_STALL_MS 15000 /* no answer for so long: start over */
+#define SYNC_BUSY_MS 300 /* after an answer of ours the peer is probably still asking */
 #define SYNC_RUN_PLACES_MAX 4000000
 
 #define SYNC_ADOPT_MAX 100000 /* newer stamps that wait to be written together */
@@ -41,6 +42,7 @@ struct pn_sync {
     uint64_t ask; /* kinds that differ and that we compare */
     bool asked; /* the frame being handled wants an answer from us */
     size_t answered; /* bytes of that answer so far */
+    uint64_t answered_ms; /* wall clock of the last one */
     uint64_t hello_due_ms;
     uint64_t equal_at_change; /* rules->changes then */
 
