@@ -273,6 +273,18 @@ void pn_rules_actor_members(struct pn_rules_actor *a)
         rules_peers_follow(a);
 }
 
+int pn_rules_actor_equal(struct pn_rules_actor *a, const struct pn_id *peer)
+{
+    int equal = -1;
+
+    pthread_mutex_lock(&a->lock);
+    for (unsigned i = 0; i < a->status.n_peers; i++)
+        if (memcmp(a->status.peers[i].id, peer->b, PN_ID_BYTES) == 0 && a->status.peers[i].sync.greeted)
+            equal = a->status.peers[i].sync.equal;
+    pthread_mutex_unlock(&a->lock);
+    return equal;
+}
+
 void pn_rules_actor_status(struct pn_rules_actor *a, struct pn_rules_actor_status *out)
 {
     pthread_mutex_lock(&a->lock);

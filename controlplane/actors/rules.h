@@ -13,6 +13,7 @@
 #include "postern/dpapi.h"
 
 struct pn_cluster;
+struct pn_id;
 struct pn_rules_actor;
 
 #define PN_RULES_DB_NAME "rules.db"
@@ -57,6 +58,7 @@ struct pn_rules_class_status {
     struct pn_digest_sum digest;
 };
 struct pn_rules_peer_status {
+    uint8_t id[16]; /* struct pn_id */
     char name[PN_NAME_BYTES];
     bool up; /* its link is */
     bool paused; /* its link is full: it takes what it is sent too slowly */
@@ -81,6 +83,9 @@ struct pn_rules_actor_status {
 /* As it was a second ago at most, or after the last change. */
 void pn_rules_actor_status(struct pn_rules_actor *a, struct pn_rules_actor_status *out);
 
+/* Whether that node has the same rules: 1, 0, -1: not known. */
+int pn_rules_actor_equal(struct pn_rules_actor *a, const struct pn_id *peer);
+
 /* ---- For the dataplane's filter, from the main thread ---- */
 
 enum pn_rules_prefixes_kind {
@@ -90,6 +95,7 @@ enum pn_rules_prefixes_kind {
 };
 struct pn_rules_prefixes {
     enum pn_rules_prefixes_kind kind;
+    uint64_t ticket; /* of the question */
     bool first, last;
     uint64_t from, generation; /* SET: generation only. Never 0, and never the same for two contents */
     unsigned n; /* <= PN_DP_PREFIXES_MAX */
@@ -97,10 +103,12 @@ struct pn_rules_prefixes {
 };
 /*
  * Asks for the next part: of the whole set from its beginning (restart), else what follows; when there is nothing to
- * tell, the answer waits for a change. One question at a time; fn runs on the main loop, p is the callee's to free().
- * A question that is asked again with restart is answered once. -1: it is stopping, and fn is not called.
+ * tell, the answer waits for a change. A newer question takes the place of one that waits; an answer that is on its way
+ * already has the older one's ticket. fn runs on the main loop, p is the callee's to free(). -1: it is stopping, and fn
+ * is not called.
  */
 typedef void pn_rules_prefixes_fn(void *arg, struct pn_rules_prefixes *p);
-int pn_rules_actor_prefixes(struct pn_rules_actor *a, bool restart, pn_rules_prefixes_fn *fn, void *arg);
+int pn_rules_actor_prefixes(struct pn_rules_actor *a, bool restart, uint64_t ticket, pn_rules_prefixes_fn *fn,
+                            void *arg);
 
 #endif

@@ -47,6 +47,7 @@ struct rules_filter {
     uint64_t sent_seq; /* that the dataplane has, or will have */
     struct pn_dp_prefix *patch;
     unsigned n_patch;
+    uint64_t ticket;
     pn_rules_prefixes_fn *fn;
     void *fn_arg;
 };

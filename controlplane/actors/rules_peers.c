@@ -352,6 +352,7 @@ void rules_peers_status(const struct pn_rules_actor *a, struct pn_rules_actor_st
         if (!p->used)
             continue;
         out->n_peers++;
+        memcpy(s->id, p->id.b, sizeof(s->id));
         memcpy(s->name, p->name, sizeof(s->name));
         s->up = p->up;
         s->paused = p->first != NULL;

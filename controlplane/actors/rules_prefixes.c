@@ -120,6 +120,7 @@ static void answer(struct pn_rules_actor *a)
     d->fn = f->fn;
     d->arg = f->fn_arg;
     d->p->n = 0;
+    d->p->ticket = f->ticket;
     d->p->first = d->p->last = false;
     if (f->overflow)
         d->p->kind = PN_RULES_PREFIXES_AGAIN;
@@ -187,6 +188,7 @@ void rules_prefixes_free(struct pn_rules_actor *a)
 struct question {
     struct pn_rules_actor *a;
     bool restart;
+    uint64_t ticket;
     pn_rules_prefixes_fn *fn;
     void *arg;
 };
@@ -198,6 +200,7 @@ static void ask(void *arg)
 
     free(arg);
     f->asked = true;
+    f->ticket = q.ticket;
     f->fn = q.fn;
     f->fn_arg = q.arg;
     if (q.restart)
@@ -205,13 +208,14 @@ static void ask(void *arg)
     answer(q.a);
 }
 
-int pn_rules_actor_prefixes(struct pn_rules_actor *a, bool restart, pn_rules_prefixes_fn *fn, void *arg)
+int pn_rules_actor_prefixes(struct pn_rules_actor *a, bool restart, uint64_t ticket, pn_rules_prefixes_fn *fn,
+                            void *arg)
 {
     struct question *q = malloc(sizeof(*q));
 
     if (!q)
         return -1;
-    *q = (struct question){a, restart, fn, arg};
+    *q = (struct question){a, restart, ticket, fn, arg};
     if (pn_loop_call(a->loop, ask, q) == 0)
         return 0;
     free(q);

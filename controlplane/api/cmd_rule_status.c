@@ -54,6 +54,22 @@ static json_t *peer_json(const struct pn_rules_actor_status *s, const struct pn_
                      pn_json_u64(p->retry_ms), "problem", p->problem, "differ", differing(s, y));
 }
 
+/* Blocked and welcomed networks in the dataplane; null: it has not said. */
+static json_t *filter_json(const struct pn_filter_status *f)
+{
+    const struct pn_dp_filter *dp = f ? &f->dp : NULL;
+
+    if (!f)
+        return json_null();
+    return json_pack("{s:b, s:b, s:o, s:o, s:o, s:o, s:s, s:i, s:o, s:o, s:s}", "known", f->known, "loading",
+                     f->loading, "blocked_v4", pn_json_u64(dp->count[PN_FILTER_BLOCK][0]), "blocked_v6",
+                     pn_json_u64(dp->count[PN_FILTER_BLOCK][1]), "welcomed_v4",
+                     pn_json_u64(dp->count[PN_FILTER_WELCOME][0]), "welcomed_v6",
+                     pn_json_u64(dp->count[PN_FILTER_WELCOME][1]), "action",
+                     dp->block_action == PN_FILTER_RESET ? "reset" : "drop", "load_ms", (int)dp->load_ms, "loads",
+                     pn_json_u64(f->loads), "changes", pn_json_u64(f->patches), "problem", f->error);
+}
+
 static json_t *status_json(const struct pn_rules_actor_status *s)
 {
     json_t *lists = json_array(), *peers = json_array();
@@ -77,6 +93,7 @@ static json_t *status_json(const struct pn_rules_actor_status *s)
 void pn_cmd_rule_status(struct pn_api_call *call)
 {
     struct pn_rules_actor_status *s = call->view->rules ? malloc(sizeof(*s)) : NULL;
+    json_t *reply;
 
     if (!call->view->rules) {
         pn_api_fail(call, PN_API_UNAVAILABLE, "the rules do not run on this node; posternd's log says why");
@@ -84,7 +101,10 @@ void pn_cmd_rule_status(struct pn_api_call *call)
     }
     if (s)
         pn_rules_actor_status(call->view->rules, s);
-    pn_api_ok(call, s ? status_json(s) : NULL);
+    reply = s ? status_json(s) : NULL;
+    if (reply)
+        json_object_set_new(reply, "filter", filter_json(call->view->filter));
+    pn_api_ok(call, reply);
     free(s);
 }
 

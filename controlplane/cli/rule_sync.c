@@ -75,6 +75,23 @@ static void warnings_print(const json_t *r)
                pn_js(r, "last_error"));
 }
 
+/* What of the IP lists keeps clients out already before they speak. */
+static void filter_print(const json_t *f)
+{
+    char blocked[PN_FMT_BYTES], welcomed[PN_FMT_BYTES];
+
+    if (!pn_jb(f, "known")) {
+        puts("\nfilter: the dataplane does not answer; it has the networks again once it does");
+        return;
+    }
+    printf("\nfilter: %s blocked (%s) and %s welcomed networks in the dataplane%s\n",
+           pn_fmt_count(pn_ji(f, "blocked_v4") + pn_ji(f, "blocked_v6"), blocked), pn_js(f, "action"),
+           pn_fmt_count(pn_ji(f, "welcomed_v4") + pn_ji(f, "welcomed_v6"), welcomed),
+           pn_jb(f, "loading") ? "; a new set is being loaded" : "");
+    if (*pn_js(f, "problem"))
+        printf("filter: the newest networks are not in it: %s\n", pn_js(f, "problem"));
+}
+
 static void lists_print(struct pn_cli *cli, const json_t *r)
 {
     struct pn_table *t = pn_table_new(cli, "LIST", ">ENTRIES", ">DELETED", "SYNCHRONISED", "DIGEST", NULL);
@@ -121,6 +138,8 @@ int pn_cli_rule_status(struct pn_cli *cli, int argc, char *argv[])
         putchar('\n');
         peers_print(cli, pn_jo(r, "peers"));
     }
+    if (!pn_jnull(r, "filter"))
+        filter_print(pn_jo(r, "filter"));
     warnings_print(r);
     json_decref(r);
     return PN_EXIT_OK;
@@ -168,8 +187,7 @@ int pn_cli_rule_sync(struct pn_cli *cli, int argc, char *argv[])
     if (!pn_jb(r, "clustered"))
         puts("this node is in no cluster: there is nobody to synchronise with");
     else if (equal)
-        printf("all %zu other node%s the same\n", json_array_size(pn_jo(r, "peers")),
-               json_array_size(pn_jo(r, "peers")) == 1 ? " has" : "s have");
+        puts(json_array_size(pn_jo(r, "peers")) == 1 ? "both nodes have the same" : "all nodes have the same");
     else
         peers_print(cli, pn_jo(r, "peers"));
     if (status == PN_EXIT_TIMEOUT)

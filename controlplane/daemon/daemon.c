@@ -11,6 +11,7 @@
 #include "common/error.h"
 #include "controlplane/actors/cluster.h"
 #include "controlplane/daemon/confine.h"
+#include "controlplane/daemon/filter.h"
 #include "controlplane/health/member_fsm.h"
 #include "controlplane/view/clock.h"
 
@@ -437,6 +438,7 @@ void pn_daemon_free(struct pn_daemon *d)
     pn_daemon_rules_free(d);
     pn_daemon_cluster_free(d);
     pn_loop_free(d->loop); /* answers that were still on their way */
+    pn_filter_feed_free(d->filter);
     pn_daemon_quarantine_free(d);
     pn_api_server_free(d->api);
     pn_metrics_server_free(d->metrics);

@@ -35,6 +35,7 @@ struct pn_push {
 
 struct pn_cluster_actor;
 struct pn_rules_actor;
+struct pn_filter_feed;
 struct pn_quarantine_actor;
 struct pn_ask;
 
@@ -64,6 +65,7 @@ struct pn_daemon {
     uint64_t leave_until_ms;
     struct pn_cluster_actor *cluster; /* NULL: could not start */
     struct pn_rules_actor *rules; /* likewise */
+    struct pn_filter_feed *filter; /* NULL: without rules */
     struct pn_quarantine_actor *quarantine; /* NULL: could not start */
     struct pn_ask *ask;
     struct pn_eventlog *events;

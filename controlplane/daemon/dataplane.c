@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The coming and going of postern-dp. */
 #include "controlplane/daemon/daemon.h"
+#include "controlplane/daemon/filter.h"
 
 static void open_stats(struct pn_daemon *d)
 {
@@ -47,6 +48,7 @@ static void on_up(void *arg, const struct pn_dp_hello *hello)
     open_stats(d);
     pn_push_dataplane_up(d);
     pn_dplink_send(d->dp, PN_DP_PORTS, NULL, 0, on_ports, d);
+    pn_filter_feed_up(d->filter);
 }
 
 static void on_down(void *arg, const char *reason)
@@ -58,6 +60,7 @@ static void on_down(void *arg, const char *reason)
     pn_stats_read(d->reader, &d->stats);
     d->view.n_ports = 0;
     pn_push_dataplane_down(d);
+    pn_filter_feed_down(d->filter);
     pn_notify_status(d);
 }
 

@@ -5,6 +5,7 @@
 #include "common/error.h"
 #include "controlplane/actors/cluster.h"
 #include "controlplane/daemon/daemon.h"
+#include "controlplane/daemon/filter.h"
 
 static const struct {
     uint8_t kind;
@@ -47,6 +48,20 @@ static void on_members(void *arg, enum pn_cluster_state state, const struct pn_m
     pn_rules_actor_members(arg);
 }
 
+static void filter_init(struct pn_daemon *d)
+{
+    const struct pn_filter_feed_options o = {
+        .base = d->base, .rules = d->rules, .dp = d->dp, .events = d->events, .action = d->conf->filter.action};
+
+    d->filter = pn_filter_feed_new(&o);
+    if (!d->filter)
+        pn_eventlog_add(d->events, PN_LOG_ERROR, "filter", "", "out of memory: the dataplane gets no blocked networks");
+    else
+        d->view.filter = pn_filter_feed_status(d->filter);
+    if (pn_dplink_is_up(d->dp))
+        pn_filter_feed_up(d->filter);
+}
+
 void pn_daemon_rules_init(struct pn_daemon *d)
 {
     struct pn_rules_actor_options o = {.loop = pn_cluster_actor_loop(d->cluster),
@@ -69,10 +84,14 @@ void pn_daemon_rules_init(struct pn_daemon *d)
     if (!d->rules)
         pn_eventlog_add(d->events, PN_LOG_ERROR, "rules", "", "cannot start: %s", err.text);
     d->view.rules = d->rules;
+    d->view.rules_equal = pn_rules_actor_equal;
+    if (d->rules)
+        filter_init(d);
 }
 
 void pn_daemon_rules_follow(struct pn_daemon *d)
 {
+    pn_filter_feed_action(d->filter, d->conf->filter.action);
     if (d->rules)
         pn_rules_actor_reconfigure(d->rules, d->conf->nodes[d->node].name, classes(d->conf));
 }
@@ -80,6 +99,8 @@ void pn_daemon_rules_follow(struct pn_daemon *d)
 /* After the cluster's thread has ended, before the cluster itself goes. */
 void pn_daemon_rules_free(struct pn_daemon *d)
 {
+    pn_filter_feed_stop(d->filter);
+    d->view.filter = NULL;
     pn_rules_actor_free(d->rules);
     d->rules = d->view.rules = NULL;
 }

@@ -32,6 +32,15 @@ struct pn_reload_status {
     char error[704]; /* first error of the last attempt when it failed */
 };
 
+/* The address filter, as posternd feeds it. */
+struct pn_filter_status {
+    bool known; /* dp is as the dataplane said after the last change */
+    bool loading; /* a whole set is on its way */
+    uint64_t sent, loads, patches, failures; /* prefixes, whole sets, changes told, attempts that failed */
+    struct pn_dp_filter dp;
+    char error[256]; /* of the last failure; "": none since the last success */
+};
+
 /* What an administrator may order; fields that are not set stay as they are. */
 struct pn_gateway_order {
     int drain; /* 1 drain, 0 end it, -1 as it is */
@@ -97,6 +106,7 @@ struct pn_view {
     struct pn_cluster_actor *cluster;
     struct pn_rules_actor *rules;
     struct pn_quarantine_actor *quarantine;
+    const struct pn_filter_status *filter; /* NULL: there is none */
     struct pn_ask *ask; /* commands that another node answers */
     const struct pn_key_sources *keys;
     /* Whether a peer's rules are ours: 1, 0, -1 not known. NULL: nobody can tell. */
