@@ -44,9 +44,11 @@ chaos_names() { # [p|k]
     done
 }
 
-chaos_row() { # NAME -> f_systems f_must f_make f_heal f_text
+chaos_row() { # NAME -> f_order f_systems f_must f_make f_heal f_text
     local row name
+    f_order=0
     for row in "${CHAOS_FAULTS[@]}"; do
+        f_order=$((f_order + 1))
         IFS='|' read -r name f_systems f_must f_make f_heal f_text <<< "$row"
         [ "$name" != "$1" ] || return 0
     done
@@ -183,7 +185,7 @@ chaos_env() { # NODE: for env(1)
 pn_pair_env() { chaos_env "$1"; }
 
 storm() { # KIND
-    pn_ns rt $PYTHON "$TOOLS/hbstorm.py" "$1" --protocol "$("${SYS}_wire")" --listen to-nd --to to-nd,to-n2 \
+    pn_ns rt $PYTHON "$TOOLS/hbstorm.py" "$1" --protocol "$("${SYS}_wire")" --ports to-nd,to-n2 \
         --seconds "$CHAOS_STORM" --seed "$CHAOS_SEED" > "$LAB/storm.json" || pn_die "the storm did not blow"
 }
 
@@ -228,7 +230,7 @@ chaos_round() { # FAULT NUMBER
     chaos_answer ping "$label.restore" >> "$LAB/round.ping"
     chaos_answer arp "$label.restore" >> "$LAB/round.arp"
     jq -nc --arg system "$SYS" --arg fault "$fault" --arg label "$label" --arg must "$f_must" --arg text "$f_text" \
-        --argjson settled $settled --argjson transitions "$((after > before ? after - before : 0))" \
+        --argjson order "$f_order" --argjson settled $settled --argjson transitions "$((after > before ? after - before : 0))" \
         --argjson refused "$(($(chaos_refused) - refused))" --argjson storm "$(cat "$LAB/storm.json" 2> /dev/null || echo null)" \
         --slurpfile ping "$LAB/round.ping" --slurpfile arp "$LAB/round.arp" --slurpfile mail "$LAB/round.mail" \
         '$ARGS.named | .mail = .mail[0]' >> "$LAB/rounds"

@@ -51,6 +51,7 @@ def summary(rounds, lost, strict):
     for f in out.values():
         rs = f.pop("rounds")
         f["n"] = len(rs)
+        f["order"] = rs[0]["order"]
         f["gap_ms"] = spread([r["ping"][0]["gap_ms"] for r in rs])
         f["restore_gap_ms"] = spread([r["ping"][1]["gap_ms"] for r in rs])
         f["dual_ms"] = spread([r["arp"][0]["dual_ms"] for r in rs])
@@ -67,7 +68,7 @@ def summary(rounds, lost, strict):
                           "per_second": min(r["storm"]["per_second"] for r in storms)}
         for r in rs:
             f["broken"] += [f"{r['label']}: {text}" for text in broken(r, lost_of(r["label"], lost)) if strict]
-    return list(out.values())
+    return sorted(out.values(), key=lambda f: f["order"])
 
 
 def gap(g):
@@ -92,7 +93,8 @@ def table(faults):
         print("  ".join(f"{str(get(f)):<{width}}" for _, width, get in COLUMNS).rstrip())
     for f in faults:
         if "storm" in f:
-            print(f"{f['fault']}: {f['storm']['sent']} frames sent, {f['storm']['per_second']} a second at each node")
+            print(f"{f['fault']}: {f['storm']['sent']} frames sent, {f['storm']['per_second']} a second at each node, "
+                  f"{f['storm']['refused']} counted as refused")
 
 
 def beside(postern, other):

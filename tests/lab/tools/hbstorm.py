@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What an attacker on the segment could do to heartbeats: sends them by the thousand, recorded, mutated or made up.
 
-It listens on one bridge port for what the node behind it sends and puts frames out of others. Bounded in time and number.
+It listens on the nodes' bridge ports for what they send, and puts it out of the ports of those it was sent to. Bounded in time and number.
 Prints one JSON object."""
 import argparse
 import json
@@ -28,9 +28,9 @@ def is_heartbeat(frame, args):
     return frame[23] == UDP and struct.unpack("!H", frame[36:38])[0] == args.port
 
 
-def record(args):
+def record(port, args):
     s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-    s.bind((args.listen, 0))
+    s.bind((port, 0))
     frames, end = [], time.monotonic() + 3
     while len(frames) < 50 and time.monotonic() < end:
         if select.select([s], [], [], 0.1)[0]:
@@ -69,8 +69,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("kind", choices=["replayed", "mutated", "forged"])
     p.add_argument("--protocol", choices=["sealed", "vrrp"], default="sealed")
-    p.add_argument("--listen", required=True, help="the bridge port of the node whose heartbeats are taken")
-    p.add_argument("--to", required=True, help="bridge ports, with commas")
+    p.add_argument("--ports", required=True, help="the two nodes' bridge ports, with a comma")
     p.add_argument("--port", type=int, default=24625)
     p.add_argument("--rate", type=int, default=10000, help="frames a second, at each port")
     p.add_argument("--seconds", type=float, default=1)
@@ -79,22 +78,24 @@ def main():
     args = p.parse_args()
     if args.rate * args.seconds > 1_000_000:
         p.error("more than a million frames")
-    recorded = record(args)
-    if not recorded:
-        sys.exit(f"hbstorm: no heartbeats on {args.listen}")
+    ports = args.ports.split(",")
+    recorded = [record(port, args) for port in ports]
+    if not all(recorded):
+        sys.exit(f"hbstorm: no heartbeats on one of {args.ports}")
     rng = random.Random(args.seed)
     made = {"replayed": lambda f: f, "mutated": lambda f: mutated(f, args, rng), "forged": lambda f: forged(f, args, rng)}
-    frames = [made[args.kind](recorded[i % len(recorded)]) for i in range(2000)]
     outs = []
-    for name in args.to.split(","):
+    for i, name in enumerate(ports):
+        # What the other node sent to this one; adverts are for everybody.
+        source = recorded[1 - i] if args.protocol == "sealed" else recorded[0] + recorded[1]
         s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         s.bind((name, 0))
-        outs.append(s)
+        outs.append((s, [made[args.kind](source[k % len(source)]) for k in range(2000)]))
     sent = errors = 0
     begun = time.monotonic()
     while (now := time.monotonic() - begun) < args.seconds:
         while sent < now * args.rate:
-            for s in outs:
+            for s, frames in outs:
                 try:
                     s.send(frames[sent % len(frames)])
                 except OSError:

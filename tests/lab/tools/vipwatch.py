@@ -100,7 +100,7 @@ class Arp:
         self.vip = socket.inet_aton(args.vip)
         self.request = (b"\xff" * 6 + self.own + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + self.own +
                         socket.inet_aton(args.sender) + b"\0" * 6 + self.vip)
-        self.answers = []
+        self.answers, self.last = [], None
 
     def send(self, _now):
         self.socket.send(self.request)
@@ -125,7 +125,10 @@ class Arp:
     def stretch(self, end):
         answers = [a for a in self.answers if a[0] < end]
         self.answers = [a for a in self.answers if a[0] >= end]
-        changes = sum(answers[i][1] != answers[i - 1][1] for i in range(1, len(answers)))
+        changes = 0
+        for _, mac in answers:
+            changes += self.last not in (None, mac)
+            self.last = mac
         # Two at a time: the stretches in which two nodes answered lie over each other.
         spans = self.spans(answers)
         over = 0.0

@@ -1,0 +1,58 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""How long the machine itself keeps the most urgent thread from running: one sleeper a CPU, at a real-time priority above all
+of Postern's, that notes how late it wakes. What it sees no program can be protected from. Prints one JSON object."""
+import argparse
+import json
+import os
+import time
+
+
+def steal(cpu):
+    with open("/proc/stat") as f:
+        for line in f:
+            if line.startswith(f"cpu{cpu} "):
+                return int(line.split()[8]) * 1000 // os.sysconf("SC_CLK_TCK")
+    return 0
+
+
+def sample(cpu, seconds, over_s):
+    os.sched_setaffinity(0, {cpu})
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(60))
+    except OSError:
+        return {"cpu": cpu, "realtime": False}
+    end = time.monotonic() + seconds
+    before, worst, stalls = steal(cpu), 0.0, []
+    while time.monotonic() < end:
+        due = time.monotonic() + 0.001
+        time.sleep(0.001)
+        late = time.monotonic() - due
+        worst = max(worst, late)
+        if late > over_s and len(stalls) < 1000:
+            stalls.append([time.strftime("%H:%M:%S", time.gmtime()) + f".{int(time.time() * 1000) % 1000:03}", round(late * 1e3, 1)])
+    return {"cpu": cpu, "realtime": True, "worst_ms": round(worst * 1e3, 2), "over": len(stalls), "stolen_ms": steal(cpu) - before,
+            "stalls": stalls}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--seconds", type=float, default=60)
+    p.add_argument("--over", type=float, default=5, help="milliseconds from which each is listed")
+    args = p.parse_args()
+    children = []
+    for cpu in sorted(os.sched_getaffinity(0)):
+        r, w = os.pipe()
+        if os.fork() == 0:
+            os.write(w, json.dumps(sample(cpu, args.seconds, args.over / 1e3)).encode() + b"\n")
+            os._exit(0)
+        os.close(w)
+        children.append(os.fdopen(r))
+    cpus = [json.loads(c.read()) for c in children]
+    print(json.dumps({"worst_ms": max(c.get("worst_ms", 0) for c in cpus), "over_ms": args.over,
+                      "over": sum(c.get("over", 0) for c in cpus), "stolen_ms": sum(c.get("stolen_ms", 0) for c in cpus),
+                      "cpus": cpus}))
+
+
+if __name__ == "__main__":
+    main()
