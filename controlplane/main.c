@@ -13,12 +13,17 @@
 
 #define MAX_ERRORS 64
 
-static struct pn_conf *load(const struct pn_daemon_options *o)
+/* outside: with the files that it names. */
+static struct pn_conf *load(const struct pn_daemon_options *o, bool outside)
 {
     struct pn_conf_error errors[MAX_ERRORS];
     unsigned n = 0;
     struct pn_conf *conf = pn_conf_load(o->config, errors, MAX_ERRORS, &n);
 
+    if (conf && outside && (n = pn_conf_outside(conf, errors, MAX_ERRORS)) > 0) {
+        pn_conf_free(conf);
+        conf = NULL;
+    }
     for (unsigned i = 0; !conf && i < n && i < MAX_ERRORS; i++)
         fprintf(stderr, "%s:%u: %s%s%s\n", errors[i].file, errors[i].line, errors[i].key, errors[i].key[0] ? ": " : "",
                 errors[i].text);
@@ -29,7 +34,7 @@ static struct pn_conf *load(const struct pn_daemon_options *o)
 
 static int check(const struct pn_daemon_options *o)
 {
-    struct pn_conf *conf = load(o);
+    struct pn_conf *conf = load(o, true);
 
     if (!conf)
         return 1;
@@ -58,7 +63,11 @@ static int write_file(const char *path, const char *text)
         return -1;
     if (write(fd, text, len) == (ssize_t)len && fsync(fd) == 0 && rename(temporary, path) == 0)
         rc = 0;
+    int error = errno;
     close(fd);
+    if (rc < 0)
+        unlink(temporary);
+    errno = error;
     return rc;
 }
 
@@ -66,7 +75,7 @@ static int dataplane_args(const struct pn_daemon_options *o)
 {
     struct pn_dpargs_options options = {.socket = strcmp(o->dp_socket, PN_DP_SOCKET_DEFAULT) ? o->dp_socket : NULL};
     static char text[PN_DPARGS_MAX_BYTES];
-    struct pn_conf *conf = load(o);
+    struct pn_conf *conf = load(o, false);
     struct pn_error err;
     int node, rc = 1;
 

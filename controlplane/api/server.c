@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -37,6 +38,7 @@ struct conn {
     uid_t uid;
     bool busy; /* a request is being worked on: nothing more is read */
     bool closing; /* goes away once its output is written */
+    bool ended; /* the peer sends no more (half-closed), but may wait for answers */
 };
 
 struct pn_api_server {
@@ -77,6 +79,22 @@ static void send_reply(struct conn *c, json_t *reply)
 
 static void on_readable(struct bufferevent *bev, void *arg);
 
+static bool whole_request(struct conn *c)
+{
+    struct evbuffer *in = bufferevent_get_input(c->bev);
+    uint32_t frame;
+
+    return evbuffer_copyout(in, &frame, FRAME_BYTES) == (ev_ssize_t)FRAME_BYTES &&
+           evbuffer_get_length(in) >= FRAME_BYTES + (size_t)ntohl(frame);
+}
+
+/* Nothing is under way, nothing to be written, and nothing more will come. */
+static bool finished(struct conn *c)
+{
+    bool written = evbuffer_get_length(bufferevent_get_output(c->bev)) == 0;
+    return written && (c->closing || (c->ended && !c->busy && !whole_request(c)));
+}
+
 static void on_done(void *arg, json_t *reply)
 {
     struct conn *c = arg;
@@ -85,7 +103,8 @@ static void on_done(void *arg, json_t *reply)
     if (c->call) {
         c->call = NULL;
         c->busy = false;
-        bufferevent_enable(c->bev, EV_READ);
+        if (!c->ended)
+            bufferevent_enable(c->bev, EV_READ);
         /* What came in meanwhile is looked at from the loop, not from here. */
         if (evbuffer_get_length(bufferevent_get_input(c->bev)) > 0)
             bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
@@ -147,15 +166,30 @@ static void on_readable(struct bufferevent *bev, void *arg)
 static void on_written(struct bufferevent *bev, void *arg)
 {
     struct conn *c = arg;
-    if (c->closing && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+    (void)bev;
+    if (finished(c))
         conn_free(c);
+}
+
+/* It has shut down its sending side only, and still reads: POLLHUP would say that both are gone. */
+static bool half_closed(struct bufferevent *bev)
+{
+    struct pollfd p = {.fd = bufferevent_getfd(bev)};
+    return poll(&p, 1, 0) == 0 || !(p.revents & (POLLHUP | POLLERR | POLLNVAL));
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
-    (void)bev;
+    struct conn *c = arg;
+
+    if (what == (BEV_EVENT_EOF | BEV_EVENT_READING) && half_closed(bev)) {
+        c->ended = true;
+        bufferevent_disable(bev, EV_READ);
+        if (!finished(c))
+            return;
+    }
     if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
-        conn_free(arg);
+        conn_free(c);
 }
 
 static bool in_group(const struct pn_api_server *s, int fd, gid_t primary)

@@ -24,8 +24,8 @@ static json_t *row_json(const struct pn_conf_error *e)
     return json_pack("{s:s, s:i, s:s, s:s}", "file", e->file, "line", (int)e->line, "key", e->key, "text", e->text);
 }
 
-/* NULL after every error was printed (to stderr, and with -j as JSON to stdout). */
-static struct pn_conf *load(const struct pn_cli *cli, const char *path)
+/* NULL after every error was printed (to stderr, and with -j as JSON to stdout). outside: the files it names, too. */
+static struct pn_conf *load(const struct pn_cli *cli, const char *path, bool outside)
 {
     static struct pn_conf_error errors[MAX_ERRORS];
     unsigned n = 0;
@@ -33,7 +33,10 @@ static struct pn_conf *load(const struct pn_cli *cli, const char *path)
     json_t *list;
 
     if (conf)
+        n = outside ? pn_conf_outside(conf, errors, MAX_ERRORS) : 0;
+    if (conf && n == 0)
         return conf;
+    pn_conf_free(conf);
     list = json_array();
     for (unsigned i = 0; i < n && i < MAX_ERRORS; i++) {
         const struct pn_conf_error *e = &errors[i];
@@ -58,7 +61,7 @@ int pn_cli_check(struct pn_cli *cli, int argc, char *argv[])
 
     if (pn_cli_args(cli, argc, argv, NULL, &file, 1) < 0)
         return PN_EXIT_USAGE;
-    conf = load(cli, file);
+    conf = load(cli, file, true);
     if (!conf)
         return PN_EXIT_FAILED;
     warnings = json_array();
@@ -96,7 +99,7 @@ static struct pn_conf *running(const struct pn_cli *cli, const char *text)
         perror("postern: running configuration");
     } else {
         snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        conf = load(cli, path);
+        conf = load(cli, path, false);
     }
     if (fd >= 0)
         close(fd);
@@ -118,7 +121,7 @@ int pn_cli_diff(struct pn_cli *cli, int argc, char *argv[])
     status = pn_cli_call(cli, "config", NULL, &r);
     if (status != PN_EXIT_OK)
         return status;
-    now = load(cli, file ? file : pn_js(r, "file"));
+    now = load(cli, file ? file : pn_js(r, "file"), false);
     was = now ? running(cli, pn_js(r, "text")) : NULL;
     diff = was ? pn_conf_diff_new(was, now) : NULL;
     status = diff ? PN_EXIT_OK : PN_EXIT_FAILED;

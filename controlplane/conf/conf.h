@@ -280,6 +280,8 @@ struct pn_conf_error {
  */
 struct pn_conf *pn_conf_load(const char *path, struct pn_conf_error *errors, unsigned max_errors, unsigned *n_errors);
 void pn_conf_free(struct pn_conf *conf);
+/* Errors of the files that it names (ca-file), as this process sees them: how many, the first max of them in errors. */
+unsigned pn_conf_outside(const struct pn_conf *conf, struct pn_conf_error *errors, unsigned max);
 
 /* The MAC that a VIP answers with; zero: the port's own. */
 struct pn_mac pn_conf_vip_mac(const struct pn_conf_vip *vip);

@@ -77,60 +77,6 @@ static void on_agent(void *arg, const char *gateway, const struct pn_agent_repor
 
 /* ---- administrators' orders ---- */
 
-void pn_daemon_orders_collect(const struct pn_daemon *d, struct pn_state *state)
-{
-    memset(state, 0, sizeof(*state));
-    state->standby = d->ownership.standby;
-    for (unsigned g = 0; g < d->conf->n_gateways; g++) {
-        const struct pn_rt_gateway *rt = &d->rt->gateways[g];
-        struct pn_state_gateway *s = &state->gateways[state->n];
-
-        if (!rt->drain && !rt->disabled && rt->weight_override < 0)
-            continue;
-        memcpy(s->name, d->conf->gateways[g].name, sizeof(s->name));
-        s->drain = rt->drain;
-        s->disabled = rt->disabled;
-        s->weight = rt->weight_override;
-        state->n++;
-    }
-}
-
-void pn_daemon_orders_apply(struct pn_daemon *d, const struct pn_state *state)
-{
-    pn_vips_standby(d, state->standby);
-    for (unsigned i = 0; i < state->n; i++) {
-        int g = pn_view_gateway(d->conf, state->gateways[i].name);
-
-        if (g < 0) {
-            pn_log_warning("orders for gateway %s forgotten: it is not in the configuration any more",
-                           state->gateways[i].name);
-            continue;
-        }
-        d->rt->gateways[g].drain = state->gateways[i].drain;
-        d->rt->gateways[g].disabled = state->gateways[i].disabled;
-        d->rt->gateways[g].weight_override = state->gateways[i].weight;
-    }
-}
-
-/* 0, or 1 and err: the order counts, but a restart would forget it. */
-static int orders_save(struct pn_daemon *d, struct pn_error *err)
-{
-    struct pn_state *state = malloc(sizeof(*state));
-    struct pn_error why = {"out of memory"};
-    int rc = -1;
-
-    if (state) {
-        pn_daemon_orders_collect(d, state);
-        rc = pn_state_save(d->opt->state_dir, state, &why);
-    }
-    free(state);
-    if (rc == 0)
-        return 0;
-    pn_eventlog_add(d->events, PN_LOG_ERROR, "order", "", "cannot be saved: %s", why.text);
-    pn_error_set(err, "in effect, but not saved (a restart of posternd forgets it): %.150s", why.text);
-    return 1;
-}
-
 static int op_gateway_order(void *arg, unsigned gateway, const struct pn_gateway_order *order, struct pn_error *err)
 {
     struct pn_daemon *d = arg;
@@ -153,7 +99,7 @@ static int op_gateway_order(void *arg, unsigned gateway, const struct pn_gateway
             pn_eventlog_add(d->events, PN_LOG_NOTICE, "order", name, "weight %d", order->weight);
     }
     pn_push_changed(d);
-    return orders_save(d, err);
+    return pn_orders_save(d, err);
 }
 
 static int op_node_standby(void *arg, bool standby, struct pn_error *err)
@@ -165,7 +111,7 @@ static int op_node_standby(void *arg, bool standby, struct pn_error *err)
                         standby ? "standby: every VIP is given up" : "active");
     pn_vips_standby(d, standby);
     pn_notify_status(d);
-    return orders_save(d, err);
+    return pn_orders_save(d, err);
 }
 
 static int op_reload(void *arg, struct pn_conf_error *errors, unsigned max, unsigned *n)
@@ -282,22 +228,6 @@ static int load_first(struct pn_daemon *d)
     return d->rt ? 0 : -1;
 }
 
-static void orders_load(struct pn_daemon *d)
-{
-    struct pn_state *state = malloc(sizeof(*state));
-    struct pn_error err;
-    int rc;
-
-    if (!state)
-        return;
-    rc = pn_state_load(d->opt->state_dir, state, &err);
-    if (rc == 0)
-        pn_daemon_orders_apply(d, state);
-    else if (rc < 0)
-        pn_eventlog_add(d->events, PN_LOG_ERROR, "order", "", "those given before are lost: %s", err.text);
-    free(state);
-}
-
 static void view_init(struct pn_daemon *d)
 {
     d->view = (struct pn_view){.version = PN_VERSION,
@@ -368,7 +298,7 @@ static int start(struct pn_daemon *d)
         return -1;
     }
     view_init(d);
-    orders_load(d);
+    pn_orders_load(d);
     pn_vips_configure(d);
     pn_vips_refresh(d);
     if (pn_dataplane_init(d) < 0)

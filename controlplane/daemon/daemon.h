@@ -47,6 +47,8 @@ struct pn_daemon {
     int node;
     struct pn_runtime *rt;
     struct pn_ids ids;
+    uint64_t dataplane_ns, dataplane_args; /* start of the one known last, digest of its arguments; 0: none */
+    bool ids_due; /* after a reload: the next compilation retires ids, which are to be kept on disk */
     bool seeded; /* health and spill of the dataplane found at the start were taken over */
     struct pn_health_engine *health;
     struct pn_dplink *dp;
@@ -144,6 +146,13 @@ void pn_notify_stopping(void);
 void pn_notify_status(const struct pn_daemon *d);
 uint64_t pn_notify_watchdog_us(void); /* how often to say that we live; 0: nobody asks */
 void pn_notify_alive(void);
+
+/* orders.c */
+int pn_orders_save(struct pn_daemon *d,
+                   struct pn_error *err); /* 0, or 1 and err: it counts, a restart would forget it */
+void pn_orders_keep(struct pn_daemon *d);
+void pn_orders_load(struct pn_daemon *d);
+void pn_orders_dataplane(struct pn_daemon *d, uint64_t started_ns); /* the one that we are connected to */
 
 /* Orders to the state file's form and back. */
 void pn_daemon_orders_apply(struct pn_daemon *d, const struct pn_state *state);

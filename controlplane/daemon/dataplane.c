@@ -43,8 +43,7 @@ static void on_up(void *arg, const struct pn_dp_hello *hello)
     pn_eventlog_add(d->events, PN_LOG_NOTICE, "dataplane", "",
                     "connected: postern-dp %s, process %u, %u workers, snapshot %llu", hello->version, hello->pid,
                     hello->n_workers, (unsigned long long)hello->generation);
-    if (hello->started_boottime_ns / 1000000u > d->reload.last_ms)
-        d->reload.restart_needed = false;
+    pn_orders_dataplane(d, hello->started_boottime_ns);
     open_stats(d);
     pn_push_dataplane_up(d);
     pn_dplink_send(d->dp, PN_DP_PORTS, NULL, 0, on_ports, d);

@@ -116,6 +116,10 @@ static void push_now(struct pn_daemon *d)
         return;
     }
     pn_vips_configure(d);
+    if (d->ids_due) {
+        d->ids_due = false;
+        pn_orders_keep(d);
+    }
     if (p->running_len == p->work_len && same_but_for_generation(p->running, p->work, p->work_len)) {
         p->dirty = p->status.pending = false;
         return;

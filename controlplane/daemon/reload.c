@@ -43,11 +43,12 @@ static void restart_needed(struct pn_daemon *d, const struct pn_conf *before)
 {
     struct pn_conf_diff *diff = pn_conf_diff_new(before, d->conf);
 
-    d->reload.restart_needed |= diff && diff->restart;
+    if (d->dataplane_ns)
+        pn_orders_dataplane(d, d->dataplane_ns);
     if (diff && diff->n_changes)
-        pn_eventlog_add(d->events, PN_LOG_NOTICE, "reload", "", "%u change%s%s", diff->n_changes,
-                        diff->n_changes == 1 ? "" : "s",
-                        diff->restart ? "; some only count after a restart of postern-dp (see postern diff)" : "");
+        pn_eventlog_add(
+            d->events, PN_LOG_NOTICE, "reload", "", "%u change%s%s", diff->n_changes, diff->n_changes == 1 ? "" : "s",
+            d->reload.restart_needed ? "; some only count after a restart of postern-dp (see postern diff)" : "");
     else
         pn_eventlog_add(d->events, PN_LOG_NOTICE, "reload", "", "nothing has changed");
     pn_conf_diff_free(diff);
@@ -135,6 +136,8 @@ int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, u
     pn_runtime_free(rt_before);
     pn_conf_free(before);
     pn_push_changed(d);
+    pn_orders_keep(d); /* without those for gateways that are gone */
+    d->ids_due = true;
     pn_notify_ready(d);
     return 0;
 

@@ -36,27 +36,64 @@ static int parse_gateway(const char *name, json_t *value, struct pn_state *state
     return 0;
 }
 
+static int parse_id(const char *key, json_t *value, struct pn_state *state, struct pn_error *err)
+{
+    struct pn_state_id *id = &state->ids[state->n_ids];
+
+    if (strlen(key) == 0 || strlen(key) >= sizeof(id->key))
+        return pn_error_set(err, "a retired id's key has %zu bytes", strlen(key));
+    if (state->n_ids == PN_STATE_IDS_MAX)
+        return pn_error_set(err, "more than %u retired ids", PN_STATE_IDS_MAX);
+    if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) >= PN_ID_NONE)
+        return pn_error_set(err, "retired id %.64s: not an id", key);
+    id->id = (uint16_t)json_integer_value(value);
+    memcpy(id->key, key, strlen(key) + 1);
+    state->n_ids++;
+    return 0;
+}
+
+/* 64 bits are more than every reader of JSON keeps: as hexadecimal text. */
+static int parse_dataplane(const char *text, struct pn_state *state, struct pn_error *err)
+{
+    unsigned long long started, args;
+    char end;
+
+    if (text && sscanf(text, "%16llx-%16llx%c", &started, &args, &end) != 2)
+        return pn_error_set(err, "dataplane: not START-DIGEST");
+    if (text) {
+        state->dataplane_ns = started;
+        state->dataplane_args = args;
+    }
+    return 0;
+}
+
 int pn_state_parse(const char *text, size_t len, struct pn_state *state, struct pn_error *err)
 {
     json_error_t json_err;
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &json_err);
-    json_t *gateways = NULL, *value;
-    const char *name;
+    json_t *gateways = NULL, *retired = NULL, *value;
+    const char *name, *dataplane = NULL;
     int version = 0, standby = 0, rc = 0;
 
     memset(state, 0, sizeof(*state));
     if (!root)
         return pn_error_set(err, "line %d: %s", json_err.line, json_err.text);
-    if (json_unpack_ex(root, &json_err, JSON_STRICT, "{s:i, s?b, s?o}", "version", &version, "standby", &standby,
-                       "gateways", &gateways) < 0)
+    if (json_unpack_ex(root, &json_err, JSON_STRICT, "{s:i, s?b, s?o, s?o, s?s}", "version", &version, "standby",
+                       &standby, "gateways", &gateways, "retired", &retired, "dataplane", &dataplane) < 0)
         rc = pn_error_set(err, "%s", json_err.text);
     else if (version != VERSION)
         rc = pn_error_set(err, "version %d, not %d", version, VERSION);
     else if (gateways && !json_is_object(gateways))
         rc = pn_error_set(err, "gateways is not an object");
+    else if (retired && !json_is_object(retired))
+        rc = pn_error_set(err, "retired is not an object");
+    else
+        rc = parse_dataplane(dataplane, state, err);
     state->standby = standby;
     if (rc == 0 && gateways)
         json_object_foreach(gateways, name, value) if (rc == 0) rc = parse_gateway(name, value, state, err);
+    if (rc == 0 && retired)
+        json_object_foreach(retired, name, value) if (rc == 0) rc = parse_id(name, value, state, err);
     json_decref(root);
     if (rc < 0)
         memset(state, 0, sizeof(*state));
@@ -65,8 +102,8 @@ int pn_state_parse(const char *text, size_t len, struct pn_state *state, struct 
 
 char *pn_state_format(const struct pn_state *state)
 {
-    json_t *gateways = json_object(), *root;
-    char *text;
+    json_t *gateways = json_object(), *retired = json_object(), *root;
+    char dataplane[40], *text;
 
     for (unsigned i = 0; i < state->n; i++) {
         const struct pn_state_gateway *g = &state->gateways[i];
@@ -74,7 +111,12 @@ char *pn_state_format(const struct pn_state *state)
             gateways, g->name,
             json_pack("{s:b, s:b, s:i}", "drain", g->drain, "disabled", g->disabled, "weight", g->weight));
     }
-    root = json_pack("{s:i, s:b, s:o}", "version", VERSION, "standby", state->standby, "gateways", gateways);
+    for (unsigned i = 0; i < state->n_ids; i++)
+        json_object_set_new(retired, state->ids[i].key, json_integer(state->ids[i].id));
+    snprintf(dataplane, sizeof(dataplane), "%llx-%llx", (unsigned long long)state->dataplane_ns,
+             (unsigned long long)state->dataplane_args);
+    root = json_pack("{s:i, s:b, s:o, s:o, s:s}", "version", VERSION, "standby", state->standby, "gateways", gateways,
+                     "retired", retired, "dataplane", dataplane);
     text = root ? json_dumps(root, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
     json_decref(root);
     return text;
@@ -165,6 +207,8 @@ int pn_state_save(const char *dir, const struct pn_state *state, struct pn_error
     }
     if (fd >= 0)
         close(fd);
+    if (rc < 0 && folder >= 0)
+        unlinkat(folder, temporary, 0);
     if (folder >= 0)
         close(folder);
     free(text);

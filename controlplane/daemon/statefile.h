@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Administrators' orders on disk, so that they survive a restart: DIR/state.json, written whole to a temporary file,
+ * Administrators' orders, and what only posternd knows of the running dataplane, on disk, so that they survive a restart: DIR/state.json, written whole to a temporary file,
  * fsynced, renamed over the old one, and the folder fsynced.
  */
 #ifndef POSTERN_STATEFILE_H
@@ -17,8 +17,19 @@ struct pn_state_gateway {
     int32_t weight; /* -1: as configured */
 };
 
+/* An id that the dataplane's flows may still carry, though its object is not configured any more. */
+struct pn_state_id {
+    char key[3 * PN_NAME_BYTES]; /* as pn_id_key() writes it */
+    uint16_t id;
+};
+#define PN_STATE_IDS_MAX 1024u
+
 struct pn_state {
     bool standby;
+    /* The dataplane that runs: its start, and a digest of the arguments it was started with. 0: not known. */
+    uint64_t dataplane_ns, dataplane_args;
+    unsigned n_ids;
+    struct pn_state_id ids[PN_STATE_IDS_MAX];
     unsigned n;
     struct pn_state_gateway gateways[PN_MAX_GATEWAYS];
 };

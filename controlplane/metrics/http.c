@@ -1,98 +1,197 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The Prometheus endpoint: one GET or HEAD a connection (RFC 9112), answered and closed. Bounded in connections, bytes and
+ * time, since nobody asks who connects.
+ */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/http.h>
 #include <event2/listener.h>
+#include <event2/util.h>
 
 #include "common/error.h"
 #include "common/log.h"
 #include "controlplane/metrics/metrics.h"
 
 #define ACCEPT_PAUSE_MS 500
+#define CONNECTIONS_MAX 32u
+#define HEAD_MAX_BYTES 8192u
+#define TIMEOUT_S 10 /* between two bytes, either way */
+
+struct http_conn {
+    TAILQ_ENTRY(http_conn) entry;
+    struct pn_metrics_server *server;
+    struct bufferevent *bev;
+    bool answered; /* goes away once that is written */
+};
 
 struct pn_metrics_server {
-    struct evhttp *http;
+    struct event_base *base;
+    struct evconnlistener *listener;
     struct event *again; /* accepting goes on after an error and a pause */
-    struct evconnlistener *listener; /* http's */
     const struct pn_view *view;
+    unsigned n;
+    TAILQ_HEAD(, http_conn) conns; /* oldest first */
     char listen[64];
 };
 
-/* evhttp sends a body with the answer to HEAD as well; that answer has the length and nothing else. */
-static void reply(struct evhttp_request *req, struct evbuffer *body, const char *type)
+static void conn_free(struct http_conn *c)
 {
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
-    bool head = evhttp_request_get_command(req) == EVHTTP_REQ_HEAD;
-    char length[24];
-
-    evhttp_add_header(headers, "Content-Type", type);
-    snprintf(length, sizeof(length), "%zu", evbuffer_get_length(body));
-    evhttp_add_header(headers, "Content-Length", length);
-    evhttp_send_reply(req, HTTP_OK, "OK", head ? NULL : body);
+    TAILQ_REMOVE(&c->server->conns, c, entry);
+    c->server->n--;
+    bufferevent_free(c->bev);
+    free(c);
 }
 
-static void on_metrics(struct evhttp_request *req, void *arg)
+/* ---- answering ---- */
+
+static void answer(struct http_conn *c, const char *status, const char *type, struct evbuffer *body, bool head)
 {
-    struct pn_metrics_server *s = arg;
+    struct evbuffer *out = bufferevent_get_output(c->bev);
+
+    evbuffer_add_printf(out, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+                        status, type, evbuffer_get_length(body));
+    if (!head)
+        evbuffer_add_buffer(out, body);
+    c->answered = true;
+    bufferevent_disable(c->bev, EV_READ);
+}
+
+static void answer_error(struct http_conn *c, const char *status)
+{
     struct evbuffer *body = evbuffer_new();
 
-    if (!body || pn_metrics_write(body, s->view) < 0)
-        evhttp_send_error(req, HTTP_SERVUNAVAIL, "Out of memory");
-    else
-        reply(req, body, "text/plain; version=0.0.4; charset=utf-8");
+    if (!body) {
+        conn_free(c);
+        return;
+    }
+    evbuffer_add_printf(body, "%s\n", status);
+    answer(c, status, "text/plain", body, false);
+    evbuffer_free(body);
+}
+
+static void answer_target(struct http_conn *c, const char *target, bool head)
+{
+    struct evbuffer *body = evbuffer_new();
+    bool metrics = strcmp(target, "/metrics") == 0 || strncmp(target, "/metrics?", 9) == 0;
+
+    if (!metrics && strcmp(target, "/") != 0)
+        answer_error(c, "404 Not Found");
+    else if (!body || (metrics && pn_metrics_write(body, c->server->view) < 0))
+        answer_error(c, "503 Service Unavailable");
+    else if (metrics)
+        answer(c, "200 OK", "text/plain; version=0.0.4; charset=utf-8", body, head);
+    else if (evbuffer_add_printf(body, "posternd " PN_VERSION ": see /metrics\n") >= 0)
+        answer(c, "200 OK", "text/plain", body, head);
     if (body)
         evbuffer_free(body);
 }
 
-static void on_other(struct evhttp_request *req, void *arg)
+/* METHOD SP TARGET SP HTTP/1.x: in the line's own bytes. */
+static void answer_line(struct http_conn *c, char *line)
 {
-    struct evbuffer *body;
+    char *target = strchr(line, ' '), *version = target ? strchr(target + 1, ' ') : NULL;
 
-    (void)arg;
-    if (strcmp(evhttp_request_get_uri(req), "/") != 0 || !(body = evbuffer_new())) {
-        evhttp_send_error(req, HTTP_NOTFOUND, NULL);
+    if (!version || strncmp(version + 1, "HTTP/1.", 7) != 0) {
+        answer_error(c, "400 Bad Request");
         return;
     }
-    evbuffer_add_printf(body, "posternd " PN_VERSION ": see /metrics\n");
-    reply(req, body, "text/plain");
-    evbuffer_free(body);
+    *target++ = *version = '\0';
+    bool head = strcmp(line, "HEAD") == 0;
+    if (!head && strcmp(line, "GET") != 0)
+        answer_error(c, "405 Method Not Allowed");
+    else
+        answer_target(c, target, head);
 }
 
-/* "address:port" in two; brackets off. "*" is every address. */
-static int split(const char *listen, char *host, size_t size, uint16_t *port, struct pn_error *err)
+static void on_readable(struct bufferevent *bev, void *arg)
 {
-    const char *colon = strrchr(listen, ':');
-    char *end;
-    unsigned long number = colon ? strtoul(colon + 1, &end, 10) : 0;
-    size_t len = colon ? (size_t)(colon - listen) : 0;
+    struct http_conn *c = arg;
+    struct evbuffer *in = bufferevent_get_input(bev);
+    bool whole = evbuffer_search(in, "\r\n\r\n", 4, NULL).pos >= 0 || evbuffer_search(in, "\n\n", 2, NULL).pos >= 0;
 
-    if (!colon || colon[1] == '\0' || *end || number == 0 || number > 65535 || len == 0 || len >= size)
-        return pn_error_set(err, "%s: not an address:port", listen);
-    if (listen[0] == '[' && listen[len - 1] == ']') {
-        listen++;
-        len -= 2;
+    if (c->answered)
+        return;
+    if (!whole && evbuffer_get_length(in) >= HEAD_MAX_BYTES) {
+        answer_error(c, "431 Request Header Fields Too Large");
+    } else if (whole) {
+        char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
+
+        if (line)
+            answer_line(c, line);
+        else
+            answer_error(c, "400 Bad Request");
+        free(line);
     }
-    memcpy(host, listen, len);
-    host[len] = '\0';
-    if (strcmp(host, "*") == 0)
-        snprintf(host, size, "::");
-    *port = (uint16_t)number;
-    return 0;
 }
 
-/*
- * A process out of descriptors would otherwise spin here. The argument is evhttp's, so the listener is all that this can
- * reach; on_again() takes care of the rest.
- */
+static void on_written(struct bufferevent *bev, void *arg)
+{
+    struct http_conn *c = arg;
+
+    if (c->answered && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+        conn_free(c);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    struct http_conn *c = arg;
+
+    (void)bev;
+    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
+        conn_free(c);
+}
+
+/* ---- accepting ---- */
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
+{
+    struct pn_metrics_server *s = arg;
+    struct timeval timeout = {.tv_sec = TIMEOUT_S};
+    struct http_conn *c;
+
+    (void)listener;
+    (void)sa;
+    (void)len;
+    if (s->n == CONNECTIONS_MAX) {
+        /* The oldest is the least likely to be somebody's scrape: those take milliseconds. */
+        pn_log_limited(60000, PN_LOG_WARNING, "metrics: more than %u connections, the oldest is closed",
+                       CONNECTIONS_MAX);
+        conn_free(TAILQ_FIRST(&s->conns));
+    }
+    c = calloc(1, sizeof(*c));
+    if (!c || !(c->bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE))) {
+        free(c);
+        close(fd);
+        return;
+    }
+    c->server = s;
+    TAILQ_INSERT_TAIL(&s->conns, c, entry);
+    s->n++;
+    bufferevent_setcb(c->bev, on_readable, on_written, on_event, c);
+    bufferevent_setwatermark(c->bev, EV_READ, 0, HEAD_MAX_BYTES);
+    bufferevent_set_timeouts(c->bev, &timeout, &timeout);
+    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+}
+
+/* A process out of descriptors would otherwise spin here. */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
-    (void)arg;
+    struct pn_metrics_server *s = arg;
+    struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+
     pn_log_limited(1000, PN_LOG_WARNING, "metrics: accept: %s", strerror(errno));
     evconnlistener_disable(listener);
+    evtimer_add(s->again, &pause);
 }
 
 static void on_again(evutil_socket_t fd, short what, void *arg)
@@ -102,52 +201,72 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
     evconnlistener_enable(((struct pn_metrics_server *)arg)->listener);
 }
 
+/* "address:port"; "*" is every address. */
+static int parse_listen(const char *listen, struct sockaddr_storage *out, int *len, struct pn_error *err)
+{
+    char text[64];
+    const char *colon = strrchr(listen, ':');
+
+    if (!colon || strlen(listen) >= sizeof(text) - 4)
+        return pn_error_set(err, "%s: not an address:port", listen);
+    if (strncmp(listen, "*:", 2) == 0)
+        snprintf(text, sizeof(text), "[::]%s", colon);
+    else
+        snprintf(text, sizeof(text), "%s", listen);
+    *len = sizeof(*out);
+    memset(out, 0, sizeof(*out));
+    if (evutil_parse_sockaddr_port(text, (struct sockaddr *)out, len) < 0 ||
+        (out->ss_family == AF_INET ? ((struct sockaddr_in *)out)->sin_port : ((struct sockaddr_in6 *)out)->sin6_port) ==
+            0)
+        return pn_error_set(err, "%s: not an address:port", listen);
+    return 0;
+}
+
 struct pn_metrics_server *pn_metrics_server_new(struct event_base *base, const char *listen, const struct pn_view *view,
                                                 struct pn_error *err)
 {
-    struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
-    struct evhttp_bound_socket *bound;
+    struct sockaddr_storage at;
     struct pn_metrics_server *s;
-    char host[64];
-    uint16_t port = 0;
+    int len;
 
-    if (split(listen, host, sizeof(host), &port, err) < 0)
+    if (parse_listen(listen, &at, &len, err) < 0)
         return NULL;
     s = calloc(1, sizeof(*s));
-    if (!s || !(s->http = evhttp_new(base)) || !(s->again = event_new(base, -1, EV_PERSIST, on_again, s))) {
+    if (!s) {
         pn_error_set(err, "out of memory");
-        pn_metrics_server_free(s);
         return NULL;
     }
+    s->base = base;
     s->view = view;
+    TAILQ_INIT(&s->conns);
     snprintf(s->listen, sizeof(s->listen), "%s", listen);
-    evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
-    evhttp_set_max_headers_size(s->http, 8192);
-    evhttp_set_max_body_size(s->http, 0);
-    evhttp_set_timeout(s->http, 10);
-    evhttp_set_cb(s->http, "/metrics", on_metrics, s);
-    evhttp_set_gencb(s->http, on_other, s);
     errno = 0;
-    bound = evhttp_bind_socket_with_handle(s->http, host, port);
-    if (!bound) {
+    s->again = evtimer_new(base, on_again, s);
+    s->listener = s->again ? evconnlistener_new_bind(base, on_accept, s,
+                                                     LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+                                                     64, (struct sockaddr *)&at, len)
+                           : NULL;
+    if (!s->listener) {
         pn_error_set(err, "%s: %s", listen, errno ? strerror(errno) : "cannot listen there");
         pn_metrics_server_free(s);
         return NULL;
     }
-    s->listener = evhttp_bound_socket_get_listener(bound);
     evconnlistener_set_error_cb(s->listener, on_accept_error);
-    event_add(s->again, &pause);
     return s;
 }
 
 void pn_metrics_server_free(struct pn_metrics_server *s)
 {
+    struct http_conn *c;
+
     if (!s)
         return;
+    while ((c = TAILQ_FIRST(&s->conns)))
+        conn_free(c);
+    if (s->listener)
+        evconnlistener_free(s->listener);
     if (s->again)
         event_free(s->again);
-    if (s->http)
-        evhttp_free(s->http);
     free(s);
 }
 

@@ -406,6 +406,38 @@ static void test_frames(void **state)
     close(fd);
 }
 
+/* A peer that has said all (shutdown) gets every answer, then the connection ends. */
+static void test_half_close(void **state)
+{
+    struct pn_error err;
+    struct pn_api_server *s = pn_api_server_new(f.base, NULL, 0, &f.view, &err);
+    int fd = client_of(s);
+    json_t *r;
+
+    (void)state;
+    send_frame(fd, "{\"command\":\"flow list\"}"); /* takes a while */
+    send_frame(fd, "{\"command\":\"node show\"}");
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    r = receive(fd);
+    assert_non_null(r);
+    assert_non_null(json_object_get(json_object_get(r, "result"), "flows"));
+    json_decref(r);
+    r = receive(fd);
+    assert_non_null(r);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(r, "result"), "name")), "n1");
+    json_decref(r);
+    assert_null(receive(fd));
+    assert_int_equal(pn_api_server_connections(s), 0);
+    close(fd);
+    /* Nothing asked, or half a request. */
+    fd = client_of(s);
+    assert_int_equal(write(fd, "\0\0\0\x17{", 5), 5);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    assert_null(receive(fd));
+    close(fd);
+    pn_api_server_free(s);
+}
+
 static void test_lengths_out_of_range_close_it(void **state)
 {
     static const uint32_t lengths[] = {0, PN_API_REQUEST_MAX + 1, UINT32_MAX};
@@ -506,6 +538,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_a_dataplane, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abandoned_calls_are_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_half_close, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lengths_out_of_range_close_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_connections_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_only_busy_is_not_out, setup, teardown),

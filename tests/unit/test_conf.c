@@ -495,6 +495,27 @@ static void limits_hold(void **state)
     free(text);
 }
 
+/* Files that it names are looked at when somebody asks, not with each load. */
+static void files_it_names(void **state)
+{
+    static const char *const bad[][2] = {
+        {"/nonexistent/ca.pem", "No such file"}, {"/dev/zero", "not a regular file"}, {"/etc/passwd", "PEM"}};
+    struct pn_conf_error found[2];
+    char text[2048];
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(text, sizeof(text), "%s%scheck d { type = smtps; verify = yes\n  ca-file = \"%s\" }\n",
+                 NODE VIP GW CHECKS, "pool p { checks = [d, c]; tier z { gateways = [g, h] } }\n" SERVICE, bad[i][0]);
+        struct pn_conf *conf = load_good(text);
+        assert_int_equal(pn_conf_outside(conf, found, 2), 1);
+        assert_string_equal(found[0].key, "check.d.ca-file");
+        assert_string_equal(found[0].file, "f");
+        assert_true(found[0].line > 0);
+        assert_non_null(strstr(found[0].text, bad[i][1]));
+        pn_conf_free(conf);
+    }
+}
+
 static void canonical_form_reads_back(void **state)
 {
     (void)state;
@@ -618,11 +639,17 @@ static void files_on_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(schema_is_whole),      cmocka_unit_test(example_loads),
-        cmocka_unit_test(values_arrive),        cmocka_unit_test(faults_are_named),
-        cmocka_unit_test(all_errors_at_once),   cmocka_unit_test(odd_things_are_warned_of),
-        cmocka_unit_test(limits_hold),          cmocka_unit_test(canonical_form_reads_back),
-        cmocka_unit_test(digest_is_of_meaning), cmocka_unit_test(node_is_found),
+        cmocka_unit_test(schema_is_whole),
+        cmocka_unit_test(example_loads),
+        cmocka_unit_test(values_arrive),
+        cmocka_unit_test(faults_are_named),
+        cmocka_unit_test(all_errors_at_once),
+        cmocka_unit_test(odd_things_are_warned_of),
+        cmocka_unit_test(limits_hold),
+        cmocka_unit_test(files_it_names),
+        cmocka_unit_test(canonical_form_reads_back),
+        cmocka_unit_test(digest_is_of_meaning),
+        cmocka_unit_test(node_is_found),
         cmocka_unit_test(files_on_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

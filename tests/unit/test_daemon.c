@@ -188,6 +188,103 @@ static void test_orders_reach_it_and_survive_a_restart(void **state)
     fake_dp_stop(&dp);
 }
 
+static bool saved_says(const char *text)
+{
+    char path[128], buf[4096];
+    snprintf(path, sizeof(path), "%s/state.json", dir);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    buf[fread(buf, 1, sizeof(buf) - 1, f)] = '\0';
+    fclose(f);
+    return strstr(buf, text) != NULL;
+}
+
+/* posternd dies; the dataplane, started at `started_ns`, goes on and finds another posternd. */
+static void restart(uint64_t started_ns)
+{
+    static struct fake_dp saved;
+    memcpy(saved.snapshot, dp.snapshot, sizeof(saved.snapshot));
+    saved.snapshot_len = dp.snapshot_len;
+    fake_dp_stop(&dp);
+    pn_daemon_free(d);
+    d = pn_daemon_new(&opt);
+    assert_non_null(d);
+    fake_dp_start(&dp, d->base, dir);
+    dp.started_ns = started_ns;
+    memcpy(dp.snapshot, saved.snapshot, sizeof(saved.snapshot));
+    dp.snapshot_len = saved.snapshot_len;
+    assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_SNAPSHOT_GET], 1, 5000));
+    fake_dp_run(d->base, 50);
+}
+
+static void reload_with(const char *find, const char *put)
+{
+    struct pn_conf_error errors[2];
+    char text[2048];
+    unsigned n;
+    const char *at = strstr(conf_text, find);
+    assert_non_null(at);
+    snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - conf_text), conf_text, put, at + strlen(find));
+    write_conf(text);
+    assert_int_equal(pn_reload(d, errors, 2, &n), 0);
+    fake_dp_run(d->base, 100);
+}
+
+/* Orders of a gateway that is gone are not kept; what is written again later begins anew. */
+static void test_orders_go_with_their_gateway(void **state)
+{
+    struct pn_gateway_order drain = {.drain = 1, .disabled = -1, .weight = PN_ORDER_KEEP};
+    struct pn_error err = {""};
+
+    (void)state;
+    start_dp();
+    assert_int_equal(d->view.ops->gateway_order(d, 1, &drain, &err), 0);
+    assert_true(saved_says("\"mx2\""));
+    write_conf(
+        "cluster { name = \"t\" }\nnode \"n1\" { port \"lan\" { type = af_xdp; interface = eth0 } }\n"
+        "vip \"in4\" { address = \"192.0.2.25\"; priority { n1 = 200 } }\n"
+        "gateway \"mx1\" { address = \"192.0.2.11\" }\npool \"mx\" { tier \"primary\" { gateways = [\"mx1\"] } }\n"
+        "service \"smtp-in\" { vips = [\"in4\"]; port = 25; pool = \"mx\" }\n");
+    struct pn_conf_error errors[2];
+    unsigned n;
+    assert_int_equal(pn_reload(d, errors, 2, &n), 0);
+    assert_false(saved_says("\"mx2\""));
+    fake_dp_run(d->base, 100);
+    /* Its id stays its own, over a restart too: flows may carry it. */
+    assert_true(saved_says("\"gateway/mx2\": 1"));
+    restart(dp.started_ns);
+    assert_int_equal(pn_id_find(d->ids.gateways, PN_MAX_GATEWAYS, "gateway/mx2"), 1);
+    reload_with("gateway \"mx2\"", "gateway \"mx4\" { address = \"192.0.2.14\" }\ngateway \"mx2\"");
+    assert_int_equal(pn_id_find(d->ids.gateways, PN_MAX_GATEWAYS, "gateway/mx2"), 1);
+    assert_int_not_equal(pn_id_find(d->ids.gateways, PN_MAX_GATEWAYS, "gateway/mx4"), 1);
+    assert_false(d->rt->gateways[pn_view_gateway(d->conf, "mx2")].drain);
+    fake_dp_stop(&dp);
+}
+
+/* A change that only a new dataplane takes up is remembered as long as the old one runs, whoever asks. */
+static void test_a_needed_restart_is_remembered(void **state)
+{
+    (void)state;
+    start_dp();
+    uint64_t started = dp.started_ns;
+    assert_true(started > 0);
+    assert_false(d->reload.restart_needed);
+    reload_with("interface = eth0", "interface = eth0; queues = 2");
+    assert_true(d->reload.restart_needed);
+    restart(started);
+    assert_true(d->reload.restart_needed);
+    reload_with("interface = eth0", "interface = eth0");
+    assert_false(d->reload.restart_needed); /* taken back */
+    reload_with("interface = eth0", "interface = eth0; queues = 2");
+    assert_true(d->reload.restart_needed);
+    restart(started + 1000000000u); /* both were started anew */
+    assert_false(d->reload.restart_needed);
+    write_conf(conf_text); /* changed while posternd is away */
+    restart(started + 1000000000u);
+    assert_true(d->reload.restart_needed);
+    fake_dp_stop(&dp);
+}
+
 static void test_ids_are_read_back(void **state)
 {
     struct pn_snap_gateway *gateways;
@@ -467,6 +564,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_fresh_dataplane_is_filled_and_leased, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orders_reach_it_and_survive_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_orders_go_with_their_gateway, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_needed_restart_is_remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ids_are_read_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_refused_snapshot_is_shown_and_the_lease_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_load_above_the_mark_spills, setup, teardown),

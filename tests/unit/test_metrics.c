@@ -311,6 +311,57 @@ static void test_http(void **state)
     pn_metrics_server_free(s);
 }
 
+static int knock(uint16_t port)
+{
+    struct sockaddr_in sin = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+    evutil_make_socket_nonblocking(fd);
+    return fd;
+}
+
+/* Those who connect and say nothing, or too much, keep nobody out. */
+static void test_connections_are_bounded(void **state)
+{
+    struct pn_metrics_server *s = NULL;
+    uint16_t port = (uint16_t)(22000 + getpid() % 20000);
+    struct pn_error err;
+    char listen[32], junk[1000], got[64];
+    int fds[80], fd, closed = 0;
+
+    (void)state;
+    for (int i = 0; !s && i < 50; i++) {
+        snprintf(listen, sizeof(listen), "127.0.0.1:%u", ++port);
+        s = pn_metrics_server_new(f.base, listen, &f.view, &err);
+    }
+    assert_non_null(s);
+    for (int i = 0; i < 80; i++) {
+        fds[i] = knock(port);
+        fake_dp_run(f.base, 1);
+    }
+    fake_dp_run(f.base, 20);
+    assert_non_null(strstr(http(port, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"), "\npostern_dataplane_up 1\n"));
+    for (int i = 0; i < 80; i++) {
+        closed += read(fds[i], got, 1) == 0;
+        close(fds[i]);
+    }
+    assert_int_equal(closed, 80 - 32 + 1);
+    fd = knock(port);
+    memset(junk, 'x', sizeof(junk));
+    for (int i = 0; i < 10; i++) {
+        (void)!write(fd, junk, sizeof(junk));
+        fake_dp_run(f.base, 5);
+    }
+    assert_true(read(fd, got, sizeof(got)) >= 12);
+    assert_memory_equal(got, "HTTP/1.1 431", 12);
+    close(fd);
+    assert_non_null(strstr(http(port, "PUT /metrics HTTP/1.1\r\n\r\n"), "405"));
+    assert_non_null(strstr(http(port, "GET /metrics\r\n\r\n"), "400"));
+    pn_metrics_server_free(s);
+}
+
 /* Who connects when no descriptor is left waits; the loop does not spin meanwhile. */
 static void test_out_of_descriptors(void **state)
 {
@@ -356,6 +407,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_counters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_values_and_labels_are_escaped, setup, teardown),
         cmocka_unit_test_setup_teardown(test_http, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_connections_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_descriptors, setup, teardown),
     };
 

@@ -25,6 +25,10 @@ static int setup(void **state)
     memset(&written, 0, sizeof(written));
     written.standby = true;
     written.n = 2;
+    written.dataplane_ns = UINT64_MAX - 1;
+    written.dataplane_args = 77;
+    written.n_ids = 1;
+    written.ids[0] = (struct pn_state_id){.key = "gateway/mx9", .id = 9};
     written.gateways[0] = (struct pn_state_gateway){.name = "mx1", .drain = true, .weight = -1};
     written.gateways[1] = (struct pn_state_gateway){.name = "mx2", .disabled = true, .weight = 50};
     return 0;
@@ -77,6 +81,10 @@ static void test_written_is_read(void **state)
     assert_int_equal(got.gateways[0].weight, -1);
     assert_true(got.gateways[1].disabled);
     assert_int_equal(got.gateways[1].weight, 50);
+    assert_true(got.dataplane_ns == UINT64_MAX - 1 && got.dataplane_args == 77);
+    assert_int_equal(got.n_ids, 1);
+    assert_string_equal(got.ids[0].key, "gateway/mx9");
+    assert_int_equal(got.ids[0].id, 9);
     assert_false(there(PN_STATEFILE_NAME ".new"));
     snprintf(path, sizeof(path), "%s/" PN_STATEFILE_NAME, dir);
     assert_int_equal(stat(path, &st), 0);
@@ -116,6 +124,14 @@ static void test_nonsense_is_refused(void **state)
         "{\"version\":1,\"gateways\":{\"mx1\":{\"colour\":true}}}",
         "{\"version\":1,\"gateways\":{\"\":{}}}",
         "{\"version\":1,\"gateways\":{\"a-name-that-is-longer-than-31-bytes\":{}}}",
+        "{\"version\":1,\"retired\":[]}",
+        "{\"version\":1,\"retired\":{\"gateway/a\":65535}}",
+        "{\"version\":1,\"retired\":{\"gateway/a\":-1}}",
+        "{\"version\":1,\"retired\":{\"gateway/a\":\"1\"}}",
+        "{\"version\":1,\"retired\":{\"\":1}}",
+        "{\"version\":1,\"dataplane\":\"12\"}",
+        "{\"version\":1,\"dataplane\":\"12-ab-\"}",
+        "{\"version\":1,\"dataplane\":7}",
         "{\"version\":1,\"version\":1}",
         "{\"version\":1} x",
     };
@@ -142,12 +158,26 @@ static void test_a_folder_that_is_not_there(void **state)
     assert_int_equal(pn_state_load("/nonexistent/postern", &got, &err), 1);
 }
 
+/* What could not be put in place is not left lying about. */
+static void test_a_failed_write_leaves_nothing(void **state)
+{
+    struct pn_error err;
+    char path[128];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/" PN_STATEFILE_NAME, dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(pn_state_save(dir, &written, &err), -1);
+    assert_false(there(PN_STATEFILE_NAME ".new"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_written_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_truncation_is_kept_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nonsense_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_failed_write_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_folder_that_is_not_there, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
