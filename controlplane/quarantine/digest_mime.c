@@ -3,9 +3,8 @@
 
 #include <stdbool.h>
 #include <string.h>
-#include <openssl/evp.h>
 
-#define WORD_BYTES 39u /* 52 of base64 and 12 around it are 64, below RFC 2047's 75 */
+#define WORD_COLUMN 74u /* a line with encoded words ends before 76 (RFC 2047, 2) */
 #define PLAIN_MAX 60u
 
 static bool plain(const char *text)
@@ -20,25 +19,46 @@ static bool plain(const char *text)
     return true;
 }
 
+/* One byte of an encoded word's text (RFC 2047, 4.2), as it may stand in a display name, too. */
+static unsigned word_byte(unsigned char c, char out[4])
+{
+    bool bare = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+
+    return (unsigned)(c == ' ' ? snprintf(out, 4, "_")
+                      : bare   ? snprintf(out, 4, "%c", c)
+                               : snprintf(out, 4, "=%02X", c));
+}
+
+/* Quoted, not base64: readers join neighbours, and some stumble over padding in the middle. */
 void pn_mime_words(FILE *f, const char *text, size_t at)
 {
-    unsigned char b64[WORD_BYTES / 3 * 4 + 1];
+    bool open = false;
+    size_t col = at;
 
     if (plain(text)) {
         fputs(text, f);
         return;
     }
-    for (size_t left = strlen(text), first = 1; left > 0; first = 0) {
-        size_t n = left < WORD_BYTES ? left : WORD_BYTES;
-        while (n > 1 && n < left && ((unsigned char)text[n] & 0xc0) == 0x80)
-            n--; /* whole characters in each word (RFC 2047, 5) */
-        if (!first || at + 64 > 76)
-            fputs("\r\n ", f);
-        EVP_EncodeBlock(b64, (const unsigned char *)text, (int)n);
-        fprintf(f, "=?utf-8?b?%s?=", (const char *)b64);
-        text += n;
-        left -= n;
+    while (*text) {
+        char whole[4 * 3 + 1];
+        unsigned n = 0;
+        do /* a character stays whole (RFC 2047, 5) */
+            n += word_byte((unsigned char)*text++, whole + n);
+        while (((unsigned char)*text & 0xc0) == 0x80 && n <= 9);
+        if (open && col + n + 2 > WORD_COLUMN) {
+            fputs("?=\r\n ", f);
+            open = false;
+            col = 1;
+        }
+        if (!open) {
+            fputs("=?utf-8?q?", f);
+            open = true;
+            col += 10;
+        }
+        fputs(whole, f);
+        col += n;
     }
+    fputs("?=", f);
 }
 
 void pn_mime_name(FILE *f, const char *name)
