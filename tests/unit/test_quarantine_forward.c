@@ -354,6 +354,37 @@ static void test_live_first(void **state)
     world_stop(&w);
 }
 
+static int link_is_full(void *arg, const uint8_t *bytes, size_t len)
+{
+    (void)bytes, (void)len;
+    return (*(unsigned *)arg)++ > 0; /* takes the first frame */
+}
+
+/* A full link: its owner says when it takes more; no timer may turn on it meanwhile. */
+static void test_full_link(void **state)
+{
+    struct pn_forward_options f = {.node = "mx1", .seed = 3};
+    pn_q_frame frame = PN__Q__FRAME__INIT;
+    Pn__Q__Welcome welcome = PN__Q__WELCOME__INIT;
+    unsigned sent = 0;
+    struct world w;
+
+    (void)state;
+    world_start(&w, 9, 0);
+    add(&w, 5);
+    pn_forward_free(w.forward);
+    w.forward = pn_forward_new(&f, &pn_forward_spool_ops, w.spool, link_is_full, &sent);
+    pn_forward_up(w.forward, 77, w.now);
+    welcome.session = 77;
+    welcome.store = 1;
+    frame.welcome = &welcome;
+    assert_int_equal(pn_qframe_send(&frame, 77, net_send, &w.down), 0);
+    pn_forward_frame(w.forward, w.down.q[0].bytes, w.down.q[0].len, w.now);
+    assert_true(sent > 1);
+    assert_true(pn_forward_due_ms(w.forward, w.now) > w.now + 1000);
+    world_stop(&w);
+}
+
 struct one {
     struct pn_host_row row;
     unsigned n;
@@ -476,6 +507,7 @@ int main(int argc, char **argv)
         return end;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_clean),         cmocka_unit_test(test_bad_network),
                                        cmocka_unit_test(test_restored_host), cmocka_unit_test(test_live_first),
-                                       cmocka_unit_test(test_host),          cmocka_unit_test(test_wrong_items)};
+                                       cmocka_unit_test(test_full_link),     cmocka_unit_test(test_host),
+                                       cmocka_unit_test(test_wrong_items)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
