@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A PostgreSQL server that is restarted, and a line that breaks at the worst moment: with the answer to COMMIT. What was
+ * committed is said to be, what was not is not, and neither is done twice.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "common/error.h"
+#include "quarantine_store.h"
+
+/* Between client and server. Breaks the line at the COMMIT that `at` counts down to. */
+enum breaks { BREAK_NEVER, BREAK_BEFORE, BREAK_AFTER };
+static struct proxy {
+    char dir[64];
+    int listener;
+    pthread_t thread;
+    _Atomic int how, stop, broken;
+} proxy;
+
+static bool copy(int from, int to, const char *watch, bool *seen)
+{
+    char buf[65536];
+    ssize_t n = read(from, buf, sizeof(buf));
+
+    if (n <= 0)
+        return false;
+    *seen = watch && memmem(buf, (size_t)n, watch, strlen(watch)) != NULL;
+    if (*seen && proxy.how == BREAK_BEFORE)
+        return false;
+    return write(to, buf, (size_t)n) == n;
+}
+
+static void serve(int client)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int server = socket(AF_UNIX, SOCK_STREAM, 0);
+    bool seen;
+
+    snprintf(to.sun_path, sizeof(to.sun_path), "%s/.s.PGSQL.5432", store.dir);
+    if (connect(server, (struct sockaddr *)&to, sizeof(to)) == 0) {
+        struct pollfd p[2] = {{.fd = client, .events = POLLIN}, {.fd = server, .events = POLLIN}};
+        while (!proxy.stop && poll(p, 2, 100) >= 0) {
+            if (p[0].revents) {
+                bool go = copy(client, server, proxy.how != BREAK_NEVER ? "COMMIT" : NULL, &seen);
+                if (seen && proxy.how == BREAK_AFTER) { /* its answer does not arrive */
+                    char answer[1000];
+                    if (read(server, answer, sizeof(answer)) < 0)
+                        go = false;
+                    go = false;
+                }
+                if (seen) {
+                    proxy.how = BREAK_NEVER;
+                    proxy.broken++;
+                }
+                if (!go)
+                    break;
+            }
+            if (p[1].revents && !copy(server, client, NULL, &seen))
+                break;
+        }
+    }
+    close(server);
+}
+
+static void *proxy_run(void *arg)
+{
+    (void)arg;
+    while (!proxy.stop) {
+        struct pollfd p = {.fd = proxy.listener, .events = POLLIN};
+        if (poll(&p, 1, 100) <= 0)
+            continue;
+        int client = accept(proxy.listener, NULL, NULL);
+        serve(client);
+        close(client);
+    }
+    return NULL;
+}
+
+static void proxy_start(void)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+
+    memset(&proxy, 0, sizeof(proxy));
+    fixture_dir(proxy.dir);
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s/.s.PGSQL.5432", proxy.dir);
+    proxy.listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(proxy.listener, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(proxy.listener, 5), 0);
+    assert_int_equal(pthread_create(&proxy.thread, NULL, proxy_run, NULL), 0);
+    snprintf(store.where, sizeof(store.where), "host=%s user=postern dbname=postgres options='-c search_path=w%u'",
+             proxy.dir, store.schema);
+}
+
+static void proxy_end(void)
+{
+    proxy.stop = 1;
+    pthread_join(proxy.thread, NULL);
+    close(proxy.listener);
+    fixture_remove(proxy.dir);
+}
+
+static const struct pn_hostdb_ops *ops = &pn_hostdb_postgresql;
+
+static int insert(struct pn_hostdb *db, uint64_t sequence, struct pn_error *err)
+{
+    pn_q_item item = PN__Q__ITEM__INIT;
+    uint8_t sha[PN_Q_SHA_BYTES] = {1};
+
+    item.node = (char *)"mx1";
+    item.sequence = sequence;
+    item.kind = PN_Q_MESSAGE;
+    item.received_ms = 1700000000000ull;
+    item.sha256 = (ProtobufCBinaryData){sizeof(sha), sha};
+    if (ops->begin(db, err) != 0)
+        return -1;
+    int rc = ops->insert(db, &item, 100, "", 1, err);
+    if (rc < 0) {
+        ops->rollback(db);
+        return -1;
+    }
+    return ops->commit(db, err) == 0 ? rc : -1;
+}
+
+static uint64_t items(struct pn_hostdb *db)
+{
+    struct pn_hostdb_totals t;
+    assert_int_equal(ops->totals(db, &t), 0);
+    return t.items;
+}
+
+static void test_commit_lost(void **state)
+{
+    struct pn_hostdb *db;
+    struct pn_error err;
+
+    (void)state;
+    store_new();
+    proxy_start();
+    if (ops->open(store.where, &db, &err) != 0)
+        fail_msg("%s", err.text);
+    uint64_t id = ops->store(db);
+    assert_int_equal(insert(db, 1, &err), 1);
+    proxy.how = BREAK_AFTER;
+    if (insert(db, 2, &err) != 1) /* the server says that it is done */
+        fail_msg("%s", err.text);
+    assert_int_equal(proxy.broken, 1);
+    proxy.how = BREAK_BEFORE;
+    assert_int_equal(insert(db, 3, &err), -1);
+    assert_non_null(strstr(err.text, "the change was not made"));
+    assert_int_equal(proxy.broken, 2);
+    assert_int_equal(items(db), 2);
+    assert_int_equal(insert(db, 3, &err), 1);
+    assert_int_equal(insert(db, 3, &err), 0); /* known */
+    /* A release: it is done once, and this caller hears that it did it. */
+    proxy.how = BREAK_AFTER;
+    assert_int_equal(ops->begin(db, &err), 0);
+    assert_int_equal(ops->state_set(db, 1, PN_HOST_RELEASED, 1, &err), 1);
+    assert_int_equal(ops->commit(db, &err), 0);
+    assert_int_equal(ops->begin(db, &err), 0);
+    assert_int_equal(ops->state_set(db, 1, PN_HOST_RELEASED, 1, &err), 0);
+    ops->rollback(db);
+    assert_int_equal(ops->store(db), id);
+    ops->close(db);
+    proxy_end();
+}
+
+static void test_restart(void **state)
+{
+    struct pn_hostdb *db, *second;
+    struct pn_error err;
+
+    (void)state;
+    store_new();
+    if (ops->open(store.where, &db, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(ops->open(store.where, &second, &err), -1); /* one host a store */
+    assert_string_equal(err.text, "PostgreSQL: another process has this store");
+    assert_int_equal(insert(db, 1, &err), 1);
+    /* Restarted between two calls: nobody notices. */
+    store_server_stop(SIGINT);
+    store_server_start();
+    assert_int_equal(items(db), 1);
+    assert_int_equal(insert(db, 2, &err), 1);
+    /* In the middle of a change: it fails whole, and the next one is fine. */
+    assert_int_equal(ops->begin(db, &err), 0);
+    assert_int_equal(ops->state_set(db, 1, PN_HOST_DELETED, 1, &err), 1);
+    store_server_stop(SIGQUIT);
+    assert_int_equal(ops->commit(db, &err), -1);
+    assert_int_equal(insert(db, 3, &err), -1); /* it is away */
+    store_server_start();
+    nanosleep(&(struct timespec){.tv_sec = 1}, NULL); /* the pause before connecting anew */
+    for (unsigned i = 0; i < 20 && insert(db, 3, &err) != 1; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    assert_int_equal(items(db), 3);
+    assert_int_equal(ops->begin(db, &err), 0);
+    assert_int_equal(ops->state_set(db, 1, PN_HOST_RELEASED, 1, &err), 1); /* it had not been deleted */
+    assert_int_equal(ops->commit(db, &err), 0);
+    ops->close(db);
+}
+
+static void test_wrong_servers(void **state)
+{
+    struct pn_hostdb *db;
+    struct pn_error err;
+
+    (void)state;
+    assert_int_equal(ops->open("host=/nowhere user=x password=secret", &db, &err), -1);
+    assert_null(strstr(err.text, "secret"));
+    assert_int_equal(ops->open("nonsense=1", &db, &err), -1);
+    store_new();
+    assert_int_equal(store_psql("ALTER SYSTEM SET fsync = off"), 0);
+    assert_int_equal(store_psql("SELECT pg_reload_conf()"), 0);
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    assert_int_equal(ops->open(store.where, &db, &err), -1);
+    assert_non_null(strstr(err.text, "fsync"));
+    assert_int_equal(store_psql("ALTER SYSTEM RESET fsync"), 0);
+    assert_int_equal(store_psql("SELECT pg_reload_conf()"), 0);
+    assert_int_equal(store_psql("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"), 0);
+    char where[300];
+    snprintf(where, sizeof(where), "host=%s user=postern dbname=latin", store.dir);
+    assert_int_equal(ops->open(where, &db, &err), -1);
+    assert_non_null(strstr(err.text, "LATIN1"));
+    /* A newer version's tables are left alone. */
+    assert_int_equal(ops->open(store.where, &db, &err), 0);
+    ops->close(db);
+    char sql[80];
+    snprintf(sql, sizeof(sql), "UPDATE w%u.pn_quarantine SET version = 99", store.schema);
+    assert_int_equal(store_psql(sql), 0);
+    assert_int_equal(ops->open(store.where, &db, &err), -1);
+    assert_non_null(strstr(err.text, "newer version"));
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_commit_lost), cmocka_unit_test(test_restart),
+                                       cmocka_unit_test(test_wrong_servers)};
+    int end = store_begin(argc, argv);
+
+    return end >= 0 ? end : cmocka_run_group_tests(tests, NULL, NULL);
+}
