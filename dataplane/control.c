@@ -127,6 +127,7 @@ enum pn_dp_status pn_control_put(struct pn_dataplane *dp, const struct pn_dp_con
     atomic_store(&dp->shared->sync, control->heartbeat_udp_port != 0);
     dp->control_current ^= 1;
     pn_ports_control(&dp->ports, control);
+    pn_groups_tick(dp);
     return PN_DP_STATUS_OK;
 }
 

@@ -20,6 +20,7 @@
 #include "dataplane/filtering.h"
 #include "dataplane/ipc/server.h"
 
+#define LEAVE_US 2000 /* for what was just given to the workers to be sent */
 #define LINK_EVERY_MS 50 /* an owner with a second path for heartbeats gives up what it cannot serve so soon */
 #define WORKER_HUNG_NS 3000000000ull /* its heartbeat is at most 100 ms old while it lives */
 
@@ -145,6 +146,7 @@ static int start(struct pn_dataplane *dp, struct pn_error *err)
     if (pn_stats_seg_new(&dp->stats, dp->args->stats, dp->n_workers, dp->tsc_hz, err))
         return -1;
     dp->main_stats = pn_stats_seg_worker(&dp->stats, dp->n_workers);
+    pn_groups_start(dp);
     if (shared_make(dp, err) || pn_mbuf_meta_register() || pn_resolve_start(dp, err) || pn_peers_start(dp, err) ||
         pn_control_start(dp, err) || pn_filtering_start(dp, err) || workers_make(dp, err) || workers_launch(dp, err))
         return -1;
@@ -182,6 +184,8 @@ void pn_dataplane_tick(struct pn_dataplane *dp)
     pn_flowsync_tick(dp);
     pn_filtering_tick(dp);
     pn_ipc_server_tick(dp->ipc, dp->now_ms);
+    if (dp->tick % PN_GROUPS_EVERY_MS == 0)
+        pn_groups_tick(dp);
     if (dp->tick % LINK_EVERY_MS == 0) {
         uint32_t came_up = pn_ports_poll_link(&dp->ports);
         if (came_up)
@@ -210,6 +214,8 @@ void pn_dataplane_stop(struct pn_dataplane *dp)
     }
     pn_ports_vips_keep(&dp->ports, NULL);
     if (dp->workers_running) {
+        pn_groups_leave(dp);
+        rte_delay_us_sleep(LEAVE_US);
         atomic_store(&dp->shared->stop, true);
         for (unsigned w = 0; w < dp->n_workers; w++)
             rte_eal_wait_lcore(dp->worker_lcores[w]);
@@ -218,6 +224,7 @@ void pn_dataplane_stop(struct pn_dataplane *dp)
     pn_filtering_stop(dp);
     if (dp->qsbr)
         pn_publish_free(dp);
+    pn_groups_stop(dp);
     pn_resolve_stop(dp);
     pn_peers_stop(dp);
     pn_control_stop(dp);

@@ -10,6 +10,7 @@
 #include "dataplane/args.h"
 #include "dataplane/core/announce.h"
 #include "dataplane/core/neigh.h"
+#include "dataplane/groups.h"
 #include "dataplane/lease.h"
 #include "dataplane/loop.h"
 #include "dataplane/neigh_link.h"
@@ -73,6 +74,7 @@ struct pn_dataplane {
     unsigned resync_ends; /* workers that still walk through their tables */
     unsigned sync_next; /* worker whose flows are taken first */
 
+    struct pn_groups groups;
     struct pn_filtering *filtering; /* filtering.h */
     struct pn_ipc_server *ipc;
 };

@@ -85,6 +85,8 @@ void pn_node_control(struct pn_node *n)
     if (n->conf.n_nodes > 1) {
         c.heartbeat_udp_port = n->conf.udp_port;
         for (unsigned i = 0; i < n->conf.n_paths; i++) {
+            c.networks[c.n_networks++] =
+                (struct pn_dp_control_network){.port = n->conf.paths[i].port, .vlan = n->conf.paths[i].vlan};
             control_addr(&c, &n->conf.paths[i].v4);
             control_addr(&c, &n->conf.paths[i].v6);
             for (uint8_t k = 0; k < PN_MAX_NODES; k++) {

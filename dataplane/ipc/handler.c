@@ -134,8 +134,12 @@ static enum pn_dp_status call_control(struct call *c)
         if (pn_addr_is_zero(&control->addrs[i]) != (i >= control->n_addrs))
             return bad(c, "control.addrs: an address too few or too many");
     }
-    if (control->n_peers > PN_DP_CONTROL_PEERS || control->reserved2)
-        return bad(c, "control.n_peers: above 32, or reserved2 not 0");
+    if (control->n_peers > PN_DP_CONTROL_PEERS || control->n_networks > PN_DP_CONTROL_NETWORKS)
+        return bad(c, "control.n_peers: above 32, or n_networks above 2");
+    for (unsigned i = 0; i < control->n_networks; i++) {
+        if (control->networks[i].port >= PN_MAX_PORTS || control->networks[i].vlan > 4094)
+            return bad(c, "control.networks: no such port or VLAN");
+    }
     for (unsigned i = 0; i < PN_DP_CONTROL_PEERS; i++) {
         if (pn_addr_is_zero(&control->peers[i].addr) != (i >= control->n_peers))
             return bad(c, "control.peers: an address too few or too many");

@@ -99,6 +99,7 @@
     X(GEN_NDP_SOLICIT,       E, "gen_ndp_solicit",       "neighbour solicitations sent to find gateways") \
     X(GEN_GARP,              E, "gen_garp",              "gratuitous ARP announcements sent") \
     X(GEN_UNSOLICITED_NA,    E, "gen_unsolicited_na",    "unsolicited neighbour advertisements sent") \
+    X(GEN_MEMBERSHIP,        E, "gen_membership",        "reports of multicast membership sent") \
     X(GEN_DROPPED,           E, "gen_dropped",           "announcements and requests of our own that the port did not take")
 /* clang-format on */
 

@@ -231,14 +231,18 @@ struct pn_dp_port {
 /* Which packets are the control plane's own. TTL or hop limit must be 255, else they are dropped and counted. */
 #define PN_DP_CONTROL_ADDRS 16u
 #define PN_DP_CONTROL_PEERS 32u
+#define PN_DP_CONTROL_NETWORKS 2u
 struct pn_dp_control {
     uint16_t heartbeat_udp_port; /* host byte order; destination port; 0: none */
     uint8_t vrrp; /* 1: also IP protocol 112 to 224.0.0.18 and ff02::12 */
     uint8_t reserved;
     uint32_t n_addrs; /* <= PN_DP_CONTROL_ADDRS */
     struct pn_addr addrs[PN_DP_CONTROL_ADDRS]; /* destinations: this node's, multicast groups; the rest zero */
+    uint32_t n_networks; /* <= PN_DP_CONTROL_NETWORKS: where those of addrs that are groups are joined */
+    struct pn_dp_control_network {
+        uint16_t port, vlan;
+    } networks[PN_DP_CONTROL_NETWORKS];
     uint32_t n_peers; /* <= PN_DP_CONTROL_PEERS; 0: all UDP is taken, whoever sends how much */
-    uint32_t reserved2;
     /* Who may be heard: each has a share of its own of what is taken, all others a small one. The rest zero. */
     struct pn_dp_control_peer {
         struct pn_addr addr;

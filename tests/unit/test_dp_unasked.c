@@ -155,6 +155,10 @@ static void test_control(void **state)
     assert_int_equal(ask(PN_DP_CONTROL, &c, sizeof(c)), PN_DP_STATUS_BAD_MESSAGE);
     c = good, c.n_peers = 0;
     assert_int_equal(ask(PN_DP_CONTROL, &c, sizeof(c)), PN_DP_STATUS_BAD_MESSAGE);
+    c = good, c.n_networks = PN_DP_CONTROL_NETWORKS + 1;
+    assert_int_equal(ask(PN_DP_CONTROL, &c, sizeof(c)), PN_DP_STATUS_BAD_MESSAGE);
+    c = good, c.n_networks = 1, c.networks[0].vlan = 4095;
+    assert_int_equal(ask(PN_DP_CONTROL, &c, sizeof(c)), PN_DP_STATUS_BAD_MESSAGE);
     c = good, c.vrrp = 2;
     assert_int_equal(ask(PN_DP_CONTROL, &c, sizeof(c)), PN_DP_STATUS_BAD_MESSAGE);
     c = good, c.reserved = 1;
