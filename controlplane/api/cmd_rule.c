@@ -31,10 +31,8 @@ static int change(struct pn_api_work *work, const struct pn_rules_change *c, str
 
     if (!r)
         return -1;
-    if (pn_rules_change(r, c, 1, result, &err) == 0) {
-        pn_rules_actor_refresh(work->arg); /* who asks for the status next sees it */
+    if (pn_rules_change(r, c, 1, result, &err) == 0)
         return 0;
-    }
     pn_api_work_fail(work, PN_API_REFUSED, "%s", err.text);
     return -1;
 }

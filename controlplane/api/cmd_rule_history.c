@@ -121,7 +121,6 @@ static void restore(struct pn_api_work *work)
     if (o)
         json_object_set_new(o, "result", json_string(rc > 0 ? "restored" : "removed"));
     pn_rule_clear(&now);
-    pn_rules_actor_refresh(work->arg);
     pn_api_work_ok(work, o);
 }
 

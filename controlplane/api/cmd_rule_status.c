@@ -89,39 +89,35 @@ static json_t *status_json(const struct pn_rules_actor_status *s)
                      pn_json_u64(s->store.errors), "last_error", s->store.last_error, "lists", lists, "peers", peers);
 }
 
-/* From the copy that any thread may have: it answers while the rules' own loop is at work. */
+static void status(struct pn_api_work *work)
+{
+    struct pn_rules_actor_status *s = malloc(sizeof(*s));
+    json_t *reply = NULL;
+
+    pn_rules_actor_refresh(work->arg);
+    if (s) {
+        pn_rules_actor_status(work->arg, s);
+        reply = status_json(s);
+    }
+    if (reply && work->partial)
+        json_object_set(reply, "filter", work->partial);
+    free(s);
+    pn_api_work_ok(work, reply);
+}
+
 void pn_cmd_rule_status(struct pn_api_call *call)
 {
-    struct pn_rules_actor_status *s = call->view->rules ? malloc(sizeof(*s)) : NULL;
-    json_t *reply;
-
-    if (!call->view->rules) {
-        pn_api_fail(call, PN_API_UNAVAILABLE, "the rules do not run on this node; posternd's log says why");
-        return;
-    }
-    if (s)
-        pn_rules_actor_status(call->view->rules, s);
-    reply = s ? status_json(s) : NULL;
-    if (reply)
-        json_object_set_new(reply, "filter", filter_json(call->view->filter));
-    pn_api_ok(call, reply);
-    free(s);
+    call->partial = filter_json(call->view->filter); /* the main loop's */
+    pn_rule_work(call, status);
 }
 
 /* Asks all peers for their digests; how they stood is the answer. Whoever waits asks again. */
 static void sync_(struct pn_api_work *work)
 {
-    struct pn_rules_actor_status *s;
-
     if (!pn_rule_store(work))
         return;
-    s = malloc(sizeof(*s));
-    pn_rules_actor_refresh(work->arg);
-    if (s)
-        pn_rules_actor_status(work->arg, s);
     pn_rules_actor_check(work->arg);
-    pn_api_work_ok(work, s ? status_json(s) : NULL);
-    free(s);
+    status(work);
 }
 
 void pn_cmd_rule_sync(struct pn_api_call *call)

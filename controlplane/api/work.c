@@ -33,6 +33,7 @@ void pn_api_work(struct pn_api_call *call, struct pn_loop *to, pn_api_work_fn *f
     if (w && s) {
         *w = (struct pn_api_work){.command = call->command->name,
                                   .args = call->args,
+                                  .partial = call->partial,
                                   .root = call->root,
                                   .remote = call->remote,
                                   .arg = arg,

@@ -12,6 +12,7 @@
 struct pn_api_work {
     const char *command;
     const json_t *args; /* checked; for reading */
+    json_t *partial; /* the call's, what its handler put there before; the call keeps it */
     bool root; /* the peer is root or the daemon's own user */
     bool remote; /* asked by another node, so the answer is bounded by what travels between nodes */
     char who[PN_API_WHO_BYTES];
