@@ -69,11 +69,12 @@ void pn_election_answered(struct pn_election *e, uint16_t vip, uint64_t now_ns)
     struct pn_election_vip *v = by_id(e, vip);
     if (!v || v->state != PN_EL_PROBE)
         return;
-    bool news = !v->path_failed;
+    bool news = !v->path_told && now_ns >= v->silent_since_ns + PN_PATH_ALARM_TAKEOVERS * e->times.takeover;
     v->path_failed = true;
     v->answered_ns = now_ns;
     v->state = PN_EL_BACKUP; /* no pn_el_enter(): it repeats each heartbeat while the path is broken */
     v->retry_ns = now_ns + e->times.heartbeat;
+    v->path_told |= news;
     if (news)
         pn_el_say(e, v, "alarm: the owner answers ARP/ND but its heartbeats do not arrive; not taking over");
 }

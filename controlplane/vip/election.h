@@ -27,6 +27,8 @@ extern const char *const pn_el_wait_name[PN_EL_WAIT_COUNT];
 #define PN_NO_GROUP 0xffffu
 #define PN_HOLD_MAX_MS 60000u
 #define PN_SENT_RING 64u /* heartbeats whose send time is remembered, for votes */
+/* Answered, but not heard for so many: the path has failed. Before that, a few heartbeats were lost. */
+#define PN_PATH_ALARM_TAKEOVERS 3u
 #define PN_RELEASE_REPEATS 5u /* heartbeats that carry a release: a lost one costs nothing */
 #define PN_ELECTION_MAX_ORDERS (4 * PN_MAX_VIPS)
 
@@ -70,7 +72,8 @@ struct pn_election_vip {
     uint64_t probe_sent_ns; /* of this PROBE */
     uint64_t retry_ns; /* after an answered probe: not before */
     bool cut; /* its port cannot send: effective priority 0 */
-    bool path_failed; /* owner answers on the wire, its heartbeats do not come: alarm */
+    bool path_failed; /* owner answers on the wire, its heartbeats do not come */
+    bool path_told; /* the alarm was given: it is more than a few lost ones */
     uint64_t answered_ns; /* path_failed: when it answered last */
     uint64_t lease_ns; /* deadline last ordered; 0 none */
 

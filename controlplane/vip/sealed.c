@@ -375,7 +375,7 @@ static void sealed_show(const struct pn_node *n, unsigned vip, uint64_t now_ns, 
     out->transitions = v->transitions;
     out->wanted = v->want;
     out->wait = v->wait;
-    out->path_failed = v->path_failed;
+    out->path_failed = v->path_told;
     out->exclusive = v->exclusive;
     out->forced = v->forced;
 }

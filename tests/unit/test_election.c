@@ -50,6 +50,7 @@ static struct {
     unsigned loss_percent, delay_max_us;
     bool cut[NODES][NODES]; /* heartbeats from, to */
     bool arp_cut[NODES][NODES];
+    unsigned alarms;
     unsigned answer_lost_each, answers; /* every so many-th answer to a probe does not come; 0: all come */
     unsigned n_vips;
     bool exclusive;
@@ -75,6 +76,7 @@ static uint64_t clock_of(const struct node *n)
 static void event(void *arg, const struct pn_election_vip *v, const char *text)
 {
     struct node *n = arg;
+    w.alarms += strncmp(text, "alarm", 5) == 0;
     if (w.verbose)
         printf("%8.2f ms node %d %s: %s (%s)\n", (double)w.now / 1e6, (int)(n - w.nodes), v->name,
                pn_election_state_name[v->state], text);
@@ -508,7 +510,11 @@ static void test_heartbeat_path_alone_fails(void **state)
         w.cut[0][1] = ways & 1;
         w.cut[1][0] = ways & 2;
         w.worst_gap_ns = w.gap_ns = 0;
-        run_ms(1000, true);
+        run_ms(80, true);
+        assert_int_equal(w.nodes[1].election.vips[0].path_failed, ways & 1);
+        assert_int_equal(w.alarms, 0); /* a few may be lost, nobody needs to know */
+        run_ms(920, true);
+        assert_int_equal(w.alarms, ways & 1);
         assert_int_equal(owner_of(0), 0);
         assert_int_equal(w.nodes[1].election.vips[0].path_failed, ways & 1);
         w.cut[0][1] = w.cut[1][0] = false;
