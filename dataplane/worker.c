@@ -196,6 +196,22 @@ void pn_worker_free(struct pn_worker *w)
     rte_free(w);
 }
 
+/* A gateway that was down and is back has lost its sessions. */
+static void gateways_follow(struct pn_worker *w)
+{
+    struct pn_ctx *c = &w->ctx;
+
+    for (unsigned g = 0; g < PN_MAX_GATEWAYS; g++) {
+        bool down = c->snap->gateways[g].used && !c->snap->gateways[g].alive;
+
+        if (w->gateway_down[g] && !down) {
+            w->lapses[g] = (struct pn_flow_lapse){.set = c->snap->gateways[g].used, .until_ms = c->now.ms};
+            pn_flow_table_set_lapses(c->flows, w->lapses, pn_account_aside, c);
+        }
+        w->gateway_down[g] = down;
+    }
+}
+
 void pn_worker_round_begin(struct pn_worker *w, uint64_t tsc)
 {
     struct pn_ctx *c = &w->ctx;
@@ -210,6 +226,7 @@ void pn_worker_round_begin(struct pn_worker *w, uint64_t tsc)
         w->timers_of = c->snap;
         w->timers_generation = c->snap->generation;
         pn_flow_table_set_timers(c->flows, c->snap->timers);
+        gateways_follow(w);
         pn_straight_reset(c);
     }
 }

@@ -98,6 +98,8 @@ struct pn_worker {
     uint64_t coarse_tsc; /* next time for gauges and heartbeat */
     const struct pn_dpsnap *timers_of; /* snapshot whose timers the flow table holds, and its generation, since an */
     uint64_t timers_generation; /* address may come again */
+    bool gateway_down[PN_MAX_GATEWAYS]; /* by id, in the snapshot of before */
+    struct pn_flow_lapse lapses[PN_MAX_GATEWAYS];
     void *frag_memory;
     struct pn_batch batch;
     struct pn_mailbox mailbox;

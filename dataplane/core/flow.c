@@ -344,6 +344,24 @@ uint32_t pn_flow_lines(const struct pn_flow_table *t)
     return t->n_lines;
 }
 
+void pn_flow_table_set_lapses(struct pn_flow_table *t, const struct pn_flow_lapse *by_gateway, pn_flow_aside_fn *fn,
+                              void *arg)
+{
+    t->lapses = by_gateway;
+    t->aside = fn;
+    t->aside_arg = arg;
+}
+
+static void __attribute__((noinline)) set_aside(struct pn_flow_table *t, struct pn_flow *f, struct pn_now now)
+{
+    const struct pn_flow_lapse *l = &t->lapses[f->gateway % PN_MAX_GATEWAYS];
+    if (!l->set || (int32_t)(l->until_ms - f->seen_ms) < 0 || now.ms - f->seen_ms < PN_FLOW_QUIET_MS ||
+        now.ms - l->until_ms >= PN_FLOW_LAPSE_MS || f->flags & PN_FLOW_F_SYNCED || f->unproven)
+        return;
+    t->aside(t->aside_arg, f);
+    f->flags |= PN_FLOW_F_SYNCED;
+}
+
 void pn_flow_age(struct pn_flow_table *t, unsigned lines, struct pn_now now)
 {
     if (lines > t->n_lines)
@@ -354,6 +372,8 @@ void pn_flow_age(struct pn_flow_table *t, unsigned lines, struct pn_now now)
             struct pn_flow *f = &line->slot[i];
             if (f->state != PN_FLOW_FREE && __builtin_expect(pn_flow_is_idle(t, f, now), 0))
                 expire(t, f);
+            else if (__builtin_expect(t->lapses != NULL && f->state == PN_FLOW_ESTABLISHED, 0))
+                set_aside(t, f, now);
         }
         if (++t->age_line == t->n_lines)
             t->age_line = 0;

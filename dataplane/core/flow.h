@@ -154,7 +154,23 @@ static inline enum pn_flow_event pn_flow_segment(struct pn_flow_table *t, struct
 /* Makes a known flow half-open again for a new connection (its gateway is gone, a SYN came). */
 void pn_flow_reopen(struct pn_flow_table *t, struct pn_flow *flow, struct pn_now now);
 
-/* Looks at the next `lines` lines for idle entries. Call once a burst with the share due; never a full scan. */
+/*
+ * A gateway that was down and came back has lost its sessions, and their clients may never say so: their entries would count as
+ * established until their timer ends. An established flow of such a gateway that was last seen before `until_ms` and has been
+ * silent for PN_FLOW_QUIET_MS is set aside: fn is called, then it is PN_FLOW_F_SYNCED, which its next packet ends, if one comes.
+ * by_gateway: indexed by gateway id, PN_MAX_GATEWAYS long, the caller's. NULL: nothing is set aside.
+ */
+#define PN_FLOW_QUIET_MS 30000u
+#define PN_FLOW_LAPSE_MS 86400000u /* longer ago it means nothing */
+struct pn_flow_lapse {
+    bool set;
+    uint32_t until_ms;
+};
+typedef void pn_flow_aside_fn(void *arg, const struct pn_flow *flow);
+void pn_flow_table_set_lapses(struct pn_flow_table *t, const struct pn_flow_lapse *by_gateway, pn_flow_aside_fn *fn,
+                              void *arg);
+
+/* Looks at the next `lines` lines for idle entries, and for those to be set aside. Call once a burst with the share due; never a full scan. */
 void pn_flow_age(struct pn_flow_table *t, unsigned lines, struct pn_now now);
 uint32_t pn_flow_lines(const struct pn_flow_table *t);
 
@@ -197,6 +213,9 @@ struct pn_flow_table {
     uint32_t *log; /* slots in the order in which they became unproven: a ring, with items that no longer are */
     pn_flow_gone_fn *gone;
     void *gone_arg;
+    const struct pn_flow_lapse *lapses;
+    pn_flow_aside_fn *aside;
+    void *aside_arg;
     void (*release)(void *arg, void *mem);
     void *alloc_arg;
     size_t bytes;

@@ -87,6 +87,14 @@ void pn_account_taken_over(struct pn_ctx *c, const struct pn_flow *flow)
     gauge(c, flow->gateway, pn_account_before(flow), 1);
 }
 
+void pn_account_aside(void *arg, const struct pn_flow *flow)
+{
+    struct pn_ctx *c = arg;
+
+    pn_count(c, PN_C_FLOW_SET_ASIDE, 1);
+    gauge(c, flow->gateway, pn_account_before(flow), -1);
+}
+
 void pn_account_gone(void *arg, const struct pn_flow *flow, bool evicted)
 {
     struct pn_ctx *c = arg;

@@ -42,6 +42,9 @@ void pn_account_move(struct pn_ctx *c, const struct pn_flow *flow, uint16_t to);
 /* A peer's flow (PN_FLOW_F_SYNCED, in no gauge) is this node's from now on. */
 void pn_account_taken_over(struct pn_ctx *c, const struct pn_flow *flow);
 
+/* pn_flow_aside_fn: arg is the pn_ctx. */
+void pn_account_aside(void *arg, const struct pn_flow *flow);
+
 /* pn_flow_gone_fn: arg is the pn_ctx. */
 void pn_account_gone(void *arg, const struct pn_flow *flow, bool evicted);
 

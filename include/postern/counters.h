@@ -94,7 +94,8 @@
     X(SYNC_DROPPED,          E, "sync_dropped",          "flows that could not be sent to the peers at once; the next refresh brings them") \
     X(SYNC_TAKEN,            E, "sync_taken",            "flows of peers entered, changed or ended in this node's tables, each worker's") \
     X(SYNC_REFUSED,          E, "sync_refused",          "flows of peers not entered: known here, no room, or unknown gateway") \
-    X(FLOW_TAKEN_OVER,       E, "flow_taken_over",       "flows of peers whose packets now come here") \
+    X(FLOW_TAKEN_OVER,       E, "flow_taken_over",       "flows of peers, or set aside, whose packets now come here") \
+    X(FLOW_SET_ASIDE,        E, "flow_set_aside",        "established flows of a gateway that was down, silent since: counted no more until their next packet") \
     X(GEN_ARP_REQUEST,       E, "gen_arp_request",       "ARP requests sent to find gateways") \
     X(GEN_NDP_SOLICIT,       E, "gen_ndp_solicit",       "neighbour solicitations sent to find gateways") \
     X(GEN_GARP,              E, "gen_garp",              "gratuitous ARP announcements sent") \

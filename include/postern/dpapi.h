@@ -132,7 +132,7 @@ struct pn_dp_flow {
 };
 #define PN_FLOW_F_SPILLED 0x01u /* went past its first tier because that was at its mark */
 #define PN_FLOW_F_PICKED_UP 0x02u /* first seen in the middle (another node's flow, or our restart) */
-#define PN_FLOW_F_SYNCED 0x04u /* came from a peer and no packet of it was seen here yet */
+#define PN_FLOW_F_SYNCED 0x04u /* a peer's, or set aside: in no gauge until its next packet here */
 
 /*
  * In FLOWS_OUT and FLOWS_IN: client, client_port, service, gateway (this node's ids), state, PN_FLOW_F_SPILLED and

@@ -421,6 +421,63 @@ static int setup_three(void **state)
 }
 
 /* Which worker its packets will reach is not known: all have it, one counts it. */
+static void members_of_mx1(uint16_t flags)
+{
+    for (unsigned i = 0; i < RTE_DIM(world->message.members); i++) {
+        if (world->message.members[i].gateway == WORLD_MX1)
+            world->message.members[i].flags = flags;
+    }
+    world_publish(world);
+}
+
+static void pass_ms(unsigned ms)
+{
+    for (unsigned i = 0; i < ms; i += 100) {
+        world_wait_ms(world, 100);
+        world_leases(world, 30000);
+    }
+}
+
+/* A gateway that crashed and is back: what its old sessions' clients never end does not count as its load. */
+static void test_set_aside(void **state)
+{
+    struct pn_stats_gateway *mx1 = &world->worker[0]->ctx.stats->gateways[WORLD_MX1];
+
+    (void)state;
+    for (uint16_t port = 4000; port < 4004; port++) {
+        segment(0, port, SYN);
+        segment(0, port, ACK);
+    }
+    assert_int_equal(mx1->active, 4);
+    pass_ms(40000); /* silence alone says nothing */
+    assert_int_equal(mx1->active, 4);
+    members_of_mx1(PN_SNAP_MEMBER_DOWN);
+    pass_ms(40000); /* nor does it while the gateway is down: sessions may go on where only the check fails */
+    assert_int_equal(mx1->active, 4);
+    segment(0, 4003, ACK);
+    members_of_mx1(0);
+    segment(0, 4000, ACK); /* this one lives */
+    pass_ms(20000);
+    segment(0, 4000, ACK);
+    segment(0, 4005, SYN);
+    segment(0, 4005, ACK); /* a new one */
+    assert_int_equal(mx1->active, 3); /* 4001 and 4002 are aside, 4003 not yet */
+    pass_ms(30000);
+    assert_int_equal(mx1->active, 2); /* 4005 was never with the old one, 4000 is quiet but was heard since */
+    assert_int_equal(world_counter(world, PN_C_FLOW_SET_ASIDE), 3);
+    assert_int_equal(world->worker[0]->ctx.load[WORLD_MX1], 2);
+    while (last_byte_to())
+        ;
+    segment(0, 4001, ACK); /* it lived after all, and is where it was */
+    assert_int_equal(last_byte_to(), world_gateway_mac[WORLD_MX1].b[5]);
+    assert_int_equal(mx1->active, 3);
+    segment(0, 4001, FIN | ACK);
+    assert_int_equal(mx1->active, 2);
+    pass_ms(700000);
+    assert_int_equal(mx1->active, 0);
+    assert_int_equal(mx1->half_open, 0);
+}
+
 /* Nor do half-open ones go beyond the share of those that nobody has proved. */
 static void test_room_half_open(void **state)
 {
@@ -452,14 +509,6 @@ static void test_every_worker(void **state)
     assert_int_equal(last_byte_to(), world_gateway_mac[WORLD_MX2].b[5]);
     for (unsigned w = 0; w < 3; w++)
         assert_int_equal(world->stats[w]->gateways[WORLD_MX2].active, w == 2);
-}
-
-static void pass_ms(unsigned ms)
-{
-    for (unsigned i = 0; i < ms; i += 100) {
-        world_wait_ms(world, 100);
-        world_leases(world, 30000);
-    }
 }
 
 static unsigned drain_noted(unsigned worker, bool *end)
@@ -539,6 +588,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_runs_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_room, setup_small, teardown),
+        cmocka_unit_test_setup_teardown(test_set_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_room_half_open, setup_small, teardown),
         cmocka_unit_test_setup_teardown(test_every_worker, setup_three, teardown),
         cmocka_unit_test_setup_teardown(test_refresh, setup, teardown),
