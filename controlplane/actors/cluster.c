@@ -357,7 +357,7 @@ static void describe(void *arg)
 {
     struct description *d = arg;
 
-    pn_cluster_describe(d->actor->cluster, &d->options.self);
+    pn_cluster_reconfigure(d->actor->cluster, &d->options);
     free(d);
 }
 

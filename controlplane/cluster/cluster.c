@@ -73,6 +73,11 @@ static void on_join(void *arg, struct bufferevent *bev, const struct sockaddr_st
         bufferevent_free(bev);
 }
 
+static void on_removed(void *arg, const struct pn_member *row)
+{
+    pn_cluster_take_removal(arg, row);
+}
+
 static void on_digests(void *arg, uint64_t *members, uint64_t *keyring)
 {
     const struct pn_cluster *c = arg;
@@ -81,9 +86,9 @@ static void on_digests(void *arg, uint64_t *members, uint64_t *keyring)
     *keyring = c->keyring.epoch ? pn_keyring_digest64(&c->keyring) : 0;
 }
 
-static void on_peer_digests(void *arg)
+static void on_peer_digests(void *arg, const struct pn_id *peer)
 {
-    pn_cluster_peer_digests(arg);
+    pn_cluster_peer_digests(arg, peer);
 }
 
 /* What this node says of itself, with the port that it really listens on. */
@@ -124,6 +129,7 @@ static int mesh_start(struct pn_cluster *c, struct pn_error *err)
                                     .handshakes_per_source = c->opt.handshakes_per_source,
                                     .arg = c,
                                     .admit = pn_cluster_admit_sponsored,
+                                    .removed = on_removed,
                                     .join = on_join,
                                     .digests = on_digests,
                                     .peer_digests = on_peer_digests};
@@ -179,7 +185,6 @@ void pn_cluster_stop(struct pn_cluster *c)
     pn_mesh_free(c->mesh);
     c->mesh = NULL;
     c->held_since_ms = 0;
-    c->rotate_wanted = false;
     memset(c->skewed, 0, sizeof(c->skewed));
     c->mesh_error[0] = '\0';
 }
@@ -287,11 +292,23 @@ void pn_cluster_set_rehearsal(struct pn_cluster *c, const struct pn_join_rehears
     }
 }
 
-void pn_cluster_describe(struct pn_cluster *c, const struct pn_member *self)
+void pn_cluster_reconfigure(struct pn_cluster *c, const struct pn_cluster_options *options)
 {
-    c->opt.self = *self;
-    if (c->mesh && c->state == PN_CLUSTER_ACTIVE)
+    bool moved = c->opt.n_listen != options->n_listen ||
+                 memcmp(c->opt.listen, options->listen, options->n_listen * sizeof(options->listen[0])) != 0;
+
+    memcpy(c->opt.name, options->name, sizeof(c->opt.name));
+    c->opt.n_listen = options->n_listen;
+    memcpy(c->opt.listen, options->listen, sizeof(c->opt.listen));
+    c->opt.self = options->self;
+    if (c->state != PN_CLUSTER_ACTIVE)
+        return;
+    if (moved) {
+        pn_cluster_stop(c);
+        pn_cluster_start(c);
+    } else if (c->mesh) {
         describe(c);
+    }
 }
 
 void pn_cluster_perimeter(const struct pn_cluster *c, struct pn_perimeter *out)
@@ -456,11 +473,17 @@ int pn_cluster_remove(struct pn_cluster *c, const char *name, struct pn_error *e
     if (!row)
         return pn_error_set(err, "no member \"%.40s\"", name);
     before = *row;
-    if (pn_members_remove(&c->members, &c->who.node, c->opt.wall_ms(), name, err) < 0 ||
-        commit_members(c, &before, err) < 0)
+    /* It knows the keys: they change, whatever happens to this process. */
+    if (pn_store_write(c->opt.dir, PN_STORE_ROTATE, "", 0, err) < 0)
         return -1;
+    if (pn_members_remove(&c->members, &c->who.node, c->opt.wall_ms(), name, err) < 0 ||
+        commit_members(c, &before, err) < 0) {
+        if (!c->rotate_wanted)
+            pn_store_remove(c->opt.dir, PN_STORE_ROTATE, &(struct pn_error){""});
+        return -1;
+    }
     pn_cluster_event(c, PN_LOG_NOTICE, name, "was removed from the cluster");
-    c->rotate_wanted = c->state == PN_CLUSTER_ACTIVE; /* it knows the keys */
+    c->rotate_wanted = c->state == PN_CLUSTER_ACTIVE;
     return 0;
 }
 

@@ -70,8 +70,8 @@ int pn_cluster_subscribe(struct pn_cluster *c, enum pn_channel channel, const st
 struct pn_transport *pn_cluster_transport(const struct pn_cluster *c);
 /* What compares lists for join --dry-run, on both sides. */
 void pn_cluster_set_rehearsal(struct pn_cluster *c, const struct pn_join_rehearsal *rehearsal, void *arg);
-/* After a reload: endpoints, vips, extra. */
-void pn_cluster_describe(struct pn_cluster *c, const struct pn_member *self);
+/* After a reload: name, listen and self of options count. Other addresses to listen on end all links for a moment. */
+void pn_cluster_reconfigure(struct pn_cluster *c, const struct pn_cluster_options *options);
 
 /* ---- commands; each is durable on 0, or -1 and err ---- */
 

@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 
 #include "common/error.h"
+#include "common/log.h"
 #include "controlplane/cluster/mtls.h"
 
 #define PEM_BYTES_MAX 16384u
@@ -108,6 +109,16 @@ static int load_keyring(struct pn_cluster *c, struct pn_error *err)
     return rc;
 }
 
+static int load_rotate(struct pn_cluster *c, struct pn_error *err)
+{
+    struct pn_bytes b;
+    int rc = pn_store_read(c->opt.dir, PN_STORE_ROTATE, 16, &b, err);
+
+    pn_bytes_free(&b);
+    c->rotate_wanted = rc == 0;
+    return rc < 0 ? -1 : 0;
+}
+
 int pn_cluster_load(struct pn_cluster *c, struct pn_error *err)
 {
     struct pn_bytes pem;
@@ -134,8 +145,11 @@ int pn_cluster_load(struct pn_cluster *c, struct pn_error *err)
         return 0;
     }
     c->key = load_key(c, PN_STORE_NODE_KEY, NULL, &locked, err);
-    if (!c->key || load_keyring(c, err) < 0 || pn_invites_load(&c->invites, c->opt.dir, err) < 0)
+    if (!c->key || load_keyring(c, err) < 0 || load_rotate(c, err) < 0)
         return -1;
+    if (pn_invites_load(&c->invites, c->opt.dir, err) <
+        0) /* tokens can be made again; a node must not be lost for them */
+        pn_cluster_event(c, PN_LOG_ERROR, "", "tokens given out here are void: %s", err->text);
     EVP_PKEY *ca_key = pn_cluster_ca_key(c, NULL, &(struct pn_error){""}); /* to know whether it is locked */
     EVP_PKEY_free(ca_key);
     c->state = PN_CLUSTER_ACTIVE;
@@ -155,6 +169,7 @@ void pn_cluster_unload(struct pn_cluster *c)
     OPENSSL_cleanse(&c->invites, sizeof(c->invites));
     memset(&c->who, 0, sizeof(c->who));
     memset(c->cluster_name, 0, sizeof(c->cluster_name));
+    c->rotate_wanted = false;
     c->state = PN_CLUSTER_NONE;
 }
 
@@ -182,7 +197,7 @@ int pn_cluster_install(struct pn_cluster *c, X509 *ca, const struct pn_bytes *ca
     const char *dir = c->opt.dir;
 
     if (pn_store_prepare(dir, err) < 0 || pn_store_remove(dir, PN_STORE_NODE_CERT, err) < 0 ||
-        pn_store_remove(dir, PN_STORE_INVITES, err) < 0)
+        pn_store_remove(dir, PN_STORE_INVITES, err) < 0 || pn_store_remove(dir, PN_STORE_ROTATE, err) < 0)
         return -1;
     if (save(c, PN_STORE_CA_CERT, pn_cert_to_pem(ca), err) < 0 ||
         pn_store_write(dir, PN_STORE_CA_KEY, ca_key_pem->data ? ca_key_pem->data : (uint8_t *)"", ca_key_pem->len,

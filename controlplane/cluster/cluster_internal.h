@@ -40,7 +40,8 @@ struct pn_cluster {
     uint64_t next_renewal_ms;
     uint64_t mesh_retry_ms; /* active without a mesh */
     char mesh_error[160]; /* why */
-    bool rotate_wanted; /* as soon as the rotation under way is done */
+    bool rotate_wanted; /* as soon as the rotation under way is done; also in PN_STORE_ROTATE */
+    uint64_t rotate_retry_ms;
     bool ca_locked;
     bool skewed[PN_MAX_NODES]; /* by number, as last told to the event log */
 };
@@ -63,8 +64,9 @@ SSL_CTX *pn_cluster_tls(struct pn_cluster *c, struct pn_error *err);
 /* cluster_sync.c */
 int pn_cluster_sync_subscribe(struct pn_cluster *c);
 void pn_cluster_members_changed(struct pn_cluster *c, bool announce); /* stored already */
+void pn_cluster_take_removal(struct pn_cluster *c, const struct pn_member *row);
 void pn_cluster_keyring_changed(struct pn_cluster *c);
-void pn_cluster_peer_digests(struct pn_cluster *c);
+void pn_cluster_peer_digests(struct pn_cluster *c, const struct pn_id *peer);
 void pn_cluster_ring_tell(struct pn_cluster *c);
 int pn_cluster_rotate_begin(struct pn_cluster *c, struct pn_error *err);
 void pn_cluster_sync_tick(struct pn_cluster *c);

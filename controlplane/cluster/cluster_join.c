@@ -62,7 +62,9 @@ static int admit_check(void *arg, const struct pn_join_request *r, struct pn_err
     if (c->state != PN_CLUSTER_ACTIVE)
         return pn_error_set(err, "this node is not in a cluster");
     if (pn_members_named(&c->members, r->self.claim_name))
-        return pn_error_set(err, "a member is called \"%s\" already", r->self.claim_name);
+        return pn_error_set(
+            err, "a member is called \"%s\" already (if it is gone for good: postern cluster remove %s, there)",
+            r->self.claim_name, r->self.claim_name);
     if (pn_members_free_number(&c->members) < 0)
         return pn_error_set(err, "the cluster has %d members already", PN_MAX_NODES);
     for (unsigned i = 0; i < c->members.n; i++)

@@ -12,6 +12,7 @@
 
 #define RENEWAL_EVERY_MS 60000u
 #define RENEWAL_RETRY_MS 3600000u
+#define ROTATE_RETRY_MS 60000u
 
 /* ---- membership ---- */
 
@@ -39,7 +40,8 @@ static void now_removed(struct pn_cluster *c)
     c->ca_key = NULL;
     if (pn_store_remove(c->opt.dir, PN_STORE_CA_KEY, &err) < 0 ||
         pn_store_remove(c->opt.dir, PN_STORE_KEYRING, &err) < 0 ||
-        pn_store_remove(c->opt.dir, PN_STORE_INVITES, &err) < 0)
+        pn_store_remove(c->opt.dir, PN_STORE_INVITES, &err) < 0 ||
+        pn_store_remove(c->opt.dir, PN_STORE_ROTATE, &err) < 0)
         pn_log_error("cluster: secrets cannot be removed: %s", err.text);
     if (c->ops->state)
         c->ops->state(c->arg, c->state);
@@ -63,6 +65,7 @@ void pn_cluster_members_changed(struct pn_cluster *c, bool announce)
 struct taking {
     struct pn_cluster *c;
     bool changed;
+    bool left; /* a member went by itself */
     unsigned refused;
 };
 
@@ -77,10 +80,15 @@ static bool take_member(void *arg, const struct pn_member *row)
     switch (pn_members_merge(&t->c->members, row)) {
     case PN_MERGE_CHANGED:
         t->changed = true;
+        t->left |= was_active && row->removed && pn_id_equal(&row->admin_author, &row->id);
         if (!mine && !row->removed)
             pn_cluster_event(t->c, PN_LOG_NOTICE, name, "joined the cluster");
         else if (was_active && row->removed)
-            pn_cluster_event(t->c, PN_LOG_NOTICE, name, "was removed from the cluster");
+            pn_cluster_event(t->c, PN_LOG_NOTICE, name, "%s",
+                             pn_id_equal(&row->admin_author, &row->id) ? "has left the cluster"
+                                                                       : "was removed from the cluster");
+        else if (mine && strcmp(name, mine->name) != 0)
+            pn_cluster_event(t->c, PN_LOG_NOTICE, name, "is now called %s", mine->name);
         break;
     case PN_MERGE_REFUSED:
         t->refused++;
@@ -88,6 +96,16 @@ static bool take_member(void *arg, const struct pn_member *row)
     case PN_MERGE_SAME:
         break;
     }
+    return true;
+}
+
+/* Whoever removes another changes the keys; after one that left by itself, the member with the lowest number does. */
+static bool ours_to_rotate(const struct pn_cluster *c)
+{
+    for (unsigned i = 0; i < c->members.n; i++)
+        if (pn_member_active(&c->members.rows[i]))
+            if (c->members.rows[i].number < pn_members_find(&c->members, &c->who.node)->number)
+                return false;
     return true;
 }
 
@@ -112,9 +130,26 @@ static void on_members(void *arg, const struct pn_id *from, const uint8_t *bytes
         pn_cluster_event(c, PN_LOG_NOTICE, c->who.name, "name or number was taken by an earlier member; now %s, %d",
                          pn_members_find(&c->members, &c->who.node)->name,
                          pn_members_find(&c->members, &c->who.node)->number);
+    if (t.left && ours_to_rotate(c)) {
+        c->rotate_wanted = true;
+        if (pn_store_write(c->opt.dir, PN_STORE_ROTATE, "", 0, &err) < 0)
+            pn_cluster_event(c, PN_LOG_ERROR, "keys", "the wish to change them cannot be saved: %s", err.text);
+    }
     if (pn_cluster_save_members(c, &err) < 0)
         pn_cluster_event(c, PN_LOG_ERROR, "", "members cannot be saved: %s", err.text);
     pn_cluster_members_changed(c, true);
+}
+
+/* The word of an active member; it could have removed us itself. */
+void pn_cluster_take_removal(struct pn_cluster *c, const struct pn_member *row)
+{
+    struct pn_error err;
+
+    if (c->state != PN_CLUSTER_ACTIVE || pn_members_merge(&c->members, row) != PN_MERGE_CHANGED)
+        return;
+    if (pn_cluster_save_members(c, &err) < 0)
+        pn_cluster_event(c, PN_LOG_ERROR, "", "members cannot be saved: %s", err.text);
+    pn_cluster_members_changed(c, false);
 }
 
 /* ---- key ring ---- */
@@ -215,10 +250,13 @@ static void keyring_tick(struct pn_cluster *c)
         }
     }
     pn_keyring_wipe(&before);
-    if (c->rotate_wanted && c->keyring.phase == PN_KEYRING_STABLE) {
-        c->rotate_wanted = false;
-        if (pn_cluster_rotate_begin(c, &err) < 0)
-            pn_cluster_event(c, PN_LOG_ERROR, "keys", "no rotation: %s", err.text);
+    if (c->rotate_wanted && c->keyring.phase == PN_KEYRING_STABLE && now >= c->rotate_retry_ms) {
+        if (pn_cluster_rotate_begin(c, &err) < 0 || pn_store_remove(c->opt.dir, PN_STORE_ROTATE, &err) < 0) {
+            c->rotate_retry_ms = now + ROTATE_RETRY_MS;
+            pn_cluster_event(c, PN_LOG_ERROR, "keys", "no rotation yet: %s", err.text);
+        } else {
+            c->rotate_wanted = false;
+        }
     }
 }
 
@@ -246,21 +284,17 @@ int pn_cluster_sync_subscribe(struct pn_cluster *c)
 }
 
 /* A ping told what a peer holds: send what differs. Both do, so the one that is behind gets it. */
-void pn_cluster_peer_digests(struct pn_cluster *c)
+void pn_cluster_peer_digests(struct pn_cluster *c, const struct pn_id *peer)
 {
-    struct pn_transport_peer peers[PN_MAX_NODES];
-    unsigned n = pn_transport_peers(pn_cluster_transport(c), peers, PN_MAX_NODES);
+    struct pn_transport_peer p;
 
-    if (c->state != PN_CLUSTER_ACTIVE)
+    if (c->state != PN_CLUSTER_ACTIVE || !pn_transport_peer(pn_cluster_transport(c), peer, &p) || !p.up ||
+        !p.digests_known)
         return;
-    for (unsigned i = 0; i < n; i++) {
-        if (!peers[i].up || !peers[i].digests_known)
-            continue;
-        if (!peers[i].members_equal)
-            send_members(c, &peers[i].id);
-        if (!peers[i].keyring_equal)
-            send_keyring(c, &peers[i].id);
-    }
+    if (!p.members_equal)
+        send_members(c, peer);
+    if (!p.keyring_equal)
+        send_keyring(c, peer);
     keyring_tick(c);
 }
 

@@ -74,12 +74,27 @@ static struct pn_bytes hello_encode(const struct pn_control *c)
     return b;
 }
 
+static struct pn_bytes bye_encode(const struct pn_control *c)
+{
+    Pnpb__Control pb = PNPB__CONTROL__INIT;
+    Pnpb__Bye bye = PNPB__BYE__INIT;
+    struct pn_member_pb *row = c->bye.has_row ? pn_member_pb_new(&c->bye.row) : NULL;
+    struct pn_bytes b;
+
+    bye.reason = (uint32_t)c->bye.reason;
+    bye.text = (char *)(uintptr_t)c->bye.text;
+    bye.removed = pn_member_pb_get(row);
+    pb.bye = &bye;
+    b = pn_bytes_pack(&pb.base);
+    pn_member_pb_free(row);
+    return b;
+}
+
 struct pn_bytes pn_control_encode(const struct pn_control *c)
 {
     Pnpb__Control pb = PNPB__CONTROL__INIT;
     Pnpb__Ping ping = PNPB__PING__INIT;
     Pnpb__Pong pong = PNPB__PONG__INIT;
-    Pnpb__Bye bye = PNPB__BYE__INIT;
 
     switch (c->kind) {
     case PN_CONTROL_HELLO:
@@ -96,10 +111,7 @@ struct pn_bytes pn_control_encode(const struct pn_control *c)
         pb.pong = &pong;
         break;
     case PN_CONTROL_BYE:
-        bye.reason = (uint32_t)c->bye.reason;
-        bye.text = (char *)(uintptr_t)c->bye.text;
-        pb.bye = &bye;
-        break;
+        return bye_encode(c);
     }
     return pn_bytes_pack(&pb.base);
 }
@@ -113,11 +125,20 @@ static int hello_take(const Pnpb__Hello *pb, struct pn_control *c, struct pn_err
         return pn_error_set(err, "a hello without ids");
     c->hello.proto_min = (uint16_t)pb->proto_min;
     c->hello.proto_max = (uint16_t)pb->proto_max;
-    snprintf(c->hello.version, sizeof(c->hello.version), "%s", pb->version);
+    pn_text_clean(pb->version, c->hello.version, sizeof(c->hello.version));
     memcpy(c->hello.cluster.b, pb->cluster.data, PN_ID_BYTES);
     memcpy(c->hello.node.b, pb->node.data, PN_ID_BYTES);
     c->hello.has_self = pb->self != NULL;
     return pb->self ? pn_codec_member(pb->self, &c->hello.self, err) : 0;
+}
+
+static int bye_take(const Pnpb__Bye *pb, struct pn_control *c, struct pn_error *err)
+{
+    c->kind = PN_CONTROL_BYE;
+    c->bye.reason = pb->reason < PN_BYE_COUNT ? (enum pn_bye)pb->reason : PN_BYE_OTHER;
+    pn_text_clean(pb->text, c->bye.text, sizeof(c->bye.text));
+    c->bye.has_row = pb->removed != NULL;
+    return pb->removed ? pn_codec_member(pb->removed, &c->bye.row, err) : 0;
 }
 
 int pn_control_decode(const void *bytes, size_t len, struct pn_control *c, struct pn_error *err)
@@ -143,9 +164,7 @@ int pn_control_decode(const void *bytes, size_t len, struct pn_control *c, struc
         c->pong.sent_us = pb->pong->sent_us;
         c->pong.wall_us = pb->pong->wall_us;
     } else if (pb->bye) {
-        c->kind = PN_CONTROL_BYE;
-        c->bye.reason = pb->bye->reason < PN_BYE_COUNT ? (enum pn_bye)pb->bye->reason : PN_BYE_OTHER;
-        snprintf(c->bye.text, sizeof(c->bye.text), "%s", pb->bye->text);
+        rc = bye_take(pb->bye, c, err);
     } else {
         rc = pn_error_set(err, "a control message of no known kind"); /* a later version's may be skipped */
     }

@@ -52,7 +52,9 @@ struct pn_control {
         } pong;
         struct {
             enum pn_bye reason;
-            char text[PN_BYE_TEXT_BYTES];
+            char text[PN_BYE_TEXT_BYTES]; /* printable */
+            bool has_row; /* the receiver's own: it was removed */
+            struct pn_member row;
         } bye;
     };
 };

@@ -56,3 +56,25 @@ bool pn_node_name_valid(const char *name)
     }
     return true;
 }
+
+static bool printable(char c)
+{
+    return c >= ' ' && c <= '~';
+}
+
+char *pn_text_clean(const char *text, char *out, size_t size)
+{
+    size_t n = 0;
+
+    for (; text && text[n] && n + 1 < size; n++)
+        out[n] = printable(text[n]) ? text[n] : '?';
+    out[n] = '\0';
+    return out;
+}
+
+bool pn_text_is_clean(const char *text)
+{
+    while (*text && printable(*text))
+        text++;
+    return *text == '\0';
+}

@@ -35,6 +35,10 @@ int pn_id_random(struct pn_id *id); /* -1: no randomness */
 char *pn_id_format(const struct pn_id *id, char buf[PN_ID_TEXT_BYTES]); /* 32 hex digits; returns buf */
 int pn_id_parse(const char *text, size_t len, struct pn_id *id); /* -1: not 32 lower-case hex digits */
 
+/* What another said, for logs and screens: anything but printable ASCII becomes '?'; cut where it does not fit. */
+char *pn_text_clean(const char *text, char *out, size_t size);
+bool pn_text_is_clean(const char *text);
+
 /* [A-Za-z0-9._-]+, at most PN_NAME_BYTES - 1, no dot or dash first: a name may stand in a certificate or a path. */
 bool pn_node_name_valid(const char *name);
 

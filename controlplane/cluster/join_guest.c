@@ -219,10 +219,10 @@ static void take_grant(struct pn_join_guest *g, const Pnpb__JoinGrant *m)
 static void on_message(void *arg, const Pnpb__Join *m)
 {
     struct pn_join_guest *g = arg;
-    char text[240];
+    char text[240], said[224];
 
     if (m->refusal) {
-        snprintf(text, sizeof(text), "refused: %.220s", m->refusal->text);
+        snprintf(text, sizeof(text), "refused: %.220s", pn_text_clean(m->refusal->text, said, sizeof(said)));
         fail(g, text);
     } else if (g->state == GUEST_WELCOME && m->welcome) {
         take_welcome(g, m->welcome);

@@ -26,6 +26,7 @@ struct host_session {
     struct pn_join_wire *wire;
     struct pn_addr from;
     enum host_state state;
+    uint64_t number; /* in the order of coming */
     bool dry_run;
     uint8_t invite[PN_INVITE_ID_BYTES];
     uint8_t channel[PN_PROOF_BYTES];
@@ -36,6 +37,7 @@ struct pn_join_hosts {
     struct pn_join_host_config config;
     struct host_session *sessions[PN_JOIN_HOSTED_MAX];
     struct source sources[SOURCES];
+    uint64_t taken;
 };
 
 /* ---- sources that guess ---- */
@@ -130,11 +132,12 @@ static void take_hello(struct host_session *s, const Pnpb__JoinHello *m)
     Pnpb__JoinWelcome welcome = PNPB__JOIN_WELCOME__INIT;
     uint8_t proof[PN_PROOF_BYTES];
     struct pn_invite *invite;
-    char text[160];
+    char text[160], version[PN_MEMBER_VERSION_BYTES];
 
     if (m->proto_max < c->proto_min || m->proto_min > c->proto_max) {
         snprintf(text, sizeof(text), "protocol versions %u to %u are spoken here, %u to %u there (Postern %.20s)",
-                 c->proto_min, c->proto_max, m->proto_min, m->proto_max, m->version);
+                 c->proto_min, c->proto_max, m->proto_min, m->proto_max,
+                 pn_text_clean(m->version, version, sizeof(version)));
         refuse(s, text);
         return;
     }
@@ -344,27 +347,46 @@ static struct pn_addr address_of(const struct sockaddr_storage *ss)
     return a;
 }
 
+/*
+ * A slot for one more. Strangers that hold all of them without having shown a proof make room, the one that came first
+ * goes: a guest with a token shows it within a round trip, so they cannot keep it out by waiting.
+ */
+static struct host_session **slot_find(struct pn_join_hosts *h)
+{
+    struct host_session **oldest = NULL;
+
+    for (unsigned i = 0; i < PN_JOIN_HOSTED_MAX; i++) {
+        struct host_session **s = &h->sessions[i];
+        if (!*s)
+            return s;
+        if ((*s)->state == HOST_HELLO && (!oldest || (*s)->number < (*oldest)->number))
+            oldest = s;
+    }
+    if (oldest)
+        session_free(*oldest);
+    return oldest;
+}
+
 void pn_join_hosts_take(struct pn_join_hosts *h, struct bufferevent *bev, const struct sockaddr_storage *from)
 {
     struct pn_addr addr = address_of(from);
     const struct source *source = source_of(h, &addr, false);
-    unsigned slot = 0;
+    bool welcome = !source || source->wrong < PN_JOIN_WRONG_PER_SOURCE;
+    struct host_session **slot = welcome ? slot_find(h) : NULL;
+    struct host_session *s = slot ? calloc(1, sizeof(*s)) : NULL;
 
-    while (slot < PN_JOIN_HOSTED_MAX && h->sessions[slot])
-        slot++;
-    struct host_session *s = slot < PN_JOIN_HOSTED_MAX ? calloc(1, sizeof(*s)) : NULL;
-    if (!s || (source && source->wrong >= PN_JOIN_WRONG_PER_SOURCE)) {
+    if (!s) {
         pn_log_limited(10000, PN_LOG_WARNING, "cluster: too many tries to join; one is turned away");
-        free(s);
         bufferevent_free(bev);
         return;
     }
     s->hosts = h;
+    s->number = h->taken++;
     s->from = addr;
     s->wire = pn_join_wire_new(h->config.base, bev, false, h->config.hello_ms, &wire_ops, s);
     if (!s->wire) {
         free(s);
         return;
     }
-    h->sessions[slot] = s;
+    *slot = s;
 }

@@ -138,6 +138,7 @@ static void bye(struct pn_link *l, enum pn_bye reason, const char *text)
 
     c.bye.reason = reason;
     snprintf(c.bye.text, sizeof(c.bye.text), "%s", text ? text : pn_bye_text[reason]);
+    l->rq.ops->fill_bye(l->rq.arg, l, &c);
     pn_link_control(l, &c);
 }
 
@@ -266,9 +267,11 @@ static void take_control(struct pn_link *l, const uint8_t *bytes, size_t len)
     }
     if (pn_control_decode(bytes, len, c, &err) < 0)
         pn_link_broken(l, "%.140s", err.text);
-    else if (c->kind == PN_CONTROL_BYE)
+    else if (c->kind == PN_CONTROL_BYE) {
+        if (c->bye.has_row)
+            l->rq.ops->removed(l->rq.arg, l, &c->bye.row);
         pn_link_broken(l, "it says: %.120s", c->bye.text);
-    else if ((c->kind == PN_CONTROL_HELLO) != (l->state == LINK_HELLO))
+    } else if ((c->kind == PN_CONTROL_HELLO) != (l->state == LINK_HELLO))
         pn_link_broken(l, "a message out of order");
     else if (c->kind == PN_CONTROL_HELLO)
         take_hello(l, c);

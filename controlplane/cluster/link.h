@@ -39,6 +39,9 @@ struct pn_link_ops {
     void (*down)(void *arg, struct pn_link *link, const char *reason);
     /* An accepted connection asks to join: bev (handshake done) is the callee's now, the link is gone. */
     void (*join)(void *arg, struct bufferevent *bev, const struct sockaddr_storage *from);
+    /* A peer whom judge() welcomed says that this node was removed, and shows the row. It is gone after it. */
+    void (*removed)(void *arg, struct pn_link *link, const struct pn_member *row);
+    void (*fill_bye)(void *arg, struct pn_link *link, struct pn_control *bye);
     void (*fill_hello)(void *arg, struct pn_control *hello);
     void (*fill_ping)(void *arg, struct pn_control *ping);
 };

@@ -119,6 +119,8 @@ const char *pn_member_fault(const struct pn_member *row)
             return "an endpoint without address or port";
     if (networks_faulty(&row->vips) || networks_faulty(&row->extra))
         return "a network that is none";
+    if (!pn_text_is_clean(row->version))
+        return "a version that is not text";
     return NULL;
 }
 

@@ -22,6 +22,8 @@
 static inline uint64_t pn_stamp_next(uint64_t highest_seen, uint64_t now_ms)
 {
     uint64_t now = now_ms << 16;
+    if (highest_seen >= PN_STAMP_MAX) /* a member gone bad: rather a tie than a row that nobody takes */
+        return PN_STAMP_MAX;
     return now > highest_seen ? now : highest_seen + 1;
 }
 

@@ -260,13 +260,18 @@ static void on_ping(void *arg, struct pn_link *l, uint64_t members_digest, uint6
 {
     struct pn_mesh *m = arg;
     struct mesh_peer *p = peer_find(m, &pn_link_peer(l)->node);
+    uint64_t now = pn_link_now_ms();
 
     if (!p || p->link != l)
         return;
     p->members_digest = members_digest;
     p->keyring_digest = keyring_digest;
     p->digests_known = true;
-    m->config.peer_digests(m->config.arg);
+    /* Whole lists go out for it: not more often than honest pings come. */
+    if (now - p->reconciled_ms < m->config.limits.ping_ms / 2)
+        return;
+    p->reconciled_ms = now;
+    m->config.peer_digests(m->config.arg, &p->id);
 }
 
 static void on_writable(void *arg, struct pn_link *l)
@@ -312,6 +317,27 @@ static void on_join(void *arg, struct bufferevent *bev, const struct sockaddr_st
     m->config.join(m->config.arg, bev, from);
 }
 
+static void on_removed(void *arg, struct pn_link *l, const struct pn_member *row)
+{
+    struct pn_mesh *m = arg;
+
+    (void)l;
+    if (row->removed && pn_id_equal(&row->id, &m->config.self))
+        m->config.removed(m->config.arg, row);
+}
+
+/* One that was away when it was removed hears it here; nobody else tells it. */
+static void fill_bye(void *arg, struct pn_link *l, struct pn_control *bye)
+{
+    struct pn_mesh *m = arg;
+    const struct pn_cert_name *who = pn_link_peer(l);
+    const struct pn_member *row = bye->bye.reason == PN_BYE_NOT_MEMBER ? member_of(m, &who->node) : NULL;
+
+    bye->bye.has_row = row && row->removed && memcmp(row->key, who->key, PN_KEY_BYTES) == 0;
+    if (bye->bye.has_row)
+        bye->bye.row = *row;
+}
+
 static void fill_hello(void *arg, struct pn_control *hello)
 {
     const struct pn_mesh *m = arg;
@@ -342,6 +368,8 @@ static const struct pn_link_ops link_ops = {.judge = on_judge,
                                             .writable = on_writable,
                                             .down = on_down,
                                             .join = on_join,
+                                            .removed = on_removed,
+                                            .fill_bye = fill_bye,
                                             .fill_hello = fill_hello,
                                             .fill_ping = fill_ping};
 

@@ -35,9 +35,11 @@ struct pn_mesh_config {
     void *arg;
     /* A node unknown here shows its row. true: taken into the membership. */
     bool (*admit)(void *arg, const struct pn_member *row);
+    /* An active member shows that this node was removed; row is its own. */
+    void (*removed)(void *arg, const struct pn_member *row);
     void (*join)(void *arg, struct bufferevent *bev, const struct sockaddr_storage *from);
     void (*digests)(void *arg, uint64_t *members, uint64_t *keyring);
-    void (*peer_digests)(void *arg); /* what some peer holds may have changed: see pn_transport_peer */
+    void (*peer_digests)(void *arg, const struct pn_id *peer); /* it told what it holds: see pn_transport_peer */
 };
 
 struct pn_mesh_counters {

@@ -22,6 +22,7 @@ struct mesh_peer {
     char version[PN_MEMBER_VERSION_BYTES];
     uint64_t members_digest, keyring_digest;
     bool digests_known;
+    uint64_t reconciled_ms; /* what it lacks was sent because of a ping */
     char reason[160];
 };
 

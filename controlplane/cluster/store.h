@@ -15,6 +15,7 @@
 #define PN_STORE_MEMBERS "members"
 #define PN_STORE_KEYRING "keyring"
 #define PN_STORE_INVITES "invites"
+#define PN_STORE_ROTATE "rotate" /* there: the keys are to be changed, a removed member knows them */
 
 int pn_store_prepare(const char *dir, struct pn_error *err); /* makes the folder where it is missing */
 int pn_store_write(const char *dir, const char *name, const void *data, size_t len, struct pn_error *err);

@@ -4,6 +4,7 @@
 # it. Source it after postern.sh and before pn_lab_start; then pn_pair_link, pn_pair_conf, pn_pair_start.
 #   PAIR_NODES       2 or 3
 #   PAIR_HEARTBEAT   contents of the heartbeat block besides the key file
+#   PAIR_KEYS        "cluster": no key file; the nodes own nothing before they are in a cluster
 #   PAIR_NODE        more lines of each node's block; %n is its number
 #   PAIR_VIP_A / PAIR_VIP_B  more lines of the VIPs "a" (home n1) and "b" (home n2)
 #   PAIR_CONF        all blocks besides cluster, heartbeat and nodes; "": VIPs a and b, mx1 before mx2, service smtp
@@ -62,7 +63,7 @@ END
 pn_pair_conf() {
     local n dataplane
     dataplane="dataplane { workers = 1; flows = 100000; idle-sleep-us = ${CONF_IDLE_SLEEP_US:-50}; huge-pages = ${PN_HUGE:-no} }"
-    [ -s "$LAB/heartbeat.keys" ] || "$PN_CLI" heartbeat keygen "$LAB/heartbeat.keys" > /dev/null
+    [ -s "$LAB/heartbeat.keys" ] || [ "${PAIR_KEYS:-file}" = cluster ] || "$PN_CLI" heartbeat keygen "$LAB/heartbeat.keys" > /dev/null
     {
         echo 'cluster { name = "lab-pair" }'
         echo "heartbeat { ${PAIR_HEARTBEAT:-} key-file = \"$LAB/heartbeat.keys\" }"
@@ -109,6 +110,16 @@ pn_pair_own() {
     local n want
     for n in $(pn_pair_nodes); do
         pn_alive "posternd$n" || continue
+        for want in "$@"; do
+            [ "$(pn_pair_owner "$n" "${want%=*}")" = "${want#*=}" ] || return 1
+        done
+    done
+}
+# The same for some nodes: "1 2" VIP=OWNER...
+pn_pair_own_of() { # NODES VIP=OWNER...
+    local n want nodes=$1
+    shift
+    for n in $nodes; do
         for want in "$@"; do
             [ "$(pn_pair_owner "$n" "${want%=*}")" = "${want#*=}" ] || return 1
         done

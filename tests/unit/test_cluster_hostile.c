@@ -515,6 +515,31 @@ static void test_bad_bytes_on_a_join(void **state)
     leave(w, &id);
 }
 
+/* Strangers that sit in every place for joins and say nothing do not keep out who has a token. */
+static void test_strangers_in_all_join_places(void **state)
+{
+    struct identity id;
+    struct world *w = stage(&id);
+    struct raw sitting[2 * PN_JOIN_HOSTED_MAX];
+    char token[PN_TOKEN_TEXT_BYTES];
+    (void)state;
+
+    WORLD_OK(pn_cluster_invite(w->nodes[0].c, 600, NULL, NULL, token, &world_error));
+    for (unsigned i = 0; i < 2 * PN_JOIN_HOSTED_MAX; i++) {
+        raw_dial(w, &sitting[i], plain_ctx("\x0epostern-join/1", false, NULL), 0);
+        watched = &sitting[i];
+        world_until(w, raw_secured, 0, 3000);
+        world_run(w, 20);
+    }
+    world_up(w, 3);
+    world_join_try(w, 3, token, NULL, false, NULL);
+    assert_string_equal(w->nodes[3].joined, "");
+    for (unsigned i = 0; i < 2 * PN_JOIN_HOSTED_MAX; i++)
+        raw_free(&sitting[i]);
+    identity_free(&id);
+    world_free(w);
+}
+
 static void put_join(struct raw *r, const Pnpb__Join *m)
 {
     struct pn_bytes b = pn_bytes_pack(&m->base);
@@ -736,6 +761,7 @@ int main(void)
         cmocka_unit_test(test_removed_while_linked),
         cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_bad_bytes_on_a_join),
+        cmocka_unit_test(test_strangers_in_all_join_places),
         cmocka_unit_test(test_a_thief_of_the_invites),
         cmocka_unit_test(test_one_that_does_not_read),
         cmocka_unit_test(test_back_pressure_and_large_messages),
