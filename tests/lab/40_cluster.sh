@@ -176,7 +176,8 @@ sleep $((EXPIRES > SECONDS ? EXPIRES - SECONDS : 0))
 want_not "an expired token" cluster 3 join - < "$LAB/token.expires"
 want "says so" said 'not joined: refused: the token has expired'
 want "a new one brings it back" cluster 2 invite
-want "under a new identity" cluster 3 join - < "$LAB/out"
+cp "$LAB/out" "$LAB/token.again"
+want "under a new identity" cluster 3 join - < "$LAB/token.again"
 want "all three are there" pn_wait 15 connected 3 2
 
 # --- leaving ---
