@@ -84,7 +84,14 @@ static void finish(struct pn_join_guest *g, struct pn_join_grant *grant)
 
 static void fail(struct pn_join_guest *g, const char *text)
 {
-    snprintf(g->error, sizeof(g->error), "%s", text);
+    const struct pn_endpoint *to = &g->endpoints[g->turn ? g->turn - 1 : 0];
+    char addr[PN_ADDR_TEXT_BYTES];
+
+    if (g->state == GUEST_CONNECTING && g->n_endpoints)
+        snprintf(g->error, sizeof(g->error), "%s port %u: %s", pn_addr_format(&to->addr, addr, sizeof(addr)), to->port,
+                 text);
+    else
+        snprintf(g->error, sizeof(g->error), "%s", text);
     finish(g, NULL);
 }
 

@@ -234,7 +234,8 @@ struct world *world_new(bool doors)
 
 static void remove_tree(const char *dir)
 {
-    static const char *const names[] = {"ca.crt", "ca.key", "node.key", "node.crt", "members", "keyring", "invites", "rotate"};
+    static const char *const names[] = {"ca.crt",  "ca.key",  "node.key", "node.crt",
+                                        "members", "keyring", "invites",  "rotate"};
     char path[256];
 
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
