@@ -44,7 +44,7 @@ static int open_all(const char *path, bool reader, struct pn_qfiles **out, struc
 
     if (f == NULL)
         return pn_error_set(err, "no memory");
-    f->root = f->tmp = f->partial = f->read_fd = -1;
+    f->root = f->tmp = f->partial = f->read_fd = f->meminfo = -1;
     snprintf(f->path, sizeof(f->path), "%s", path);
     f->out_size = ZSTD_compressBound(PN_QSMALL_BYTES);
     f->out = malloc(f->out_size);
@@ -70,6 +70,7 @@ static int open_all(const char *path, bool reader, struct pn_qfiles **out, struc
         pn_error_set(err, "%s: fsync: %s", path, strerror(errno));
         goto fail;
     }
+    pn_qfiles_sync_open(f);
     *out = f;
     return 0;
 fail:
@@ -91,8 +92,8 @@ void pn_qfiles_close(struct pn_qfiles *f)
 {
     if (f == NULL)
         return;
-    const int fds[] = {f->root, f->tmp, f->partial, f->read_fd};
-    for (unsigned i = 0; i < 4; i++)
+    const int fds[] = {f->root, f->tmp, f->partial, f->read_fd, f->meminfo};
+    for (unsigned i = 0; i < 5; i++)
         if (fds[i] >= 0)
             close(fds[i]);
     ZSTD_freeCCtx(f->small);
@@ -109,33 +110,14 @@ char *pn_qfiles_name(const uint8_t sha[PN_Q_SHA_BYTES], char name[PN_QNAME_BYTES
     return name;
 }
 
-static int folder_sync(struct pn_qfiles *f, unsigned d)
-{
-    char name[3];
-
-    snprintf(name, sizeof(name), "%x", d);
-    int fd = openat(f->root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return -1;
-    int rc = fsync(fd), why = errno;
-    close(fd);
-    errno = why;
-    return rc;
-}
-
 void pn_qfiles_publish(struct pn_qfiles *f, struct pn_qtmp **tmps, unsigned n, bool *ok, struct pn_error *err)
 {
     bool touched[PN_QFOLDERS] = {false}, bad[PN_QFOLDERS] = {false};
     char name[PN_QNAME_BYTES];
 
-    /* All data on its way first, so the fsyncs that follow share the journal's commits. */
-    for (unsigned i = 0; n > 1 && i < n; i++)
-        sync_file_range(tmps[i]->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-    for (unsigned i = 0; i < n; i++) {
-        ok[i] = tmps[i]->finished && fsync(tmps[i]->fd) == 0;
-        if (!ok[i])
-            pn_error_set(err, "%s: fsync: %s", f->path, strerror(errno));
-    }
+    for (unsigned i = 0; i < n; i++)
+        ok[i] = tmps[i]->finished;
+    pn_qfiles_sync_data(f, tmps, n, ok, err);
     for (unsigned i = 0; i < n; i++) {
         struct pn_qtmp *t = tmps[i];
         if (!ok[i])
@@ -147,11 +129,7 @@ void pn_qfiles_publish(struct pn_qfiles *f, struct pn_qtmp **tmps, unsigned n, b
         }
         t->published = touched[t->sha[0] >> 4] = true;
     }
-    for (unsigned d = 0; d < PN_QFOLDERS; d++)
-        if (touched[d] && folder_sync(f, d) != 0) {
-            pn_error_set(err, "%s/%x: fsync: %s", f->path, d, strerror(errno));
-            bad[d] = true;
-        }
+    pn_qfiles_sync_folders(f, n, touched, bad, err);
     for (unsigned i = 0; i < n; i++)
         ok[i] = ok[i] && !bad[tmps[i]->sha[0] >> 4];
 }

@@ -19,6 +19,8 @@ struct pn_qfiles {
     ZSTD_CCtx *small;
     void *out; /* of out_size, for compressing and reading */
     size_t out_size;
+    bool whole; /* this file system's syncfs() is as good as fsync() of each file */
+    int meminfo; /* -1: cannot be asked */
     int read_fd; /* last file read, -1: none */
     uint8_t read_sha[PN_Q_SHA_BYTES];
     char path[256];
@@ -37,6 +39,12 @@ struct pn_qtmp {
     bool finished, published;
 };
 
+/* files_sync.c: tmps[i] with ok[i] on disk; ok[i] goes where it failed. */
+void pn_qfiles_sync_data(struct pn_qfiles *f, struct pn_qtmp **tmps, unsigned n, bool *ok, struct pn_error *err);
+/* The same for folders by number: touched in, bad out. */
+void pn_qfiles_sync_folders(struct pn_qfiles *f, unsigned n, const bool touched[PN_QFOLDERS], bool bad[PN_QFOLDERS],
+                            struct pn_error *err);
+void pn_qfiles_sync_open(struct pn_qfiles *f);
 int pn_qfiles_write(int fd, const void *bytes, size_t len, uint64_t *count); /* all of it, or -1 with errno */
 char *pn_qfiles_name(const uint8_t sha[PN_Q_SHA_BYTES], char name[PN_QNAME_BYTES]); /* "a/ab12....zst" */
 struct pn_qtmp *pn_qtmp_new(struct pn_qfiles *f);

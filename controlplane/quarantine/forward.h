@@ -11,8 +11,9 @@
 
 #include "controlplane/quarantine/frame.h"
 
-#define PN_FORWARD_WINDOW 256u /* items under way */
+#define PN_FORWARD_WINDOW 1024u /* items under way */
 #define PN_FORWARD_LIVE_SLOTS 64u /* of these, never used by the backlog */
+#define PN_FORWARD_AHEAD_MS 400u /* of the backlog under way, at the rate of late: live records wait behind it */
 #define PN_FORWARD_AHEAD_BYTES (512u << 10) /* of one large file, sent beyond what the host said it has */
 
 struct pn_forward_item {

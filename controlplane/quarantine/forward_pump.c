@@ -3,6 +3,7 @@
 #include "controlplane/quarantine/forward_internal.h"
 
 #define MARK_EVERY_MS 5000
+#define BACKLOG_SLOTS_MIN 192u
 
 static int emit(struct pn_forward *f, pn_q_frame *frame)
 {
@@ -96,6 +97,16 @@ static bool backlog_may(const struct pn_forward *f)
     return f->o.backlog_bytes_per_s == 0 || f->tokens > 0;
 }
 
+/* So much of the backlog is under way that the other end does not wait for us, and no more. */
+static unsigned backlog_slots(const struct pn_forward *f)
+{
+    double by_rate = f->st.items_per_s * PN_FORWARD_AHEAD_MS / 1000.0;
+
+    return by_rate <= BACKLOG_SLOTS_MIN                           ? BACKLOG_SLOTS_MIN
+           : by_rate >= PN_FORWARD_WINDOW - PN_FORWARD_LIVE_SLOTS ? PN_FORWARD_WINDOW - PN_FORWARD_LIVE_SLOTS
+                                                                  : (unsigned)by_rate;
+}
+
 /* The next item that is not under way: live records, live messages, old records, old messages. */
 static int pick(struct pn_forward *f, struct pn_forward_slot *s)
 {
@@ -103,7 +114,7 @@ static int pick(struct pn_forward *f, struct pn_forward_slot *s)
     struct pn_forward_item item;
 
     for (unsigned live = 2; live-- > 0;) {
-        if (!live && (!backlog_may(f) || f->backlog_under_way >= PN_FORWARD_WINDOW - PN_FORWARD_LIVE_SLOTS))
+        if (!live && (!backlog_may(f) || f->backlog_under_way >= backlog_slots(f)))
             return 0;
         for (unsigned k = 0; k < 2; k++) {
             uint64_t *after = live ? &f->live_after[kinds[k]] : &f->backlog_after[kinds[k]];

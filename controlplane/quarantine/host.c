@@ -13,6 +13,8 @@
 #include "common/error.h"
 #include "controlplane/quarantine/headers.h"
 
+#define COMMIT_ITEMS 256u /* each message holds a descriptor until then */
+#define COMMIT_MS 4u
 #define PURGE_DOWN_MAX 2048 /* messages in one call: the caller has other things to do */
 
 static const struct pn_hostdb_ops *const databases[] = {
@@ -164,6 +166,21 @@ unsigned pn_host_queued(const struct pn_host *h)
     return h->n_queue;
 }
 
+uint32_t pn_host_commit_wait_ms(struct pn_host *h, uint64_t now_ms)
+{
+    if (h->n_queue == 0) {
+        h->queued_known = false;
+        return UINT32_MAX;
+    }
+    if (!h->queued_known) {
+        h->queued_known = true;
+        h->queued_ms = now_ms;
+    }
+    if (h->n_queue >= COMMIT_ITEMS || now_ms - h->queued_ms >= COMMIT_MS)
+        return 0;
+    return (uint32_t)(COMMIT_MS - (now_ms - h->queued_ms));
+}
+
 static int insert(struct pn_host *h, const struct pn_host_put *p, struct pn_error *err)
 {
     static char headers[2 * PN_QTMP_HEAD_MAX];
@@ -214,6 +231,7 @@ unsigned pn_host_commit(struct pn_host *h)
     }
     h->queue = NULL;
     h->n_queue = h->queue_size = 0;
+    h->queued_known = false;
     for (unsigned i = 0; i < n; i++)
         if (queue[i].tmp)
             tmps[n_tmps++] = queue[i].tmp;

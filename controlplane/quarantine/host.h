@@ -30,6 +30,9 @@ int pn_host_put(struct pn_host *h, const pn_q_item *item, struct pn_qtmp *tmp, p
                 struct pn_error *err);
 unsigned pn_host_queued(const struct pn_host *h);
 unsigned pn_host_commit(struct pn_host *h); /* how many became durable */
+/* When to: not with each frame, since all of a batch costs little more than one. How long from now, ms; 0: now,
+ * UINT32_MAX: nothing is queued. Ask after each frame and when a timer of that time is over. now: any steady clock. */
+uint32_t pn_host_commit_wait_ms(struct pn_host *h, uint64_t now_ms);
 
 uint64_t pn_host_store(struct pn_host *h);
 int pn_host_accepted(struct pn_host *h, const char *node, uint64_t *count); /* items of it ever taken; -1: unknown */

@@ -23,6 +23,8 @@ struct pn_host {
     struct pn_hostdb *db;
     struct pn_host_put *queue;
     unsigned n_queue, queue_size;
+    uint64_t queued_ms; /* when it was first seen that something waits */
+    bool queued_known;
 };
 
 #endif
