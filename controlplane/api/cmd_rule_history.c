@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Versions of before and their return; versions that wait; entries that somebody must decide about. */
+#include <stdlib.h>
+
 #include "common/error.h"
 #include "controlplane/api/handlers.h"
 #include "controlplane/api/rule.h"
@@ -183,23 +185,54 @@ static void review(struct pn_api_work *work)
     }
 }
 
+struct settling {
+    unsigned accepted, dropped;
+};
+
+/* All of them, a group at a time; other work of the loop in between. */
+static void settle_group(void *arg)
+{
+    struct pn_api_work *work = arg;
+    struct settling *s = work->job;
+    struct pn_rules *store = pn_rule_store(work);
+    struct pn_rules_result result;
+    struct pn_error err;
+
+    if (!store)
+        return;
+    if (pn_rules_review_settle(store, NULL, pn_api_work_bool(work, "accept"), &result, &err) < 0) {
+        pn_api_work_fail(work, PN_API_REFUSED, "%u are settled; then: %s", s->accepted + s->dropped, err.text);
+        return;
+    }
+    s->accepted += result.added + result.changed;
+    s->dropped += result.removed;
+    if (result.added + result.changed + result.removed == 0)
+        pn_api_work_ok(work, json_pack("{s:i, s:i}", "accepted", (int)s->accepted, "dropped", (int)s->dropped));
+    else if (pn_loop_call(pn_rules_actor_loop(work->arg), settle_group, work) < 0)
+        pn_api_work_fail(work, PN_API_BUSY, "posternd is stopping or out of memory");
+}
+
 static void settle(struct pn_api_work *work)
 {
     struct pn_rules *store = pn_rule_store(work);
-    bool all = pn_api_work_bool(work, "all");
     struct pn_rules_result result;
     struct pn_rule_key key;
     struct pn_error err;
 
     if (!store)
         return;
-    if (all && pn_api_work_text(work, "value")) {
-        pn_api_work_fail(work, PN_API_BAD_REQUEST, "all, or one entry: not both");
+    if (pn_api_work_bool(work, "all")) {
+        if (pn_api_work_text(work, "value"))
+            pn_api_work_fail(work, PN_API_BAD_REQUEST, "all, or one entry: not both");
+        else if (!(work->job = calloc(1, sizeof(struct settling))))
+            pn_api_work_fail(work, PN_API_BUSY, "posternd is out of memory");
+        else
+            settle_group(work);
         return;
     }
-    if (!all && pn_rule_key(work, &key) < 0)
+    if (pn_rule_key(work, &key) < 0)
         return;
-    if (pn_rules_review_settle(store, all ? NULL : &key, pn_api_work_bool(work, "accept"), &result, &err) < 0)
+    if (pn_rules_review_settle(store, &key, pn_api_work_bool(work, "accept"), &result, &err) < 0)
         pn_api_work_fail(work, PN_API_NOT_FOUND, "%s", err.text);
     else
         pn_api_work_ok(work, json_pack("{s:i, s:i}", "accepted", (int)(result.added + result.changed), "dropped",

@@ -110,7 +110,11 @@ int pn_rules_restore(struct pn_rules *rules, const struct pn_rule_key *key, uint
 int pn_rules_held(struct pn_rules *rules, pn_rules_row_fn *fn, void *arg, struct pn_error *err);
 /* Entries of a node that was away for longer than tombstones are kept: were they added, or deleted elsewhere? */
 int pn_rules_review(struct pn_rules *rules, pn_rules_row_fn *fn, void *arg, struct pn_error *err);
-/* accept: added as a change of now. Otherwise forgotten. key NULL: all. */
+#define PN_RULES_SETTLE_MAX 1000
+/*
+ * accept: added as a change of now. Otherwise forgotten. key NULL: the first PN_RULES_SETTLE_MAX of all, again and again
+ * until the result is empty.
+ */
 int pn_rules_review_settle(struct pn_rules *rules, const struct pn_rule_key *key, bool accept,
                            struct pn_rules_result *result, struct pn_error *err);
 

@@ -151,9 +151,24 @@ int pn_rules_join(struct pn_rules *r, uint64_t kinds, struct pn_error *err)
         for (unsigned m = 0; m < r->n_members; m++)
             r->members[m].acked[k] = 0;
     }
+    if (pn_rdb_load(r, err) != 0) {
+        r->digest_broken = true; /* the next change makes it anew */
+        return -1;
+    }
     for (unsigned i = 0; i < r->n_watch; i++)
         r->watch[i].fn(r->watch[i].arg, NULL, false);
-    return pn_rdb_load(r, err);
+    return 0;
+}
+
+static int classes_save(struct pn_rules *r, struct pn_error *err)
+{
+    if (pn_rdb_begin(r, true, err) != 0)
+        return -1;
+    if (pn_rdb_meta_set(r, "classes", r->classes_on, err) != 0) {
+        pn_rdb_rollback(r);
+        return -1;
+    }
+    return pn_rdb_commit(r, err);
 }
 
 int pn_rules_cluster_set(struct pn_rules *r, uint64_t cluster, struct pn_error *err)
@@ -182,7 +197,7 @@ int pn_rules_classes_set(struct pn_rules *r, uint64_t kinds, struct pn_error *er
     uint64_t before = r->classes_on, on = kinds & ~before;
 
     r->classes_on = kinds;
-    if (before == kinds || pn_rules_join(r, on, err) == 0)
+    if (before == kinds || (on ? pn_rules_join(r, on, err) : classes_save(r, err)) == 0)
         return 0;
     r->classes_on = before;
     return -1;

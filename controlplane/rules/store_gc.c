@@ -13,7 +13,10 @@
 #include "controlplane/rules/store.h"
 
 #define GONE_AT_ONCE 500 /* tombstones collected a transaction */
+#define HISTORY_AT_ONCE 5000 /* old versions forgotten a transaction */
 #define UPKEEP_MS 1000
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
 #define HITS_MS 3000
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -180,7 +183,10 @@ static int upkeep(struct pn_rules *r, struct pn_error *err)
         if (save(r, k, err) != 0 || collect(r, k, err) != 0)
             return -1;
     }
-    return pn_rdb_exec(r, "DELETE FROM history WHERE seq <= (SELECT max(seq) FROM history) - 200000", err);
+    return pn_rdb_exec(r,
+                       "DELETE FROM history WHERE seq <= (SELECT max(seq) FROM history) - " TEXT(
+                           PN_RULES_HISTORY_ROWS) " AND seq < (SELECT min(seq) FROM history) + " TEXT(HISTORY_AT_ONCE),
+                       err);
 }
 
 static void run_upkeep(struct pn_rules *r)

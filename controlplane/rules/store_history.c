@@ -131,9 +131,10 @@ int pn_rules_review(struct pn_rules *r, pn_rules_row_fn *fn, void *arg, struct p
 }
 
 struct taken {
-    const struct pn_rule_key *key;
-    struct pn_rule rule;
-    bool found, failed;
+    const struct pn_rule_key *key; /* NULL: whatever comes */
+    struct pn_rule_key *keys; /* [PN_RULES_SETTLE_MAX] */
+    char (*descriptions)[PN_RULE_DESCRIPTION_BYTES];
+    unsigned n;
 };
 
 static int take_one(void *arg, const struct pn_rule *rule)
@@ -142,35 +143,40 @@ static int take_one(void *arg, const struct pn_rule *rule)
 
     if (t->key && !pn_rule_key_equal(t->key, &rule->key))
         return 0;
-    t->found = true;
-    t->failed = pn_rule_copy(&t->rule, rule) != 0;
-    return 1;
+    t->keys[t->n] = rule->key;
+    memcpy(t->descriptions[t->n], rule->description, sizeof(rule->description));
+    return ++t->n == PN_RULES_SETTLE_MAX || t->key;
 }
 
-static int settle_one(struct pn_rules *r, struct taken *t, bool accept, struct pn_rules_result *result,
-                      struct pn_error *err)
+static int accept_all(struct pn_rules *r, const struct taken *t, struct pn_rules_result *result, struct pn_error *err)
 {
-    struct pn_rules_change change = {.key = &t->rule.key, .description = t->rule.description};
-    struct pn_rules_result one = {0};
+    struct pn_rules_change *changes = calloc(t->n, sizeof(*changes));
+    int rc;
 
-    if (accept && pn_rules_change(r, &change, 1, &one, err) != 0) /* clears the row of the review too */
+    if (changes == NULL)
+        return pn_error_set(err, "no memory");
+    for (unsigned i = 0; i < t->n; i++)
+        changes[i] = (struct pn_rules_change){.key = &t->keys[i], .description = t->descriptions[i]};
+    rc = pn_rules_change(r, changes, t->n, result, err); /* clears the rows of the review too */
+    free(changes);
+    return rc;
+}
+
+static int drop_all(struct pn_rules *r, const struct taken *t, struct pn_rules_result *result, struct pn_error *err)
+{
+    if (pn_rdb_begin(r, true, err) != 0)
         return -1;
-    if (!accept) {
-        if (pn_rdb_begin(r, true, err) != 0)
-            return -1;
-        pn_rdb_bind_key(r->sql[PN_SQL_REVIEW_DELETE], 1, &t->rule.key);
+    for (unsigned i = 0; i < t->n; i++) {
+        pn_rdb_bind_key(r->sql[PN_SQL_REVIEW_DELETE], 1, &t->keys[i]);
         if (pn_rdb_step(r, PN_SQL_REVIEW_DELETE, err) != 0) {
             pn_rdb_rollback(r);
             return -1;
         }
-        r->review_delta--;
-        if (pn_rdb_commit(r, err) != 0)
-            return -1;
+        r->review_delta -= sqlite3_changes(r->db);
     }
-    result->added += one.added;
-    result->changed += one.changed;
-    result->removed += !accept;
-    result->stamp = one.stamp;
+    if (pn_rdb_commit(r, err) != 0)
+        return -1;
+    result->removed = t->n;
     return 0;
 }
 
@@ -183,17 +189,17 @@ int pn_rules_review_settle(struct pn_rules *r, const struct pn_rule_key *key, bo
 
     result = result ? result : &ours;
     memset(result, 0, sizeof(*result));
-    pn_rule_init(&t.rule);
-    do {
-        t.found = false;
+    t.keys = malloc(PN_RULES_SETTLE_MAX * sizeof(*t.keys));
+    t.descriptions = malloc(PN_RULES_SETTLE_MAX * sizeof(*t.descriptions));
+    if (t.keys == NULL || t.descriptions == NULL)
+        rc = pn_error_set(err, "no memory");
+    else
         rc = pn_rules_review(r, take_one, &t, err);
-        if (rc == 0 && t.failed)
-            rc = pn_error_set(err, "no memory");
-        if (rc == 0 && t.found)
-            rc = settle_one(r, &t, accept, result, err);
-    } while (rc == 0 && t.found && key == NULL);
-    if (rc == 0 && key && result->added + result->changed + result->removed == 0)
+    if (rc == 0 && t.n)
+        rc = accept ? accept_all(r, &t, result, err) : drop_all(r, &t, result, err);
+    else if (rc == 0 && key)
         rc = pn_error_set(err, "\"%.64s\" is not under review", key->value);
-    pn_rule_clear(&t.rule);
+    free(t.keys);
+    free(t.descriptions);
     return rc;
 }

@@ -60,7 +60,11 @@ static int hit_write(struct pn_rules *r, const struct pn_rdb_hit *h, uint64_t st
     pn_rule_hit_add(&r->cur, r->node, h->count, h->last_ms);
     if (pn_rule_copy(&r->work, &r->cur) != 0)
         return pn_error_set(err, "no memory");
-    return pn_rule_check(&r->work, err) == 0 && pn_rdb_put(r, &r->work, true, err) >= 0 ? 0 : -1;
+    if (pn_rule_check(&r->work, err) != 0) { /* never written: it must not keep the others from it */
+        pn_log_limited(60000, PN_LOG_WARNING, "rules: a hit is not counted: %s", err->text);
+        return 0;
+    }
+    return pn_rdb_put(r, &r->work, true, err) >= 0 ? 0 : -1;
 }
 
 int pn_rdb_hits_flush(struct pn_rules *r, struct pn_error *err)

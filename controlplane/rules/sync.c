@@ -44,6 +44,7 @@ void pn_sync_free(struct pn_sync *s)
 
 void sync_begin(struct pn_sync *s, uint32_t request, uint32_t done)
 {
+    s->wire_request = request;
     pn_wire_begin(&s->wire, s->rules->clock.last, pn_rules_wall_ms(s->rules), request, done);
 }
 
@@ -259,10 +260,11 @@ static int take(struct pn_sync *s, const Pn__Frame *f, struct pn_error *err)
     s->asked = f->request != 0;
     s->answered = 0;
     /* Our own questions and entries that follow from an answer are counted until the peer has dealt with them. */
-    uint32_t own_request = s->asked ? 0 : request_new(s);
-    sync_begin(s, own_request, 0);
-    if (writes && pn_rdb_begin(s->rules, false, err) != 0)
+    sync_begin(s, s->asked ? 0 : request_new(s), 0);
+    if (writes && pn_rdb_begin(s->rules, false, err) != 0) {
+        waiting_done(s, s->wire_request);
         return -1;
+    }
     rc = take_parts(s, f, err);
     if (writes && rc == 0)
         rc = pn_rdb_commit(s->rules, err);
@@ -277,7 +279,7 @@ static int take(struct pn_sync *s, const Pn__Frame *f, struct pn_error *err)
     } else if (!s->asked && !pn_wire_empty(&s->wire) && rc == 0) {
         sync_send(s);
     } else if (!s->asked) {
-        waiting_done(s, own_request); /* nothing to say: it was not sent */
+        waiting_done(s, s->wire_request); /* nothing to say, or no more: it was not sent */
     }
     if (rc == 0 && s->n_adopt >= SYNC_ADOPT_MAX)
         rc = sync_adopt_flush(s, err);

@@ -12,7 +12,7 @@ static int name_of(struct pn_sync *s, const char *node)
     for (unsigned i = 0; i < s->n_names; i++)
         if (strcmp(s->names[i], node) == 0)
             return (int)i;
-    if (s->n_names >= UINT16_MAX)
+    if (s->n_names >= 4 * PN_WIRE_NODES_MAX)
         return -1;
     void *names = realloc(s->names, (s->n_names + 1) * sizeof(*s->names));
     if (names == NULL)
@@ -31,7 +31,7 @@ int sync_adopt_add(struct pn_sync *s, uint8_t kind, uint64_t id, uint64_t conten
         return 0; /* it has changed meanwhile: the next comparison sees to it */
     name = name_of(s, node);
     if (name < 0)
-        return -1;
+        return -1; /* more names than there can be */
     if (s->n_adopt == s->adopt_size) {
         size_t size = s->adopt_size ? 2 * s->adopt_size : 1024;
         void *adopt = realloc(s->adopt, size * sizeof(*s->adopt));

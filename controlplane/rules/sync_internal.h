@@ -51,6 +51,7 @@ struct pn_sync {
     uint32_t waiting[4 * SYNC_WINDOW]; /* requests of ours without an answer, 0: free */
     unsigned n_waiting;
     uint32_t last_request;
+    uint32_t wire_request; /* of the frame being made */
     uint64_t heard_ms; /* last answer */
     uint64_t run_places;
 

@@ -13,6 +13,7 @@
 #define PN_WIRE_VERSION 1
 #define PN_WIRE_FRAME_MAX (1u << 20)
 #define PN_WIRE_FRAME_GOAL (192u << 10) /* a writer ends its frame about here */
+#define PN_WIRE_NODES_MAX 1024 /* names in one frame: as many as a cluster has ever had */
 #define PN_WIRE_PLACES_MAX 256 /* places that one frame asks about */
 #define PN_WIRE_ANSWERS_MAX 8192 /* places in an answer */
 #define PN_WIRE_MEMORY_MAX (24u << 20) /* a frame that unpacks to more is refused */

@@ -61,6 +61,8 @@ static int check_places(const Pn__Frame *f)
 
 static int check_rest(const Pn__Frame *f)
 {
+    if (f->n_nodes > PN_WIRE_NODES_MAX)
+        return -1;
     for (size_t i = 0; i < f->n_nodes; i++)
         if (!pn_rule_node_ok(f->nodes[i]))
             return -1;

@@ -87,6 +87,41 @@ static void test_lists_come_in_pages(void **state)
     assert_int_equal(pn_rules_list(c.rules[0], &q, NULL, gather, &g, &err), 9);
 }
 
+/* Slices of any length give what a list gives, and stop behind the last row that was looked at. */
+static void test_a_scan_in_slices_is_a_list(void **state)
+{
+    static const struct pn_rules_query queries[] = {
+        {.search = "U1"},     {.kind = PN_KIND_BLOCK}, {.kind = PN_KIND_BLOCK, .deleted = true},
+        {.search = "a note"}, {.search = "100%"},      {.kind = PN_KIND_WELCOME_IP}};
+    struct gathered whole, parts;
+    struct pn_error err;
+
+    (void)state;
+    for (unsigned i = 0; i < 30; i++) {
+        char value[64];
+        snprintf(value, sizeof(value), "u%u@example.org", i);
+        rc_change(&c, 0, i % 2 ? "blocklist" : "welcomelist", NULL, value, i % 3 ? "" : "A Note", false);
+        if (i % 5 == 0)
+            rc_change(&c, 0, i % 2 ? "blocklist" : "welcomelist", NULL, value, "", true);
+    }
+    for (unsigned q = 0; q < sizeof(queries) / sizeof(queries[0]); q++) {
+        whole.text[0] = '\0';
+        assert_true(pn_rules_list(c.rules[0], &queries[q], NULL, gather, &whole, &err) >= 0);
+        for (unsigned rows = 1; rows < 35; rows += 3) {
+            struct pn_rules_page page = {0};
+            bool end = false;
+            unsigned slices = 0;
+
+            parts.text[0] = '\0';
+            while (!end) {
+                assert_true(pn_rules_scan(c.rules[0], &queries[q], &page, rows, gather, &parts, &end, &err) >= 0);
+                assert_true(++slices < 40);
+            }
+            assert_string_equal(parts.text, whole.text);
+        }
+    }
+}
+
 /* ---- Groups ---- */
 
 static void test_a_group_is_all_or_nothing(void **state)
@@ -373,6 +408,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(test_a_scan_in_slices_is_a_list),
         T(test_lists_come_in_pages),
         T(test_a_group_is_all_or_nothing),
         T(test_stamps_grow_over_a_restart_with_the_clock_behind),

@@ -604,6 +604,87 @@ static void test_peers_that_lie(void **state)
     assert_int_equal(pn_rules_count(c.rules[0], PN_KIND_BLOCK), 0);
 }
 
+static uint64_t changed_at(unsigned node, const char *kind, const char *value)
+{
+    struct pn_rule rule;
+    uint64_t stamp;
+
+    pn_rule_init(&rule);
+    assert_int_equal(rc_get(&c, node, kind, value, &rule), 1);
+    stamp = rule.stamp;
+    pn_rule_clear(&rule);
+    return stamp;
+}
+
+/* The last entry fills a frame to the brim, and nothing is left to say: that must not look like a question on its way. */
+static void test_a_frame_that_ends_full(void **state)
+{
+    static char body[PN_RULE_BODY_MAX + 1];
+    struct pn_sync_status st;
+
+    (void)state;
+    memset(body, 'x', PN_RULE_BODY_MAX);
+    rc_start(&c, 2);
+    rc_change(&c, 0, "keyword", NULL, "one", body, false);
+    rc_change(&c, 0, "keyword", NULL, "two", body, false);
+    rc_change(&c, 0, "keyword", NULL, "three", body, false);
+    rc_members(&c, 0, 2);
+    rc_connect(&c, 0, 1);
+    rc_settle(&c);
+    assert_true(rc_all_equal(&c));
+    pn_sync_status(c.sync[0][1], &st);
+    assert_false(st.running);
+    assert_true(st.equal);
+}
+
+static void test_a_cluster_is_joined_once(void **state)
+{
+    struct pn_error err;
+    uint64_t before;
+    struct pn_digest_sum sum, again;
+
+    (void)state;
+    rc_start(&c, 1);
+    before = rc_change(&c, 0, "blocklist", NULL, "a@example.org", "", false);
+    c.now_ms += 1000;
+    assert_int_equal(pn_rules_cluster_set(c.rules[0], 0, &err), 0);
+    assert_int_equal(pn_rules_cluster_set(c.rules[0], 7, &err), 1);
+    sum = pn_rules_digest(c.rules[0], PN_KIND_BLOCK);
+    assert_true(changed_at(0, "blocklist", "a@example.org") > before);
+    assert_int_equal(pn_rules_cluster_set(c.rules[0], 7, &err), 0);
+    pn_rules_close(c.rules[0]);
+    rc_open(&c, 0);
+    assert_int_equal(pn_rules_cluster_set(c.rules[0], 7, &err), 0); /* nor after a restart */
+    again = pn_rules_digest(c.rules[0], PN_KIND_BLOCK);
+    assert_true(pn_digest_sum_equal(&sum, &again));
+    assert_int_equal(pn_rules_cluster_set(c.rules[0], 8, &err), 1); /* another one */
+}
+
+static void count_watch(void *arg, const struct pn_rule_key *key, bool present)
+{
+    (void)present;
+    *(unsigned *)arg += key == NULL;
+}
+
+/* Off is only noted; on is a join, and watchers are told when what they would read is there. */
+static void test_switching_off_is_no_join(void **state)
+{
+    struct pn_error err;
+    unsigned joins = 0;
+
+    (void)state;
+    rc_start(&c, 1);
+    pn_rules_watch_add(c.rules[0], count_watch, &joins);
+    assert_int_equal(pn_rules_classes_set(c.rules[0], ~PN_KIND_BIT(PN_KIND_BLOCK), &err), 0);
+    assert_int_equal(joins, 0);
+    pn_rules_close(c.rules[0]);
+    rc_open(&c, 0);
+    assert_true(pn_rules_classes(c.rules[0]) == ~PN_KIND_BIT(PN_KIND_BLOCK));
+    pn_rules_watch_add(c.rules[0], count_watch, &joins);
+    assert_int_equal(pn_rules_classes_set(c.rules[0], UINT64_MAX, &err), 0);
+    assert_int_equal(joins, 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -623,6 +704,9 @@ int main(void)
         T(test_a_slow_peer_misses_nothing),
         T(test_what_an_exchange_costs),
         T(test_an_empty_node_takes_all_in_bounded_steps),
+        T(test_a_frame_that_ends_full),
+        T(test_a_cluster_is_joined_once),
+        T(test_switching_off_is_no_join),
         T(test_peers_that_lie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
