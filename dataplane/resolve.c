@@ -152,6 +152,9 @@ static bool worker_waits(struct pn_dataplane *dp, struct pn_worker *w)
         case PN_NEIGH_HOLD_DROP:
             held_drop(dp, mbufs[i], PN_C_REWRITE_NO_NEIGHBOUR);
             break;
+        case PN_NEIGH_HOLD_FULL:
+            held_drop(dp, mbufs[i], PN_C_REWRITE_QUEUE_FULL);
+            break;
         }
     }
     return n > 0;

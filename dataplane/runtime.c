@@ -53,13 +53,16 @@ static void port_share(struct pn_port_rt *rt, const struct pn_port *p, unsigned 
         rt->txq[w] = w < n_workers && w < p->n_txq ? (uint16_t)w : PN_TXQ_NONE;
 }
 
+_Static_assert(PN_MAX_PORTS *PN_DP_QUEUES_MAX <= PN_WORKER_QUEUES && PN_MAX_WORKERS <= PN_DP_QUEUES_MAX,
+               "one worker can poll all there are; taps have one for each worker");
+
 /* Receive queue q is worker q % n's: the one that has the transmit queue of the same number. */
 static unsigned queues_of(const struct pn_ports *ports, unsigned worker, unsigned n_workers,
                           struct pn_worker_queue *out)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < ports->n; i++) {
-        for (uint16_t q = 0; q < ports->port[i].n_rxq && n < PN_WORKER_QUEUES; q++) {
+        for (uint16_t q = 0; q < ports->port[i].n_rxq; q++) {
             if (q % n_workers == worker)
                 out[n++] = (struct pn_worker_queue){.port = (uint8_t)i, .queue = q};
         }
@@ -147,8 +150,12 @@ static int start(struct pn_dataplane *dp, struct pn_error *err)
         return -1;
     dp->main_stats = pn_stats_seg_worker(&dp->stats, dp->n_workers);
     pn_groups_start(dp);
-    if (shared_make(dp, err) || pn_mbuf_meta_register() || pn_resolve_start(dp, err) || pn_peers_start(dp, err) ||
-        pn_control_start(dp, err) || pn_filtering_start(dp, err) || workers_make(dp, err) || workers_launch(dp, err))
+    if (shared_make(dp, err))
+        return -1;
+    if (pn_mbuf_meta_register())
+        return pn_error_set(err, "no room for a dynamic mbuf field: %s", rte_strerror(rte_errno));
+    if (pn_resolve_start(dp, err) || pn_peers_start(dp, err) || pn_control_start(dp, err) ||
+        pn_filtering_start(dp, err) || workers_make(dp, err) || workers_launch(dp, err))
         return -1;
     dp->ipc = pn_ipc_server_new(dp->loop, dp->args->socket, &pn_query_ops, dp, err);
     return dp->ipc ? 0 : -1;
@@ -187,6 +194,8 @@ void pn_dataplane_tick(struct pn_dataplane *dp)
     if (dp->tick % PN_GROUPS_EVERY_MS == 0)
         pn_groups_tick(dp);
     if (dp->tick % LINK_EVERY_MS == 0) {
+        pn_ports_poll_losses(&dp->ports, &dp->main_stats->counters[PN_C_RX_MISSED],
+                             &dp->main_stats->counters[PN_C_RX_NO_BUFFER]);
         uint32_t came_up = pn_ports_poll_link(&dp->ports);
         if (came_up)
             pn_inject_announce_again(dp, came_up);

@@ -14,7 +14,7 @@
 #include "dataplane/stages/ctx.h"
 #include "postern/dpapi.h"
 
-#define PN_WORKER_QUEUES 32 /* receive queues one worker may poll */
+#define PN_WORKER_QUEUES 128 /* receive queues one worker may poll: all that there can be (PN_DP_QUEUES_MAX a port) */
 #define PN_WORKER_BURST 32
 #define PN_WORKER_INJECT 512 /* room of the rings */
 #define PN_WORKER_HANDOFF 512

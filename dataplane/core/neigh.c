@@ -216,7 +216,10 @@ enum pn_neigh_hold pn_neigh_hold(struct pn_neigh_table *t, uint16_t gateway, uin
         return PN_NEIGH_HOLD_SEND;
     if (n->state == PN_NEIGH_FAILED)
         return PN_NEIGH_HOLD_DROP;
-    if (n->count == PN_NEIGH_QUEUE) { /* RFC 4861 7.2.2: the newest stay */
+    bool full = t->held >= PN_NEIGH_HELD_MAX;
+    if (full && n->count == 0)
+        return PN_NEIGH_HOLD_FULL;
+    if (full || n->count == PN_NEIGH_QUEUE) { /* RFC 4861 7.2.2: the newest stay */
         *pushed_out = n->held[n->head];
         n->head = (n->head + 1) % PN_NEIGH_QUEUE;
         n->count--;

@@ -13,6 +13,7 @@
 #include "postern/types.h"
 
 #define PN_NEIGH_QUEUE 32u /* packets that wait for one neighbour */
+#define PN_NEIGH_HELD_MAX 2048u /* and for all of them: the rest of a receive queue's buffers is for those that go on */
 
 /* One u64 per gateway id, written whole with release order, read with pn_neigh_read. */
 #define PN_NEIGH_VALID (1ull << 63)
@@ -72,6 +73,7 @@ enum pn_neigh_hold {
     PN_NEIGH_HOLD_KEPT = 0, /* waits */
     PN_NEIGH_HOLD_SEND, /* resolved meanwhile: send to pn_neigh_read */
     PN_NEIGH_HOLD_DROP, /* FAILED or not wanted: REWRITE_NO_NEIGHBOUR */
+    PN_NEIGH_HOLD_FULL, /* too many wait for others: REWRITE_QUEUE_FULL */
 };
 /* *pushed_out: when the queue was full, the oldest handle, to be dropped as REWRITE_QUEUE_FULL; else 0. handle: not 0. */
 enum pn_neigh_hold pn_neigh_hold(struct pn_neigh_table *t, uint16_t gateway, uint64_t handle, uint64_t *pushed_out);

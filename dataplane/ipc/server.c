@@ -27,7 +27,8 @@ struct client {
     struct pn_ipc_unasked *unasked; /* NULL: it gets none */
     uint32_t events; /* it is waited for */
     bool closing; /* after the reply */
-    uint64_t since_ms; /* when the pending request or reply began; 0: nothing pending */
+    uint64_t since_ms; /* when the pending request or reply began */
+    bool pending;
     pid_t pid;
 };
 
@@ -92,7 +93,7 @@ static void reply_sent(struct client *c)
     free(c->out);
     c->out = NULL;
     c->out_bytes = c->out_sent = 0;
-    c->since_ms = 0;
+    c->pending = false;
 }
 
 /* What is left of an unasked message begun, then the reply, then other unasked messages. false: the client is gone. */
@@ -168,6 +169,7 @@ static bool client_answer(struct client *c)
     memcpy(c->out, s->reply, n);
     c->out_bytes = n;
     c->since_ms = s->now_ms;
+    c->pending = true;
     return client_send(c);
 }
 
@@ -189,8 +191,10 @@ static bool client_read(struct client *c)
         client_close(c, c->in_bytes ? "closed in the middle of a message" : NULL);
         return false;
     }
-    if (!c->in_bytes)
+    if (!c->in_bytes) {
         c->since_ms = c->server->now_ms;
+        c->pending = true;
+    }
     c->in_bytes += (size_t)n;
     if (c->in_bytes < c->in_want)
         return true;
@@ -284,8 +288,8 @@ static int listen_at(struct pn_ipc_server *s, struct pn_error *err)
         return pn_error_set(err, "socket %s: %s", s->path, strerror(errno));
     struct stat st;
     if (lstat(s->path, &st) == 0 && S_ISSOCK(st.st_mode)) {
-        /* One that still answers is another instance's. */
-        if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0) {
+        /* One that is there, if too busy to take us (EAGAIN), is another instance's too. */
+        if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 || errno == EAGAIN) {
             close(fd);
             return pn_error_set(err, "socket %s: another postern-dp answers there", s->path);
         }
@@ -377,7 +381,7 @@ void pn_ipc_server_tick(struct pn_ipc_server *s, uint64_t now_ms)
     s->now_ms = now_ms;
     for (unsigned i = 0; i < PN_IPC_CLIENTS_MAX; i++) {
         struct client *c = s->clients[i];
-        if (c && c->since_ms && now_ms - c->since_ms > PN_IPC_STALL_MS)
+        if (c && c->pending && now_ms - c->since_ms > PN_IPC_STALL_MS)
             client_close(c, c->out ? "reply not taken" : "message not finished");
     }
 }

@@ -361,6 +361,30 @@ void pn_ports_control(struct pn_ports *ports, const struct pn_dp_control *contro
     }
 }
 
+/* What a device counts may start anew when its link does. */
+static uint64_t grown(uint64_t now, uint64_t *before)
+{
+    uint64_t by = now >= *before ? now - *before : now;
+    *before = now;
+    return by;
+}
+
+void pn_ports_poll_losses(struct pn_ports *ports, uint64_t *missed, uint64_t *no_buffer)
+{
+    struct rte_eth_stats stats;
+    for (unsigned i = 0; i < ports->n; i++) {
+        struct pn_port *p = &ports->port[i];
+        if (!p->started || rte_eth_stats_get(p->dev_id, &stats))
+            continue;
+        uint64_t lost = grown(stats.imissed, &p->lost_missed), none = grown(stats.rx_nombuf, &p->lost_no_buffer);
+        *missed += lost;
+        *no_buffer += none;
+        if (lost || none)
+            pn_log_limited(10000, PN_LOG_WARNING, "port %s: %llu packets lost, %llu times no buffer in a second",
+                           p->name, (unsigned long long)lost, (unsigned long long)none);
+    }
+}
+
 uint32_t pn_ports_poll_link(struct pn_ports *ports)
 {
     uint32_t came_up = 0;

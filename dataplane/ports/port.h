@@ -40,6 +40,7 @@ struct pn_port {
     int member_fd; /* packet socket that holds multicast and address memberships; -1: none */
     struct pn_mac extra_macs[PN_MAX_VIPS]; /* virtual MACs received beside the port's own */
     unsigned n_extra_macs;
+    uint64_t lost_missed, lost_no_buffer; /* as its device last counted */
 };
 
 struct pn_ports {
@@ -75,6 +76,9 @@ void pn_ports_vips_keep(struct pn_ports *ports, const struct pn_snapshot *snap);
 
 /* The port takes these packets of the control plane's too, from now on only these. */
 void pn_ports_control(struct pn_ports *ports, const struct pn_dp_control *control);
+
+/* Adds what devices have lost since the last call; about once a second. */
+void pn_ports_poll_losses(struct pn_ports *ports, uint64_t *missed, uint64_t *no_buffer);
 
 /* Reads link states and logs changes; call about once a second. Returns the bits of ports whose link came up. */
 uint32_t pn_ports_poll_link(struct pn_ports *ports);

@@ -12,8 +12,9 @@ static bool mac_ours(const struct pn_ctx *c, const uint8_t *frame, const struct 
 {
     uint64_t dst = pn_load64(frame) << 16;
 
-    return dst == pn_mac_u48(&c->shared->ports[k->in_port].mac) << 16 || dst == pn_mac_u48(&c->snap->vips[k->vip].mac)
-                                                                                    << 16;
+    /* A VIP without a virtual address has zero there, which is nobody's. */
+    return dst == pn_mac_u48(&c->shared->ports[k->in_port].mac) << 16 ||
+           (dst != 0 && dst == pn_mac_u48(&c->snap->vips[k->vip].mac) << 16);
 }
 
 /* VIP and its counters. false: the packet has left the edge. */

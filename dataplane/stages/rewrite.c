@@ -13,7 +13,7 @@ static void retag(struct pn_batch *b, unsigned i, uint8_t port, uint16_t vlan, u
 
     if ((shift > 0 && rte_pktmbuf_prepend(m, (uint16_t)shift) == NULL) ||
         (shift < 0 && rte_pktmbuf_adj(m, (uint16_t)-shift) == NULL)) {
-        pn_batch_drop(b, i, PN_EDGE_REWRITE, PN_C_PARSE_TRUNCATED);
+        pn_batch_drop(b, i, PN_EDGE_REWRITE, PN_C_REWRITE_NO_ROOM);
         return;
     }
     pn_rewrite_l2(pn_batch_frame(b, i), k, shift, vlan, dst_u48, src_u48);

@@ -153,11 +153,11 @@ static __rte_noinline enum pn_edge known(struct pn_ctx *c, struct pn_pkt *k, str
 {
     struct pn_steer_choice choice;
 
-    if (retry && !c->snap->gateways[f->gateway].alive && !pn_lease_steer(c, k->vip) &&
-        pn_lease_serves(c, k->vip, f->gateway)) {
+    bool moves = retry && !c->snap->gateways[f->gateway].alive, steer = pn_lease_steer(c, k->vip);
+    if (moves && !steer && pn_lease_serves(c, k->vip, f->gateway)) {
         /* Handed over: the owner knows what it does, and tries another when its own checks say so. */
-    } else if (retry && !c->snap->gateways[f->gateway].alive) {
-        if (!pn_lease_steer(c, k->vip)) {
+    } else if (moves) {
+        if (!steer) {
             k->counter = PN_C_STEER_NO_LEASE;
             return PN_EDGE_DROP;
         }

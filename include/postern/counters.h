@@ -62,9 +62,12 @@
     X(STEER_NOT_SYN,         D, "steer_not_syn",         "RST of a flow we do not know") \
     X(REWRITE_NO_NEIGHBOUR,  D, "rewrite_no_neighbour",  "gateway's MAC address unknown and resolution failed") \
     X(REWRITE_QUEUE_FULL,    D, "rewrite_queue_full",    "gateway's MAC address unknown and its wait queue full") \
+    X(REWRITE_NO_ROOM,       D, "rewrite_no_room",       "no room in the packet's buffer for the VLAN tag of its gateway") \
     X(REWRITE_NO_LOCAL,      D, "rewrite_no_local",      "gateway is local, but there is no local delivery port") \
     X(HANDOFF_FULL,          D, "handoff_full",          "queue to the worker that may know the flow full") \
     X(TX_QUEUE_FULL,         D, "tx_queue_full",         "the port took no more packets") \
+    X(RX_MISSED,             E, "rx_missed",             "packets that a port lost because its receive queue was full") \
+    X(RX_NO_BUFFER,          E, "rx_no_buffer",          "times that a port had no buffer for what came") \
     X(FLOW_NEW,              E, "flow_new",              "flows entered") \
     X(FLOW_ESTABLISHED,      E, "flow_established",      "flows that became established") \
     X(FLOW_PICKED_UP,        E, "flow_picked_up",        "flows taken up in the middle") \

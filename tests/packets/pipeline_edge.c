@@ -137,6 +137,12 @@ static void gre(struct pn_fb *fb)
     pn_fb_done(fb);
 }
 
+static void no_station(struct pn_fb *fb)
+{
+    syn(fb);
+    memset(fb->b, 0, 6);
+}
+
 static void other_station(struct pn_fb *fb)
 {
     syn(fb);
@@ -173,6 +179,7 @@ static const struct row parse[] = {
     {"UDP", .make = udp, GONE(PN_C_CLASSIFY_NO_SERVICE)},
     {"a protocol without ports", .make = gre, GONE(PN_C_CLASSIFY_NO_SERVICE)},
     {"flooded by a switch", .make = other_station, GONE(PN_C_CLASSIFY_OTHER_MAC)},
+    {"to nobody's address", .make = no_station, GONE(PN_C_CLASSIFY_OTHER_MAC)},
     {"in a broadcast frame", .make = broadcast_frame, GONE(PN_C_PARSE_ETHER_GROUP)},
     {"no host port: LLDP", .before = no_exception, .make = lldp, GONE(PN_C_PARSE_ETHERTYPE)},
     {"no host port: two tags", .make = two_tags, GONE(PN_C_PARSE_VLAN)},

@@ -230,12 +230,12 @@ static void test_filter(void **state)
 /* Every counter that a received packet can reach was reached above. */
 static void test_every_counter(void **state)
 {
-    /* Only the main lcore sends or counts these; test_worker injects them, test_sync sees to flows of peers. */
+    /* Only the main lcore sends or counts these; test_worker injects them or lacks room, test_sync sees to flows of peers. */
     static const enum pn_counter elsewhere[] = {
         PN_C_GEN_ARP_REQUEST, PN_C_GEN_NDP_SOLICIT, PN_C_GEN_GARP,      PN_C_GEN_UNSOLICITED_NA, PN_C_GEN_DROPPED,
         PN_C_LEASE_STARTED,   PN_C_LEASE_RELEASED,  PN_C_LEASE_EXPIRED, PN_C_CONTROL_SENT,       PN_C_CONTROL_UNREAD,
         PN_C_PROBE_SENT,      PN_C_SYNC_SENT,       PN_C_SYNC_DROPPED,  PN_C_SYNC_TAKEN,         PN_C_SYNC_REFUSED,
-        PN_C_FLOW_TAKEN_OVER, PN_C_FLOW_SET_ASIDE,
+        PN_C_FLOW_TAKEN_OVER, PN_C_FLOW_SET_ASIDE,  PN_C_RX_MISSED,     PN_C_RX_NO_BUFFER,       PN_C_REWRITE_NO_ROOM,
     };
 
     (void)state;

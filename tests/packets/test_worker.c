@@ -70,6 +70,22 @@ static void test_one_flow_in_one_burst(void **state)
     assert_int_equal(world->worker[0]->ctx.load[WORLD_MX1], 0);
 }
 
+/* A tag wants four bytes more before the frame; a driver may leave no room there. */
+static void test_no_room_for_a_tag(void **state)
+{
+    struct pn_fb fb;
+    struct rte_mbuf *m;
+
+    (void)state;
+    pn_fb_make_tcp(&fb, CLIENT4, VIP4, 4000, 2525, SYN, 0);
+    m = world_mbuf(world, fb.b, fb.n, 0);
+    memmove(m->buf_addr, rte_pktmbuf_mtod(m, void *), fb.n);
+    m->data_off = 0;
+    world_receive(world, 0, WORLD_WAN, &m, 1);
+    assert_int_equal(world_counter(world, PN_C_REWRITE_NO_ROOM), 1);
+    assert_null(world_sent(world, WORLD_WAN));
+}
+
 /* The first packet ends the entry, its gateway being gone from the snapshot; the second must not touch what was there. */
 static void test_entry_removed_within_burst(void **state)
 {
@@ -360,6 +376,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_one_flow_in_one_burst, setup, teardown),
         cmocka_unit_test_setup_teardown(test_entry_removed_within_burst, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_room_for_a_tag, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mixed_burst, setup, teardown),
         cmocka_unit_test_setup_teardown(test_queue_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_inject, setup, teardown),

@@ -284,6 +284,30 @@ static void test_queue_is_bounded(void **state)
     assert_int_equal(handles[PN_NEIGH_QUEUE - 1], 1000);
 }
 
+/* Many that nobody answers for must not take all buffers: in all there is a bound, which each shares by itself. */
+static void test_all_queues_are_bounded(void **state)
+{
+    uint64_t out, handle = 1, handles[1];
+    unsigned g;
+
+    (void)state;
+    for (g = 0; g < PN_NEIGH_HELD_MAX / PN_NEIGH_QUEUE; g++) {
+        struct pn_addr addr = pn_addr_from_v4(0x0100000a + (g << 16));
+        want(g, &addr, 0);
+        for (unsigned i = 0; i < PN_NEIGH_QUEUE; i++)
+            assert_int_equal(pn_neigh_hold(t, (uint16_t)g, handle++, &out), PN_NEIGH_HOLD_KEPT);
+    }
+    want(g, &gw1, 0);
+    assert_int_equal(pn_neigh_hold(t, (uint16_t)g, handle, &out), PN_NEIGH_HOLD_FULL);
+    assert_int_equal(pn_neigh_held(t), PN_NEIGH_HELD_MAX);
+    assert_int_equal(pn_neigh_take(t, 0, handles, 1), 1);
+    assert_int_equal(pn_neigh_hold(t, (uint16_t)g, handle, &out), PN_NEIGH_HOLD_KEPT);
+    assert_int_equal(out, 0);
+    assert_int_equal(pn_neigh_hold(t, (uint16_t)g, handle + 1, &out), PN_NEIGH_HOLD_KEPT);
+    assert_int_equal(out, handle); /* its own oldest makes way */
+    assert_int_equal(pn_neigh_held(t), PN_NEIGH_HELD_MAX);
+}
+
 /* Two gateways on one address (two pools, two names): one request, one answer for both. */
 static void test_twins(void **state)
 {
@@ -366,6 +390,7 @@ int main(void)
         T(test_static),
         T(test_want_again),
         T(test_queue_is_bounded),
+        T(test_all_queues_are_bounded),
         T(test_twins),
         T(test_kernel),
         T(test_many),
