@@ -168,6 +168,11 @@ static void settings_fill(struct pn_qa_settings *s, const struct pn_conf *conf, 
 {
     s->conf = conf->quarantine;
     memcpy(s->node, conf->nodes[node].name, sizeof(s->node));
+    s->n_nodes = conf->n_nodes < PN_MAX_NODES ? conf->n_nodes : PN_MAX_NODES;
+    for (unsigned i = 0; i < s->n_nodes; i++) {
+        memcpy(s->nodes[i].name, conf->nodes[i].name, sizeof(s->nodes[i].name));
+        memcpy(s->nodes[i].release_to, conf->nodes[i].release_to, sizeof(s->nodes[i].release_to));
+    }
 }
 
 struct change {
@@ -202,14 +207,6 @@ void pn_quarantine_actor_reconfigure(struct pn_quarantine_actor *a, const struct
                     a->listen[0] ? a->listen : "no socket", conf->quarantine.listen);
     if (pn_loop_call(a->writer, change_arrive, c) < 0)
         free(c);
-}
-
-const char *pn_quarantine_release_to(const struct pn_conf *conf, const char *node)
-{
-    for (unsigned i = 0; i < conf->n_nodes; i++)
-        if (strcmp(conf->nodes[i].name, node) == 0 && conf->nodes[i].release_to[0])
-            return conf->nodes[i].release_to;
-    return conf->quarantine.release_to;
 }
 
 /* ---- life ---- */
@@ -285,6 +282,7 @@ void pn_quarantine_actor_stop(struct pn_quarantine_actor *a)
     if (a->writer)
         pn_loop_stop(a->writer);
     a->running = false;
+    pn_qa_mails_cancel(a);
     pn_qa_node_close(a);
     pn_qa_host_close(a);
     pn_host_close(a->store);

@@ -71,6 +71,29 @@ int pn_quarantine_record(struct pn_quarantine_actor *a, const pn_q_item *record,
 /* What the host refused for good is offered again. -1 and err. */
 int pn_quarantine_actor_offer_again(struct pn_quarantine_actor *a, struct pn_error *err);
 
+/*
+ * Releases a message by way of a mail server. -1 with err: not begun, done is not called. done: on the writer, or, at the
+ * end of all, on the thread that ends it. text says what the server said, or why not.
+ */
+#define PN_QUARANTINE_WHO_BYTES 96u
+enum pn_quarantine_released { PN_QUARANTINE_RELEASED, PN_QUARANTINE_NOT_RELEASED, PN_QUARANTINE_RELEASE_UNKNOWN };
+struct pn_quarantine_release {
+    uint64_t number;
+    const char *to; /* NULL: the message's recipients */
+    const char *who;
+    bool again; /* also one whose release began and has no known end */
+};
+typedef void pn_quarantine_release_done(void *arg, enum pn_quarantine_released result, const char *text);
+int pn_quarantine_release(struct pn_quarantine_actor *a, const struct pn_quarantine_release *o,
+                          pn_quarantine_release_done *done, void *arg, struct pn_error *err);
+
+/* What a round of retention would take now, by class; more: at least so many. Held items stay. -1 with err. */
+typedef void pn_quarantine_purge_each(void *arg, int kind, int state, int event, uint64_t before_ms, unsigned n,
+                                      bool more);
+int pn_quarantine_purge_rehearse(struct pn_quarantine_actor *a, pn_quarantine_purge_each *each, void *arg,
+                                 struct pn_error *err);
+void pn_quarantine_purge_now(struct pn_quarantine_actor *a); /* a round begins; it goes on in small steps */
+
 /* ---- on the reader ---- */
 
 struct pn_host *pn_quarantine_actor_store(struct pn_quarantine_actor *a, struct pn_error *err);
@@ -104,12 +127,10 @@ struct pn_quarantine_status { /* as of the last second, or the last change */
     /* the host's */
     struct pn_hostdb_totals store;
     bool store_full;
+    uint64_t purged; /* items whose time was over, since the start */
     struct pn_quarantine_peer peers[PN_MAX_NODES];
     unsigned n_peers;
 };
 void pn_quarantine_actor_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out);
-
-/* The mail server for a node's released messages, "address:port". Main thread. */
-const char *pn_quarantine_release_to(const struct pn_conf *conf, const char *node);
 
 #endif

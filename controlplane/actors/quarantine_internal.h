@@ -10,6 +10,8 @@
 
 #include "controlplane/actors/courier.h"
 #include "controlplane/actors/quarantine.h"
+#include "controlplane/quarantine/retention.h"
+#include "controlplane/quarantine/smtp_out.h"
 
 struct event;
 struct evconnlistener;
@@ -21,7 +23,20 @@ struct evconnlistener;
 struct pn_qa_settings {
     struct pn_conf_quarantine conf;
     char node[PN_NAME_BYTES];
+    struct {
+        char name[PN_NAME_BYTES], release_to[64];
+    } nodes[PN_MAX_NODES];
+    unsigned n_nodes;
 };
+
+/* Mail servers, the first to be tried first: "address:port". */
+#define PN_QA_WAYS_MAX (PN_MAX_NODES + 1)
+struct pn_qa_ways {
+    char way[PN_QA_WAYS_MAX][64];
+    unsigned n;
+};
+struct pn_qa_mail;
+typedef void pn_qa_mail_done(void *arg, enum pn_smtp_out_status status, const char *text);
 
 struct pn_qa_frame { /* on its way within this process */
     struct pn_qa_frame *next;
@@ -89,10 +104,14 @@ struct pn_quarantine_actor {
     char store_error[256], store_database[PN_CONF_TEXT_BYTES];
     uint64_t store_retry_ms, partials_ms;
     bool store_full;
+    struct pn_retention keep;
+    struct pn_retention_config keep_config;
+    uint64_t purged;
     struct pn_qa_peer peers[PN_QA_PEERS];
     struct pn_qa_pipe to_host, to_node; /* this node to itself */
 
     /* the reader's */
+    struct pn_qa_mail *mails; /* under way */
     struct pn_host *store;
     char reader_error[256];
 
@@ -127,5 +146,17 @@ void pn_qa_host_second(struct pn_quarantine_actor *a, struct pn_quarantine_statu
 /* A qsend of frames to a peer; arg is the struct pn_qa_peer. To this node itself they go round by the loop. */
 int pn_qa_send_as_node(void *peer, const uint8_t *bytes, size_t len);
 int pn_qa_send_as_host(void *peer, const uint8_t *bytes, size_t len);
+
+/* quarantine_keep.c */
+void pn_qa_keep_second(struct pn_quarantine_actor *a);
+
+/* quarantine_mail.c */
+/* Servers for what came from this node: its own first, then the common one, then the other nodes'. On the writer. */
+void pn_qa_ways(const struct pn_quarantine_actor *a, const char *node, struct pn_qa_ways *out);
+/* On the reader. message: malloc()ed, taken over. -1 with err: done is not called. */
+int pn_qa_mail_send(struct pn_quarantine_actor *a, const struct pn_qa_ways *ways, const char *sender,
+                    char *const *recipients, unsigned n, uint8_t *message, size_t len, pn_qa_mail_done *done, void *arg,
+                    struct pn_error *err);
+void pn_qa_mails_cancel(struct pn_quarantine_actor *a); /* once the threads have ended; all are unknown */
 
 #endif

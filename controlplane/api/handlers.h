@@ -71,6 +71,10 @@ void pn_cmd_quarantine_audit(struct pn_api_call *call);
 void pn_cmd_quarantine_raw(struct pn_api_call *call);
 void pn_cmd_quarantine_flag(struct pn_api_call *call);
 void pn_cmd_quarantine_delete(struct pn_api_call *call);
+void pn_cmd_quarantine_release(struct pn_api_call *call);
+void pn_cmd_quarantine_show(struct pn_api_call *call);
+void pn_cmd_quarantine_report(struct pn_api_call *call);
+void pn_cmd_quarantine_purge(struct pn_api_call *call);
 void pn_cmd_report_add(struct pn_api_call *call);
 
 #endif

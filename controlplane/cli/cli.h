@@ -175,6 +175,11 @@ int pn_cli_quarantine_audit(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_quarantine_mark(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_quarantine_status(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_quarantine_backlog(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_quarantine_release(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_quarantine_retry(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_quarantine_purge(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_report(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_report_add(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_names(struct pn_cli *cli, int argc, char *argv[]); /* for completion: names of a kind, one a line */
 
 /* status.c, also for watch: the screen of one reply; before: the reply an interval ago, for rates, or NULL. */

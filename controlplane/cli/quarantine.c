@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -386,11 +387,57 @@ static int show_raw(struct pn_cli *cli, json_t *args)
     return status;
 }
 
+static void show_headers(const json_t *headers, bool all)
+{
+    static const char *const usual[] = {"From", "To", "Cc", "Subject", "Date", "Message-ID", "Reply-To"};
+    json_t *h;
+    size_t i;
+
+    json_array_foreach((json_t *)(uintptr_t)headers, i, h)
+    {
+        bool shown = all;
+        for (unsigned k = 0; k < sizeof(usual) / sizeof(usual[0]); k++)
+            shown |= strcasecmp(pn_js(h, "name"), usual[k]) == 0;
+        if (shown)
+            printf("%s: %s\n", pn_js(h, "name"), pn_js(h, "value"));
+    }
+}
+
+static void show_message(const struct pn_cli *cli, const json_t *r)
+{
+    char size[PN_FMT_BYTES];
+    json_t *p;
+    size_t i;
+
+    if (*pn_js(r, "problem"))
+        printf("\n%sthe message cannot be shown: %s%s\n", pn_color_on(cli, PN_RED), pn_js(r, "problem"),
+               pn_color_off(cli, PN_RED));
+    if (!pn_jo(r, "headers"))
+        return;
+    putchar('\n');
+    show_headers(pn_jo(r, "headers"), false);
+    printf("\n%s", pn_js(r, "text"));
+    size_t len = strlen(pn_js(r, "text"));
+    if (len && pn_js(r, "text")[len - 1] != '\n')
+        putchar('\n');
+    if (pn_jb(r, "from_html"))
+        puts("(text of HTML; links and images are left out)");
+    json_array_foreach(pn_jo(r, "parts"), i, p)
+    {
+        if (pn_jb(p, "attachment"))
+            printf("attachment %s, %s, %s\n", *pn_js(p, "name") ? pn_js(p, "name") : "without a name", pn_js(p, "type"),
+                   pn_fmt_bytes(pn_jf(p, "bytes"), size));
+    }
+    if (*pn_js(r, "cut"))
+        printf("(not all: %s)\n", pn_js(r, "cut"));
+}
+
 int pn_cli_quarantine_show(struct pn_cli *cli, int argc, char *argv[])
 {
     const char *word = NULL, *at = NULL;
-    bool raw = false;
-    const struct pn_cli_option options[] = {{"raw", 0, NULL, &raw}, {"at", 0, &at, NULL}, {NULL, 0, NULL, NULL}};
+    bool raw = false, headers = false;
+    const struct pn_cli_option options[] = {
+        {"raw", 0, NULL, &raw}, {"headers", 0, NULL, &headers}, {"at", 0, &at, NULL}, {NULL, 0, NULL, NULL}};
     json_t *args, *r;
     int status;
 
@@ -398,12 +445,17 @@ int pn_cli_quarantine_show(struct pn_cli *cli, int argc, char *argv[])
         return PN_EXIT_USAGE;
     if (raw)
         return show_raw(cli, args);
-    status = pn_cli_call(cli, "quarantine audit", args, &r);
+    status = pn_cli_call(cli, "quarantine show", args, &r);
     if (status != PN_EXIT_OK)
         return status;
     if (cli->json)
         return pn_cli_print_json(r);
-    show_item(pn_jo(r, "item"));
+    if (headers) {
+        show_headers(pn_jo(r, "headers"), true);
+    } else {
+        show_item(pn_jo(r, "item"));
+        show_message(cli, r);
+    }
     json_decref(r);
     return PN_EXIT_OK;
 }

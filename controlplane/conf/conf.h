@@ -234,6 +234,12 @@ struct pn_conf_quarantine {
     enum pn_conf_store store;
     char database[PN_CONF_TEXT_BYTES];
     char release_to[64]; /* address:port */
+    uint32_t keep_mail_s, keep_released_s, keep_deleted_s, keep_records_s, keep_counts_s; /* on the host; 0: for ever */
+    uint64_t host_quota_bytes;
+    bool digest;
+    char digest_at[8]; /* "07:30" */
+    char digest_from[PN_CONF_TEXT_BYTES], digest_url[PN_CONF_TEXT_BYTES];
+    uint32_t digest_expiry_s;
 };
 
 /* Which rules this node has in common with the others (docs/rules.md). */

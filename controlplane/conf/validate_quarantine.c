@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
 #include <string.h>
 
 #include "controlplane/conf/validate.h"
@@ -22,6 +23,24 @@ void pn_validate_quarantine(struct pn_validate *v)
                           q->high_percent);
     if (q->store == PN_CONF_STORE_POSTGRESQL && !q->database[0])
         pn_validate_error(v, "quarantine.database", "missing, expected libpq's connection string: store is postgresql");
+    const uint32_t ages[] = {q->keep_mail_s, q->keep_released_s, q->keep_deleted_s, q->keep_records_s,
+                             q->keep_counts_s};
+    static const char *const keys[] = {"keep-mail", "keep-released", "keep-deleted", "keep-records", "keep-counts"};
+    for (unsigned i = 0; i < 5; i++) {
+        char key[40];
+        uint32_t least = i == 4 ? 86400 : 3600;
+        snprintf(key, sizeof(key), "quarantine.%s", keys[i]);
+        if (ages[i] && ages[i] < least)
+            pn_validate_error(v, key, "found %u s, expected at least %s, or 0 for ever", ages[i],
+                              i == 4 ? "a day" : "an hour");
+    }
+    unsigned hour, minute;
+    char end;
+    if (sscanf(q->digest_at, "%2u:%2u%c", &hour, &minute, &end) != 2 || hour > 23 || minute > 59)
+        pn_validate_error(v, "quarantine.digest-at", "found \"%s\", expected HH:MM", q->digest_at);
+    if (q->digest && !strchr(q->digest_from, '@'))
+        pn_validate_error(v, "quarantine.digest-from", "found \"%s\", expected an address: digest is yes",
+                          q->digest_from);
     if (strstr(q->database, "password"))
         pn_validate_warning(v, "quarantine.database",
                             "names a password, and postern config shows it: keep it in libpq's passfile");

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Releasing, and what goes by itself: purge, offering again. */
+#include <string.h>
+
+#include "controlplane/cli/cli.h"
+#include "controlplane/cli/quarantine.h"
+
+/* The message's sender is welcome to each of its recipients from now on. */
+static int welcome(struct pn_cli *cli, const json_t *item, const char *to)
+{
+    const char *sender = pn_js(item, "sender");
+    json_t *recipients = pn_jo(item, "recipients"), *r;
+    int worst = PN_EXIT_OK;
+
+    if (!*sender) {
+        fputs("postern: the message has no sender that could be welcome (null reverse-path)\n", stderr);
+        return PN_EXIT_FAILED;
+    }
+    for (size_t i = 0; i < (to ? 1 : json_array_size(recipients)); i++) {
+        const char *owner = to ? to : json_string_value(json_array_get(recipients, i));
+        int status = pn_cli_call(cli, "rule add",
+                                 json_pack("{s:s, s:s, s:s, s:s}", "list", "personal-welcomelist", "value", sender,
+                                           "owner", owner, "note", "released from quarantine"),
+                                 &r);
+        if (status != PN_EXIT_OK) {
+            worst = status;
+            continue;
+        }
+        if (!cli->json)
+            printf("%s is on the welcomelist of %s\n", sender, owner);
+        json_decref(r);
+    }
+    return worst;
+}
+
+static int release_one(struct pn_cli *cli, const char *word, const char *to, const char *at, bool again, bool wanted)
+{
+    json_t *args, *r, *row;
+    int status;
+
+    if (pn_cli_item_args(cli, word, at, &args) < 0)
+        return PN_EXIT_USAGE;
+    pn_cli_put(args, "to", to);
+    if (again)
+        json_object_set_new(args, "again", json_true());
+    status = pn_cli_call(cli, "quarantine release", args, &r);
+    if (status != PN_EXIT_OK)
+        return status;
+    if (!cli->json)
+        printf("item %s: %s, %s\n", word, pn_js(r, "result"), pn_js(r, "text"));
+    if (wanted) {
+        pn_cli_item_args(cli, word, at, &args);
+        status = pn_cli_call(cli, "quarantine audit", args, &row);
+        if (status == PN_EXIT_OK) {
+            status = welcome(cli, pn_jo(row, "item"), to);
+            json_decref(row);
+        }
+        json_object_set_new(r, "welcomed", json_boolean(status == PN_EXIT_OK));
+    }
+    if (cli->json)
+        pn_cli_print_json(r);
+    else
+        json_decref(r);
+    return status;
+}
+
+int pn_cli_quarantine_release(struct pn_cli *cli, int argc, char *argv[])
+{
+    const char *words[256], *to = NULL, *at = NULL;
+    bool again = false, welcomelist = false;
+    const struct pn_cli_option options[] = {{"to", 't', &to, NULL},
+                                            {"welcomelist", 0, NULL, &welcomelist},
+                                            {"again", 0, NULL, &again},
+                                            {"at", 0, &at, NULL},
+                                            {NULL, 0, NULL, NULL}};
+    int n = pn_cli_args(cli, argc, argv, options, words, 256), worst = PN_EXIT_OK;
+
+    if (n == 0)
+        return pn_cli_usage(cli, "which item? (postern quarantine list)");
+    for (int i = 0; i < n; i++) {
+        int status = release_one(cli, words[i], to, at, again, welcomelist);
+        if (status != PN_EXIT_OK)
+            worst = status;
+    }
+    return n < 0 ? PN_EXIT_USAGE : worst;
+}
+
+int pn_cli_quarantine_retry(struct pn_cli *cli, int argc, char *argv[])
+{
+    json_t *r;
+    int status;
+
+    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
+        return PN_EXIT_USAGE;
+    status = pn_cli_call(cli, "quarantine retry", NULL, &r);
+    if (status != PN_EXIT_OK)
+        return status;
+    if (cli->json)
+        return pn_cli_print_json(r);
+    puts("What the host refused is offered to it again.");
+    json_decref(r);
+    return PN_EXIT_OK;
+}
+
+int pn_cli_quarantine_purge(struct pn_cli *cli, int argc, char *argv[])
+{
+    const char *at = NULL;
+    bool dry_run = false;
+    const struct pn_cli_option options[] = {
+        {"dry-run", 'n', NULL, &dry_run}, {"at", 0, &at, NULL}, {NULL, 0, NULL, NULL}};
+    json_t *args, *r, *row;
+    struct pn_table *t;
+    char when[32];
+    size_t i;
+    int status;
+
+    if (pn_cli_args(cli, argc, argv, options, NULL, 0) < 0)
+        return PN_EXIT_USAGE;
+    args = json_pack("{s:b}", "dry_run", dry_run);
+    pn_cli_put(args, "at", at);
+    status = pn_cli_call(cli, "quarantine purge", args, &r);
+    if (status != PN_EXIT_OK)
+        return status;
+    if (cli->json)
+        return pn_cli_print_json(r);
+    t = pn_table_new(cli, "KIND", "STATE", "EVENT", "OLDER THAN", ">ITEMS", NULL);
+    json_array_foreach(pn_jo(r, "rows"), i, row)
+    {
+        pn_table_cell(t, PN_PLAIN, "%s", pn_js(row, "kind"));
+        pn_table_cell(t, PN_PLAIN, "%s", pn_js(row, "state"));
+        pn_table_cell(t, PN_PLAIN, "%s", pn_js(row, "event"));
+        pn_table_cell(t, PN_PLAIN, "%s", pn_cli_when(pn_ji(row, "before_ms"), when));
+        pn_table_cell(t, PN_PLAIN, "%lld%s", (long long)pn_ji(row, "items"), pn_jb(row, "more") ? "+" : "");
+    }
+    pn_table_print(t, stdout);
+    puts(dry_run ? "Nothing was removed. What is on hold stays in any case."
+                 : "A round has begun; what is on hold stays (postern quarantine status).");
+    json_decref(r);
+    return PN_EXIT_OK;
+}
