@@ -93,10 +93,7 @@ static void on_done(void *arg, const struct pn_smtp_out_result *result)
     char text[640];
 
     m->smtp = NULL;
-    if (result->code)
-        snprintf(text, sizeof(text), "%d %s", result->code, result->text);
-    else
-        snprintf(text, sizeof(text), "%s", result->text);
+    snprintf(text, sizeof(text), "%s", result->text);
     /* Another server only where this one surely did not take it, and may not have meant the message. */
     while (result->status == PN_SMTP_OUT_TEMPORARY && m->at + 1 < m->ways.n) {
         m->at++;
