@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "controlplane/metrics/exposition.h"
+#include "controlplane/metrics/families.h"
 
 #define END (const char *)NULL
 #define VIEW const struct pn_view *v
@@ -446,6 +447,7 @@ int pn_metrics_write(struct evbuffer *out, const struct pn_view *v)
     member_families(&e, v);
     gateway_families(&e, v);
     check_families(&e, v);
+    pn_metrics_cluster(&e, v);
     if (v->stats->valid) {
         worker_families(&e, v);
         packet_families(&e, v);
