@@ -462,7 +462,7 @@ static void test_set_aside(void **state)
     segment(0, 4005, SYN);
     segment(0, 4005, ACK); /* a new one */
     assert_int_equal(mx1->active, 3); /* 4001 and 4002 are aside, 4003 not yet */
-    pass_ms(30000);
+    pass_ms(45000);
     assert_int_equal(mx1->active, 2); /* 4005 was never with the old one, 4000 is quiet but was heard since */
     assert_int_equal(world_counter(world, PN_C_FLOW_SET_ASIDE), 3);
     assert_int_equal(world->worker[0]->ctx.load[WORLD_MX1], 2);
