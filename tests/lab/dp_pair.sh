@@ -9,56 +9,14 @@ build=${1:-${PN_BUILD:-$here/../../build}}
 shift || true
 variants=${*:-af_xdp owned}
 read -ra args <<< "${PN_PAIR_ARGS---realtime}"
-dp=$build/dataplane/postern-dp
 px=${PN_SMOKE_PREFIX:-pndp}q
 tmp=$(mktemp -d)
-pids=()
+. "$here/dplib.sh"
 
-say() { printf '%s\n' "$*"; }
-fail() {
-    say "FAILED: $*"
-    tail -n 15 "$tmp"/dp-?.log 2> /dev/null || true
-    exit 1
-}
-ok() {
-    local what=$1
-    shift
-    "$@" > "$tmp/last" 2>&1 || {
-        head -n 20 "$tmp/last"
-        fail "$what ($*)"
-    }
-    say "  ok: $what"
-}
-not() {
-    local what=$1
-    shift
-    if "$@" > "$tmp/last" 2>&1; then
-        head -n 20 "$tmp/last"
-        fail "$what ($*)"
-    fi
-    say "  ok: $what"
-}
-in_ns() { ip netns exec "$px-$1" "${@:2}"; }
 ctl() { python3 "$here/dpctl.py" "$tmp/dp-$1.sock" "${@:2}"; }
 counter() { python3 "$here/dpctl.py" "$tmp/stats-$1" stats "$2" | cut -d' ' -f2; }
-pair() { python3 "$here/tools/dppair.py" "$tmp/dp-a.sock" "$tmp/dp-b.sock" "$@"; }
-wait_for() { # SECONDS COMMAND...
-    local end=$((SECONDS + $1))
-    shift
-    until "$@" > /dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.1
-    done
-}
-net_down() {
-    local n p
-    for p in "${pids[@]}"; do kill "$p" 2> /dev/null || true; done
-    pids=()
-    for n in c a b g br; do
-        ip netns pids "$px-$n" 2> /dev/null | xargs -r kill 2> /dev/null || true
-        ip netns del "$px-$n" 2> /dev/null || true
-    done
-}
+pair() { python3 "$tools/dppair.py" "$tmp/dp-a.sock" "$tmp/dp-b.sock" "$@"; }
+net_down() { ns_down; }
 finish() {
     net_down
     rm -rf "$tmp"
@@ -66,46 +24,11 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# A service that says who it is, and echoes lines until the client ends the session.
-cat > "$tmp/server.py" << 'PY'
-import socketserver, sys
-class Handler(socketserver.StreamRequestHandler):
-    def handle(self):
-        self.wfile.write(b'220 %s\r\n' % sys.argv[1].encode())
-        for line in self.rfile:
-            self.wfile.write(b'250 ' + line)
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = daemon_threads = True
-Server(('', int(sys.argv[2])), Handler).serve_forever()
-PY
-# Prints the greeting; then a line for each on standard input, with the time that took in ms.
-cat > "$tmp/session.py" << 'PY'
-import socket, sys, time
-s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
-s.settimeout(5)
-f = s.makefile('rwb')
-print(f.readline().decode().strip(), flush=True)
-for line in sys.stdin:
-    start = time.monotonic()
-    f.write(line.encode()); f.flush()
-    assert f.readline() == b'250 ' + line.encode()
-    print('%s %d' % (line.strip(), (time.monotonic() - start) * 1000), flush=True)
-PY
-
 # VIP 10.9.0.100; client .1, nodes .2 and .3, gateway .4.
 net_up() { # VARIANT
     local n i=1 port
-    for n in c a b g br; do
-        ip netns add "$px-$n"
-        ip -n "$px-$n" link set lo up
-    done
-    ip -n "$px-br" link add br0 type bridge
-    ip -n "$px-br" link set br0 up
+    ns_up c a b g
     for n in c a b g; do
-        ip -n "$px-$n" link add eth0 type veth peer name "p$n" netns "$px-br"
-        ip -n "$px-br" link set "p$n" master br0 up
-        in_ns "$n" ethtool -K eth0 tx off tso off gso off gro off txvlan off rxvlan off > /dev/null 2>&1 || true
-        in_ns br ethtool -K "p$n" tx off tso off gso off gro off > /dev/null 2>&1 || true
         in_ns "$n" sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.rp_filter=0
         case $n-$1 in
         # The kernel sees the frames too, as it would not with a card that DPDK owns: it is made to ignore them.
@@ -117,8 +40,7 @@ net_up() { # VARIANT
     done
     for n in a b g; do
         ip -n "$px-$n" addr add 10.9.0.100/32 dev lo
-        ip netns exec "$px-$n" python3 "$tmp/server.py" $n 8025 > /dev/null 2>&1 &
-        pids+=($!)
+        server $n $n 8025
     done
     port=lan:type=af_xdp,interface=eth0
     [ "$1" = af_xdp ] || port=lan:type=dpdk,exception=postern0,device=net_af_packet0,iface=eth0
@@ -148,7 +70,7 @@ configure() { # GENERATION FIRST SECOND THIRD [VIP-OPTIONS]
 }
 arping() { in_ns c ip neigh flush dev eth0; in_ns c ping -q -c 1 -W 1 10.9.0.100; }
 pings() { in_ns c ping -q -c 2 -i 0.2 -W 1 10.9.0.100; }
-greets() { in_ns c python3 "$tmp/session.py" 10.9.0.100 8025 < /dev/null | grep -qx "220 $1"; }
+greets() { in_ns c python3 "$tools/greeter.py" ask 10.9.0.100 8025 | grep -qx "220 $1 sees 10.9.0.1"; }
 client_mac() { in_ns c ip neigh show 10.9.0.100 | grep -o 'lladdr [0-9a-f:]*' | cut -d' ' -f2; }
 mac_of() { in_ns "$1" cat /sys/class/net/eth0/address; }
 
@@ -185,10 +107,10 @@ run_variant() {
     ctl a lease 0 60
     ok "client asks anew" arping
     mkfifo "$tmp/in"
-    ip netns exec "$px-c" python3 "$tmp/session.py" 10.9.0.100 8025 < "$tmp/in" > "$tmp/out" 2>&1 &
+    ip netns exec "$px-c" python3 "$tools/greeter.py" talk 10.9.0.100 8025 < "$tmp/in" > "$tmp/out" 2>&1 &
     session=$!
     exec 9> "$tmp/in"
-    ok "a session through A to the gateway" wait_for 5 grep -qx '220 g' "$tmp/out"
+    ok "a session through A to the gateway" wait_for 5 grep -qx '220 g sees 10.9.0.1' "$tmp/out"
     ok "carried to B" pair sync 1
     sed 's/^/    /' "$tmp/last"
     ok "B has the flow" test "$(counter b sync_taken)" -ge 1

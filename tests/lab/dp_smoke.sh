@@ -9,58 +9,16 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${1:-${PN_BUILD:-$here/../../build}}
 shift || true
 variants=${*:-af_xdp owned wire local}
-dp=$build/dataplane/postern-dp
 px=${PN_SMOKE_PREFIX:-pndp}
 tmp=$(mktemp -d)
-pids=()
 dp_pid=
+. "$here/dplib.sh"
 
-say() { printf '%s\n' "$*"; }
-fail() {
-    say "FAILED: $*"
-    tail -n 25 "$tmp/dp.log" 2> /dev/null || true
-    exit 1
-}
-ok() {
-    local what=$1
-    shift
-    "$@" > "$tmp/last" 2>&1 || {
-        head -n 20 "$tmp/last"
-        fail "$what ($*)"
-    }
-    say "  ok: $what"
-}
-not() {
-    local what=$1
-    shift
-    if "$@" > "$tmp/last" 2>&1; then
-        head -n 20 "$tmp/last"
-        fail "$what ($*)"
-    fi
-    say "  ok: $what"
-}
-in_ns() { ip netns exec "$px-$1" "${@:2}"; }
 ctl() { python3 "$here/dpctl.py" "$tmp/dp.sock" "$@"; }
 counter() { python3 "$here/dpctl.py" "$tmp/stats" stats "$1" | cut -d' ' -f2; }
-wait_for() { # SECONDS COMMAND...
-    local end=$((SECONDS + $1))
-    shift
-    until "$@" > /dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.1
-    done
-}
-
 net_down() {
-    local p n
     [ -z "$dp_pid" ] || kill "$dp_pid" 2> /dev/null || true
-    for p in "${pids[@]}"; do kill "$p" 2> /dev/null || true; done
-    pids=()
-    for n in c n g1 g2 br; do
-        # A namespace lives as long as a process in it.
-        ip netns pids "$px-$n" 2> /dev/null | xargs -r kill 2> /dev/null || true
-        ip netns del "$px-$n" 2> /dev/null || true
-    done
+    ns_down
     dp_pid=
 }
 finish() {
@@ -73,20 +31,9 @@ trap 'exit 130' INT TERM
 # VIPs 10.9.0.100 and fd00:9::100; client .1, node .2, gateways .3 and .4.
 net_up() {
     local n i=1
-    for n in c n g1 g2 br; do
-        ip netns add "$px-$n"
-        ip -n "$px-$n" link set lo up
-    done
-    ip -n "$px-br" link add br0 type bridge
-    ip -n "$px-br" link set br0 up
+    ns_up c n g1 g2
     for n in c n g1 g2; do
-        ip -n "$px-$n" link add eth0 type veth peer name "p$n" netns "$px-br"
-        ip -n "$px-br" link set "p$n" master br0 up
-        in_ns "$n" sysctl -qw net.ipv6.conf.eth0.accept_dad=0
         ip -n "$px-$n" link set eth0 up
-        # Local senders leave checksums, segmentation and tags to the "card"; there is none on a veth.
-        in_ns "$n" ethtool -K eth0 tx off tso off gso off gro off txvlan off rxvlan off > /dev/null 2>&1 || true
-        in_ns br ethtool -K "p$n" tx off tso off gso off gro off txvlan off rxvlan off > /dev/null 2>&1 || true
         if [ "$n" != n ] || [ "$1" = af_xdp ]; then
             ip -n "$px-$n" addr add 10.9.0.$i/24 dev eth0
             ip -n "$px-$n" addr add fd00:9::$i/64 dev eth0 nodad
@@ -101,30 +48,6 @@ net_up() {
     done
 }
 
-# A service that says who it is and whom it sees, once a line is sent; keeps the session until the client ends it.
-cat > "$tmp/server.py" << 'PY'
-import socketserver, socket, sys
-class Handler(socketserver.StreamRequestHandler):
-    def handle(self):
-        self.wfile.write(b'220 %s sees %s\r\n' % (sys.argv[1].encode(), self.client_address[0].replace('::ffff:', '').encode()))
-        for line in self.rfile:
-            self.wfile.write(b'250 ' + line)
-class Server(socketserver.ThreadingTCPServer):
-    address_family = socket.AF_INET6
-    allow_reuse_address = daemon_threads = True
-Server(('::', int(sys.argv[2])), Handler).serve_forever()
-PY
-cat > "$tmp/session.py" << 'PY'
-import socket, sys
-s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
-s.settimeout(3)
-f = s.makefile('rwb')
-print(f.readline().decode().strip())
-for n in range(int(sys.argv[3]) if len(sys.argv) > 3 else 3):
-    body = b'x' * 1200 + b'\r\n'
-    f.write(body); f.flush()
-    assert f.readline() == b'250 ' + body
-PY
 # Tagged questions from a raw socket (the kernel may lack VLANs); exits 0 when tagged answers come for all.
 cat > "$tmp/tagged.py" << 'PY'
 import socket, struct, sys, time
@@ -166,11 +89,7 @@ while got != {'arp', 'na'} and time.time() < end:
 print(got)
 sys.exit(got != {'arp', 'na'})
 PY
-server() {
-    ip netns exec "$px-$1" python3 "$tmp/server.py" "$2" "$3" > /dev/null 2>&1 &
-    pids+=($!)
-}
-session() { in_ns c python3 "$tmp/session.py" "$1" "$2"; }
+session() { in_ns c python3 "$tools/greeter.py" ask "$1" "$2" --long 3 --timeout 3; }
 session_says() { session "$1" "$2" | grep -x "$3" > /dev/null; }
 pings() { in_ns c ping -q -c 2 -i 0.2 -W 1 "$1"; }
 flush_client() {
