@@ -368,14 +368,14 @@ void pn_daemon_free(struct pn_daemon *d)
     pn_daemon_rules_free(d);
     pn_daemon_cluster_free(d);
     pn_loop_free(d->loop); /* answers that were still on their way */
-    pn_filter_feed_free(d->filter);
     pn_daemon_quarantine_free(d);
     pn_api_server_free(d->api);
     pn_metrics_server_free(d->metrics);
     if (d->health)
         pn_health_engine_free(d->health);
     pn_own_free(d->own);
-    pn_dplink_free(d->dp);
+    pn_dplink_free(d->dp); /* what waits for an answer hears that none will come, so it stands until now */
+    pn_filter_feed_free(d->filter);
     pn_stats_reader_free(d->reader);
     pn_push_free(d);
     for (unsigned i = 0; i < sizeof(d->signals) / sizeof(d->signals[0]); i++)

@@ -33,7 +33,8 @@ class Node(Client):
         super().__init__(path)
         self.name = name
         addrs = addr(ADDR[name]) + addr(GROUP) + addr(ADDR6[name]) + addr(GROUP6)
-        self.ask(CONTROL, struct.pack('=HBBI', PORT, 0, 0, 4) + addrs.ljust(16 * 16, b'\0'))
+        # No networks, no peers: all of the rest is zero.
+        self.ask(CONTROL, (struct.pack('=HBBI', PORT, 0, 0, 4) + addrs).ljust(1304, b'\0'))
 
     def get(self, seconds):
         """The next unasked message, or None."""
