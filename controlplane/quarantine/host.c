@@ -12,6 +12,7 @@
 
 #include "common/error.h"
 #include "controlplane/quarantine/headers.h"
+#include "controlplane/quarantine/syncdir.h"
 
 #define COMMIT_ITEMS 256u /* each message holds a descriptor until then */
 #define COMMIT_MS 4u
@@ -63,6 +64,8 @@ int pn_host_open(const struct pn_host_options *o, struct pn_host **out, struct p
         pn_error_set(err, "%s: %s", h->path, strerror(errno));
         goto fail;
     }
+    if (pn_qsync_folder_of(h->path, err) != 0) /* without its own name, all in it is lost */
+        goto fail;
     snprintf(path, sizeof(path), "%s/lock", h->path);
     if (!o->reader)
         h->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

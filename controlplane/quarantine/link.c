@@ -13,6 +13,7 @@
 #include <openssl/rand.h>
 
 #include "common/error.h"
+#include "controlplane/quarantine/syncdir.h"
 
 #define MAGIC "postern-link-keys 1\n"
 #define MAC_BYTES 32u
@@ -36,23 +37,6 @@ static int key_new(uint64_t now_ms, struct pn_qlink_key *k, struct pn_error *err
     return 0;
 }
 
-static int folder_sync(const char *path)
-{
-    char dir[512];
-    int fd, rc = -1;
-
-    snprintf(dir, sizeof(dir), "%s", path);
-    char *slash = strrchr(dir, '/');
-    if (slash)
-        slash[slash == dir] = '\0';
-    fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        rc = fsync(fd);
-        close(fd);
-    }
-    return rc;
-}
-
 static int keys_write(const char *path, const struct pn_qlink_keys *keys, struct pn_error *err)
 {
     char tmp[512], hex[2 * PN_QLINK_KEY_BYTES + 1], text[sizeof(MAGIC) + PN_QLINK_KEYS * 128];
@@ -74,7 +58,7 @@ static int keys_write(const char *path, const struct pn_qlink_keys *keys, struct
         ok = false;
         saved = errno;
     }
-    if (ok && (rename(tmp, path) != 0 || folder_sync(path) != 0)) {
+    if (ok && (rename(tmp, path) != 0 || pn_qsync_folder_of(path, NULL) != 0)) {
         ok = false;
         saved = errno;
     }

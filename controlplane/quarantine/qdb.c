@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "controlplane/quarantine/syncdir.h"
 
 int pn_qdb_fail(sqlite3 *db, const char *path, const char *doing, struct pn_error *err)
 {
@@ -38,26 +39,6 @@ int64_t pn_qdb_number(sqlite3 *db, const char *sql, int64_t fallback)
         n = sqlite3_column_int64(s, 0);
     sqlite3_finalize(s);
     return n;
-}
-
-/* The new file's name in its folder must be as durable as what is written to it. */
-static int sync_folder(const char *path)
-{
-    char dir[512];
-    int rc = -1;
-
-    snprintf(dir, sizeof(dir), "%s", path);
-    char *slash = strrchr(dir, '/');
-    if (slash == NULL)
-        strcpy(dir, ".");
-    else
-        slash[slash == dir] = '\0';
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        rc = fsync(fd);
-        close(fd);
-    }
-    return rc;
 }
 
 static int migrate(sqlite3 *db, const char *path, uint32_t application_id, const char *const *schema, int versions,
@@ -109,10 +90,8 @@ int pn_qdb_open(const char *path, uint32_t application_id, const char *const *sc
     }
     if (migrate(db, path, application_id, schema, versions, err) != 0)
         goto fail;
-    if (sync_folder(path) != 0) {
-        pn_error_set(err, "%s: fsync of its folder: %s", path, strerror(errno));
+    if (pn_qsync_folder_of(path, err) != 0) /* a new file's name must be as durable as what is written to it */
         goto fail;
-    }
     *out = db;
     return 0;
 fail:

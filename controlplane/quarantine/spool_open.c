@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "controlplane/quarantine/syncdir.h"
 #include "common/log.h"
 
 #define APPLICATION_ID 0x506e5173 /* "PnQs" */
@@ -167,6 +168,8 @@ int pn_spool_open(const struct pn_spool_options *o, struct pn_spool **out, struc
         pn_error_set(err, "%s: %s", s->path, strerror(errno));
         goto fail;
     }
+    if (pn_qsync_folder_of(s->path, err) != 0) /* without its own name, all in it is lost */
+        goto fail;
     snprintf(path, sizeof(path), "%s/lock", s->path);
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (s->lock_fd < 0 || flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
@@ -182,7 +185,7 @@ int pn_spool_open(const struct pn_spool_options *o, struct pn_spool **out, struc
     struct stat st;
     s->totals.ballast = fstat(s->ballast_fd, &st) == 0 && (uint64_t)st.st_size >= o->ballast_bytes && o->ballast_bytes;
     snprintf(path, sizeof(path), "%s/mail", s->path);
-    if (pn_qfiles_open(path, &s->files, err) != 0)
+    if (pn_qfiles_open(path, &s->files, err) != 0 || pn_qsync_folder_of(path, err) != 0)
         goto fail;
     if (pn_qdb_open(s->db_path, APPLICATION_ID, schema, 1, &s->db, err) != 0 ||
         pn_qdb_prepare(s->db, s->db_path, sql, s->sql, PN_SPOOL_SQL_COUNT, err) != 0 || recover(s, &rec, err) != 0)

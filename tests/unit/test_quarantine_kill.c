@@ -17,127 +17,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "controlplane/quarantine/forward_spool.h"
-#include "controlplane/quarantine/receive.h"
-#include "quarantine_fixture.h"
+#include "quarantine_ends.h"
 
 #define MESSAGES 6u
-
-struct ends {
-    struct pn_spool *spool;
-    struct pn_host *host;
-    struct pn_forward *forward;
-    struct pn_receive *receive;
-    struct {
-        uint8_t *bytes[64];
-        size_t len[64];
-        unsigned n;
-    } up, down;
-};
-
-#define SEND(name)                                                                                                     \
-    static int send_##name(void *arg, const uint8_t *bytes, size_t len)                                                \
-    {                                                                                                                  \
-        struct ends *e = arg;                                                                                          \
-        if (e->name.n == 64)                                                                                           \
-            return 1;                                                                                                  \
-        e->name.bytes[e->name.n] = malloc(len);                                                                        \
-        memcpy(e->name.bytes[e->name.n], bytes, len);                                                                  \
-        e->name.len[e->name.n++] = len;                                                                                \
-        return 0;                                                                                                      \
-    }
-SEND(up)
-SEND(down)
-
-static int ends_open(struct ends *e, const char *dir)
-{
-    static char spool[96], host[96];
-    struct pn_spool_options so = {.path = spool, .node = "mx1", .ballast_bytes = 4096};
-    struct pn_host_options ho = {.path = host};
-    struct pn_forward_options fo = {.node = "mx1", .seed = 1};
-    struct pn_error err;
-
-    memset(e, 0, sizeof(*e));
-    snprintf(spool, sizeof(spool), "%s/spool", dir);
-    snprintf(host, sizeof(host), "%s/host", dir);
-    if (pn_spool_open(&so, &e->spool, NULL, &err) != 0 || pn_host_open(&ho, &e->host, &err) != 0) {
-        fprintf(stderr, "%s\n", err.text);
-        return -1;
-    }
-    e->forward = pn_forward_new(&fo, &pn_forward_spool_ops, e->spool, send_up, e);
-    e->receive = pn_receive_new(e->host, "mx1", send_down, e);
-    return 0;
-}
-
-static void ends_close(struct ends *e)
-{
-    pn_forward_free(e->forward);
-    pn_spool_close(e->spool);
-    pn_host_close(e->host);
-    pn_receive_free(e->receive);
-    for (unsigned i = 0; i < e->up.n; i++)
-        free(e->up.bytes[i]);
-    for (unsigned i = 0; i < e->down.n; i++)
-        free(e->down.bytes[i]);
-}
-
-static void carry(struct ends *e)
-{
-    struct pn_spool_totals t;
-    struct pn_error err;
-    uint64_t now = 1;
-
-    pn_forward_up(e->forward, 77, now);
-    for (unsigned turn = 0; turn < 100; turn++) {
-        pn_forward_pump(e->forward, ++now);
-        for (unsigned i = 0; i < e->up.n; i++) {
-            pn_receive_frame(e->receive, e->up.bytes[i], e->up.len[i]);
-            free(e->up.bytes[i]);
-        }
-        e->up.n = 0;
-        pn_host_commit(e->host);
-        pn_receive_flush(e->receive);
-        unsigned n = e->down.n;
-        for (unsigned i = 0; i < n; i++) {
-            pn_forward_frame(e->forward, e->down.bytes[i], e->down.len[i], now);
-            free(e->down.bytes[i]);
-        }
-        e->down.n = 0;
-        pn_spool_totals(e->spool, &t);
-        if (t.pending_messages == 0 && t.pending_records == 0)
-            break;
-    }
-    pn_spool_purge(e->spool, INT64_MAX, 100, &err);
-}
-
-static void tell(void *arg, const struct pn_spool_result *r)
-{
-    unsigned char number = (unsigned char)(uintptr_t)arg;
-    if (r->ok && write(3, &number, 1) != 1)
-        _exit(9);
-}
-
-/* In the child: numbers of what is durable go to descriptor 3. */
-static void work(const char *dir)
-{
-    struct pn_error err;
-    struct ends e;
-    pn_q_item rec = PN__Q__ITEM__INIT;
-
-    raise(SIGUSR1); /* counting starts here */
-    if (ends_open(&e, dir) != 0)
-        _exit(8);
-    for (unsigned i = 1; i <= MESSAGES; i++) {
-        fixture_intake(e.spool, i, i == 3 ? 400000 : 900, tell, (void *)(uintptr_t)i);
-        if (i % 3 == 0)
-            pn_spool_commit(e.spool);
-    }
-    pn_spool_record(e.spool, &rec, tell, (void *)(uintptr_t)200, &err);
-    pn_spool_commit(e.spool);
-    carry(&e);
-    ends_close(&e);
-    _exit(0);
-}
 
 struct order { /* what the calls say about durability */
     char path[256][160]; /* by descriptor */
@@ -229,7 +111,7 @@ static unsigned run(const char *dir, unsigned at, uint8_t *told, unsigned *n_tol
         close_range(4, 100, 0);
         ptrace(PTRACE_TRACEME, 0, NULL, NULL);
         raise(SIGSTOP);
-        work(dir);
+        ends_work(dir, MESSAGES);
     }
     close(pipe_fds[1]);
     waitpid(pid, &status, 0);
@@ -260,56 +142,6 @@ static unsigned run(const char *dir, unsigned at, uint8_t *told, unsigned *n_tol
     return calls;
 }
 
-struct shown {
-    unsigned seen[256], n;
-    struct pn_host *host;
-    uint64_t messages[64];
-    unsigned n_messages;
-};
-static int show(void *arg, const struct pn_host_row *row)
-{
-    struct shown *s = arg;
-    unsigned number = row->item->kind == PN_Q_RECORD ? 200 : (unsigned)(row->item->received_ms - 1700000000000ull);
-    s->seen[number & 255]++;
-    s->n++;
-    if (row->item->kind == PN_Q_MESSAGE && s->n_messages < 64)
-        s->messages[s->n_messages++] = row->number;
-    return 0;
-}
-static int nothing(void *arg, const uint8_t *bytes, size_t len)
-{
-    (void)arg, (void)bytes, (void)len;
-    return 0;
-}
-
-static void check(const char *dir, unsigned at, const uint8_t *told, unsigned n_told)
-{
-    struct pn_host_query q = PN_HOST_QUERY_ANY;
-    struct pn_spool_totals t;
-    struct shown s = {.n = 0};
-    struct pn_error err;
-    struct ends e;
-
-    if (ends_open(&e, dir) != 0)
-        fail_msg("killed at call %u: cannot be opened again", at);
-    carry(&e);
-    pn_spool_totals(e.spool, &t);
-    if (t.pending_messages || t.pending_records || t.refused)
-        fail_msg("killed at call %u: %u wait, %u refused", at, (unsigned)t.pending_messages, (unsigned)t.refused);
-    q.limit = 1000;
-    assert_int_equal(pn_host_find(e.host, &q, show, &s, &err), 0);
-    for (unsigned i = 0; i < 256; i++)
-        if (s.seen[i] > 1)
-            fail_msg("killed at call %u: item %u is shown %u times", at, i, s.seen[i]);
-    for (unsigned i = 0; i < n_told; i++)
-        if (s.seen[told[i]] != 1)
-            fail_msg("killed at call %u: item %u was promised and is lost", at, told[i]);
-    for (unsigned i = 0; i < s.n_messages; i++)
-        if (pn_host_raw(e.host, s.messages[i], nothing, NULL, &err) != 0)
-            fail_msg("killed at call %u: %s", at, err.text);
-    ends_close(&e);
-}
-
 static bool traced(void)
 {
     int status;
@@ -335,7 +167,7 @@ static void test_order(void **state)
     assert_int_equal(o.renames, 2 * MESSAGES); /* on the node, on the host */
     if (o.wrong)
         fail_msg("%s", o.what);
-    check(dir, 0, told, n_told);
+    ends_check(dir, "at the end", told, n_told);
     fixture_remove(dir);
 }
 
@@ -344,7 +176,7 @@ static void test_kill(void **state)
     const char *all = getenv("PN_KILL_ALL");
     uint8_t told[64];
     unsigned n_told, calls, at, runs = 0, step;
-    char dir[64];
+    char dir[64], at_text[40];
 
     (void)state;
     if (!traced())
@@ -355,8 +187,9 @@ static void test_kill(void **state)
     /* Every call when asked for; otherwise a walk through them that fits into seconds. */
     step = all ? 1 : calls / 60 + 1;
     for (at = 1; at <= calls; at += step, runs++) {
+        snprintf(at_text, sizeof(at_text), "killed at call %u", at);
         run(fixture_dir(dir), at, told, &n_told, NULL);
-        check(dir, at, told, n_told);
+        ends_check(dir, at_text, told, n_told);
         fixture_remove(dir);
     }
     print_message("%u system calls, killed at %u of them\n", calls, runs);
