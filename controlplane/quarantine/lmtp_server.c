@@ -245,6 +245,17 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 
+/* Does somebody accept connections there? */
+static bool is_live(const struct sockaddr_un *sa)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool live = fd >= 0 && (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno == EAGAIN);
+
+    if (fd >= 0)
+        close(fd);
+    return live;
+}
+
 int pn_lmtp_listen_unix(const char *path, mode_t mode, struct pn_error *err)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -253,8 +264,11 @@ int pn_lmtp_listen_unix(const char *path, mode_t mode, struct pn_error *err)
     if (strlen(path) >= sizeof(sa.sun_path))
         return pn_error_set(err, "%s: longer than a socket's path may be", path);
     strcpy(sa.sun_path, path);
-    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+        if (is_live(&sa))
+            return pn_error_set(err, "%s: another process listens there", path);
         unlink(path);
+    }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     mode_t old = umask(0177); /* nobody else before the mode is set */
     int rc = fd >= 0 ? bind(fd, (struct sockaddr *)&sa, sizeof(sa)) : -1;

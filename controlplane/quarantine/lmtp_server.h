@@ -26,7 +26,8 @@ struct pn_lmtp_server_stats {
     unsigned open;
 };
 
-/* A listening socket at path, with this mode; an old socket there is replaced. -1 with err. */
+/* A listening socket at path, with this mode; an old socket there is replaced, one that somebody listens at is not. -1
+ * with err. */
 int pn_lmtp_listen_unix(const char *path, mode_t mode, struct pn_error *err);
 struct pn_lmtp_server;
 /* fd: listening, taken over when it succeeds. The spool outlives the server. NULL with err. */
