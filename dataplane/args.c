@@ -25,6 +25,7 @@ enum opt {
     OPT_XDP_PROGRAM,
     OPT_NO_SANDBOX,
     OPT_REALTIME,
+    OPT_RELEASE,
     OPT_LOG_LEVEL,
     OPT_HELP,
     OPT_VERSION,
@@ -45,6 +46,7 @@ static const struct option options[] = {
     {"xdp-program", required_argument, NULL, OPT_XDP_PROGRAM},
     {"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
     {"realtime", no_argument, NULL, OPT_REALTIME},
+    {"release", no_argument, NULL, OPT_RELEASE},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -78,6 +80,8 @@ void pn_dp_args_usage(FILE *out)
           "  --socket PATH         control socket (default " PN_DP_SOCKET_DEFAULT ")\n"
           "  --stats PATH          shared-memory counters (default " PN_DP_STATS_DEFAULT ")\n"
           "  --xdp-program PATH    XDP object (default: the installed one)\n"
+          "  --release             only take the XDP programs off that a stopped postern-dp has left\n"
+          "                        on the ports' interfaces, so that the kernel gets all frames again\n"
           "  --realtime            SCHED_FIFO (workers: while not overloaded), memory locked\n"
           "  --no-sandbox          keep all capabilities and system calls\n"
           "  --log-level LEVEL     error, warning, notice, info (default) or debug\n"
@@ -416,6 +420,9 @@ static int option_set(struct pn_dp_args *args, int opt, const char *value, struc
         return text_copy(args->xdp_program, sizeof(args->xdp_program), value, "--xdp-program", err);
     case OPT_REALTIME:
         args->realtime = true;
+        return 0;
+    case OPT_RELEASE:
+        args->release = true;
         return 0;
     case OPT_NO_SANDBOX:
         args->no_sandbox = true;

@@ -42,6 +42,7 @@ struct pn_dp_args {
     char local_interface[16]; /* tap for gateways of mode local; "" none */
     char xdp_program[256]; /* "" the installed one */
     bool no_sandbox;
+    bool release; /* no dataplane: take left XDP programs off */
     bool realtime; /* main lcore and workers that rest in SCHED_FIFO, memory locked */
     bool help, version;
     int log_level; /* enum pn_log_level */

@@ -214,6 +214,8 @@ int main(int argc, char **argv)
         return 0;
     }
     pn_log_init("postern-dp", (enum pn_log_level)args.log_level);
+    if (args.release)
+        return pn_ports_release(&args) ? 1 : 0;
     signals_prepare();
     prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
     /* AF_XDP pins its buffers. */

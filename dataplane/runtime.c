@@ -221,7 +221,6 @@ void pn_dataplane_stop(struct pn_dataplane *dp)
         struct pn_lease_clock now = pn_dataplane_clock(dp);
         pn_lease_drop(&dp->leases, UINT64_MAX, &now);
     }
-    pn_ports_vips_keep(&dp->ports, NULL);
     if (dp->workers_running) {
         pn_groups_leave(dp);
         rte_delay_us_sleep(LEAVE_US);

@@ -155,7 +155,7 @@ int pn_dataplane_start(struct pn_dataplane *dp, const struct pn_dp_args *args, s
 void pn_dataplane_tick(struct pn_dataplane *dp);
 /* Every worker came round lately. */
 bool pn_dataplane_alive(const struct pn_dataplane *dp);
-/* In the order that loses least: socket, leases, VIPs out of the XDP maps, workers, ports. */
+/* In the order that loses least: socket, leases, workers, ports. */
 void pn_dataplane_stop(struct pn_dataplane *dp);
 
 #endif

@@ -75,7 +75,7 @@ static int prepare(struct pn_port *p, const struct pn_dp_args *args, char *devic
     if (pn_netif_rx_vlan_keep(ifname))
         pn_log_warning("port %s: %s strips VLAN tags before XDP sees them (ethtool -K %s rxvlan off: %s)", p->name,
                        ifname, ifname, strerror(errno));
-    if (pn_xdp_clear_stale(p->ifindex, ifname, err))
+    if (pn_xdp_check_foreign(p->ifindex, ifname, err))
         return -1;
 
     snprintf(device, device_size, "net_af_xdp_%s", p->name);
@@ -86,10 +86,21 @@ static int prepare(struct pn_port *p, const struct pn_dp_args *args, char *devic
     return 0;
 }
 
+/* A predecessor's program guards its VIPs until here; the driver attaches ours with the first queue. */
+static int queues(struct pn_port *p, struct pn_error *err)
+{
+    return pn_xdp_clear_stale(p->ifindex, p->ifname, &p->heritage, err) < 0 ? -1 : 0;
+}
+
 static int started(struct pn_port *p, struct pn_error *err)
 {
     if (pn_xdp_maps_open(&p->xdp, p->ifindex, p->ifname, err))
         return -1;
+    for (unsigned i = 0; i < p->heritage.n; i++) {
+        if (pn_xdp_vip_add(&p->xdp, &p->heritage.addr[i], p->heritage.vip[i]))
+            pn_log_warning("port %s: a predecessor's VIP is the kernel's until there is a snapshot: %s", p->name,
+                           strerror(errno));
+    }
     /* Solicitations come to groups that the kernel has not joined for us. */
     p->member_fd = pn_netif_member_open(p->ifindex);
     if (p->member_fd < 0 || pn_netif_member_allmulti(p->member_fd, p->ifindex))
@@ -98,14 +109,20 @@ static int started(struct pn_port *p, struct pn_error *err)
     return 0;
 }
 
-static void closing(struct pn_port *p)
+/* The driver takes the program off as it closes the device: it comes back at once where there are VIPs to guard. */
+static void closed(struct pn_port *p)
 {
-    if (p->xdp.vips_fd >= 0) {
-        while (p->xdp.n_vips && pn_xdp_vip_remove(&p->xdp, &p->xdp.vips[0]) == 0)
-            ;
-    }
-    pn_xdp_detach(&p->xdp, p->ifindex);
+    if (p->xdp.n_vips == 0)
+        pn_xdp_detach(&p->xdp, p->ifindex);
+    else if (pn_xdp_attach_again(&p->xdp, p->ifindex) >= 0)
+        pn_log_notice("port %s: the XDP program stays on %s and drops frames to %u VIPs until postern-dp starts again "
+                      "(postern-dp --release takes it off)",
+                      p->name, p->ifname, p->xdp.n_vips);
+    else
+        pn_log_warning("port %s: the XDP program does not stay on %s, the kernel gets what is for VIPs: %s", p->name,
+                       p->ifname, strerror(errno));
     pn_xdp_maps_close(&p->xdp);
 }
 
-const struct pn_port_ops pn_port_ops_af_xdp = {.prepare = prepare, .started = started, .closing = closing};
+const struct pn_port_ops pn_port_ops_af_xdp = {
+    .prepare = prepare, .queues = queues, .started = started, .closed = closed};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/ports/port.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include <rte_dev.h>
@@ -123,6 +124,10 @@ static int device_queues(struct pn_port *p, struct pn_error *err)
         p->pools[q] = pool_new(p, q, err);
         if (!p->pools[q])
             return -1;
+    }
+    if (port_ops[p->kind]->queues && port_ops[p->kind]->queues(p, err))
+        return -1;
+    for (uint16_t q = 0; q < p->n_rxq; q++) {
         rc = rte_eth_rx_queue_setup(p->dev_id, q, rxd, SOCKET_ID_ANY, NULL, p->pools[q]);
         if (rc && p->kind == PN_PORT_AF_XDP)
             return pn_error_set(err,
@@ -180,7 +185,7 @@ static struct pn_port *port_add(struct pn_ports *ports, const char *name, enum p
     snprintf(p->name, sizeof(p->name), "%s", name);
     p->kind = kind;
     p->exception = p->peer = PN_PORT_NO_INDEX;
-    p->xdp.vips_fd = p->xdp.control_fd = p->xdp.addrs_fd = p->member_fd = -1;
+    p->xdp.vips_fd = p->xdp.control_fd = p->xdp.addrs_fd = p->xdp.prog_fd = p->member_fd = -1;
     return p;
 }
 
@@ -248,12 +253,12 @@ void pn_ports_close(struct pn_ports *ports)
     /* Taps, which stand last, go first: their ports may still carry their frames. */
     for (unsigned i = ports->n; i-- > 0;) {
         struct pn_port *p = &ports->port[i];
-        if (port_ops[p->kind]->closing)
-            port_ops[p->kind]->closing(p);
         if (p->started)
             rte_eth_dev_stop(p->dev_id);
         if (p->probed)
             rte_eth_dev_close(p->dev_id);
+        if (port_ops[p->kind]->closed)
+            port_ops[p->kind]->closed(p);
         if (p->member_fd >= 0)
             close(p->member_fd);
         p->started = p->probed = false;
@@ -385,6 +390,41 @@ void pn_ports_poll_losses(struct pn_ports *ports, uint64_t *missed, uint64_t *no
     }
 }
 
+/* Somebody may take our program off (`ip link set dev X xdp off`): VIPs' frames would be the kernel's. */
+static void xdp_watch(struct pn_port *p)
+{
+    int rc = pn_xdp_attach_again(&p->xdp, p->ifindex);
+    if (rc > 0)
+        pn_log_warning("port %s: the XDP program had been taken off %s: attached again", p->name, p->ifname);
+    if (rc < 0 && !p->xdp_lost)
+        pn_log_error("port %s: %s has not our XDP program any more, VIPs get no packets: %s", p->name, p->ifname,
+                     errno == EEXIST ? "another program is there" : strerror(errno));
+    if (rc >= 0 && p->xdp_lost)
+        pn_log_notice("port %s: our XDP program is on %s again", p->name, p->ifname);
+    p->xdp_lost = rc < 0;
+}
+
+int pn_ports_release(const struct pn_dp_args *args)
+{
+    int failed = 0;
+    for (unsigned i = 0; i < args->n_ports; i++) {
+        const char *ifname = args->ports[i].interface;
+        struct pn_error err;
+        int ifindex = args->ports[i].kind == PN_PORT_AF_XDP ? pn_netif_index(ifname) : 0;
+        if (args->ports[i].kind != PN_PORT_AF_XDP)
+            continue;
+        if (!ifindex)
+            pn_error_set(&err, "interface %s: there is none", ifname);
+        else if (pn_netif_claim(ifindex) && errno == EBUSY)
+            pn_error_set(&err, "interface %s: a running postern-dp has it; stop that first", ifname);
+        else if (pn_xdp_clear_stale(ifindex, ifname, NULL, &err) >= 0)
+            continue;
+        pn_log_error("%s", err.text);
+        failed = -1;
+    }
+    return failed;
+}
+
 uint32_t pn_ports_poll_link(struct pn_ports *ports)
 {
     uint32_t came_up = 0;
@@ -396,6 +436,8 @@ uint32_t pn_ports_poll_link(struct pn_ports *ports)
             pn_log_error("port %s: %s is another interface now (%d, was %d)", p->name, p->ifname, ifindex, p->ifindex);
             ports->replaced = true;
         }
+        if (ifindex && ifindex == p->ifindex)
+            xdp_watch(p);
         bool up = p->kind == PN_PORT_AF_XDP
                       ? ifindex == p->ifindex && pn_netif_running(p->ifname)
                       : rte_eth_link_get_nowait(p->dev_id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;

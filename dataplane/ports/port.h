@@ -37,6 +37,8 @@ struct pn_port {
     bool link_up;
     struct rte_mempool *pools[PN_DP_QUEUES_MAX];
     struct pn_xdp_maps xdp; /* af_xdp */
+    struct pn_xdp_heritage heritage;
+    bool xdp_lost; /* our program is not on the interface, and cannot be brought back */
     int member_fd; /* packet socket that holds multicast and address memberships; -1: none */
     struct pn_mac extra_macs[PN_MAX_VIPS]; /* virtual MACs received beside the port's own */
     unsigned n_extra_macs;
@@ -57,17 +59,25 @@ struct pn_port_ops {
      * probed already). */
     int (*prepare)(struct pn_port *p, const struct pn_dp_args *args, char *device, size_t device_size, char *devargs,
                    size_t devargs_size, struct pn_error *err);
+    /* Right before the first receive queue is made. */
+    int (*queues)(struct pn_port *p, struct pn_error *err);
     /* After the device has started. */
     int (*started)(struct pn_port *p, struct pn_error *err);
-    /* Before the device is closed. */
-    void (*closing)(struct pn_port *p);
+    /* After the device is closed. */
+    void (*closed)(struct pn_port *p);
 };
 extern const struct pn_port_ops pn_port_ops_af_xdp, pn_port_ops_dpdk, pn_port_ops_tap;
 
 /* Opens and starts all ports and taps of args with queues for n_workers. On -1 what was opened is closed again. */
 int pn_ports_open(struct pn_ports *ports, const struct pn_dp_args *args, unsigned n_workers, struct pn_error *err);
-/* Takes VIPs out of the XDP maps, detaches the programs, stops and closes the devices. */
+/*
+ * Stops and closes the devices. XDP programs that know VIPs stay, and drop the VIPs' frames until a successor takes over: the
+ * kernel, which may hold a VIP for a local server, must not answer for it meanwhile.
+ */
 void pn_ports_close(struct pn_ports *ports);
+
+/* Takes programs off that were left on the af_xdp ports of args. 0, or -1: logged. */
+int pn_ports_release(const struct pn_dp_args *args);
 
 /* The port takes frames for these VIPs of the snapshot too: call after workers know them. */
 void pn_ports_vips_add(struct pn_ports *ports, const struct pn_snapshot *snap);

@@ -54,22 +54,79 @@ static int prog_info(uint32_t id, struct bpf_prog_info *info, uint32_t *map_ids,
     return rc ? -1 : 0;
 }
 
-int pn_xdp_clear_stale(int ifindex, const char *ifname, struct pn_error *err)
+/* A map's descriptor and description; -1: it cannot be had. */
+static int map_open(uint32_t id, struct bpf_map_info *info)
 {
-    uint32_t flags;
-    uint32_t id = attached_id(ifindex, &flags);
+    uint32_t len = sizeof(*info);
+    int fd = bpf_map_get_fd_by_id(id);
+    memset(info, 0, sizeof(*info));
+    if (fd >= 0 && bpf_obj_get_info_by_fd(fd, info, &len)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+static bool is_vip_map(const struct bpf_map_info *map)
+{
+    return !strcmp(map->name, PN_XDP_MAP_VIPS) && map->key_size == sizeof(struct pn_xdp_vip_key) &&
+           map->value_size == sizeof(struct pn_xdp_vip_value);
+}
+
+static void heritage_take(struct pn_xdp_heritage *h, const uint32_t *map_ids, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct bpf_map_info map;
+        struct pn_xdp_vip_key key, *before = NULL;
+        struct pn_xdp_vip_value value;
+        int fd = map_open(map_ids[i], &map);
+        while (fd >= 0 && is_vip_map(&map) && h->n < PN_XDP_VIPS_MAX && bpf_map_get_next_key(fd, before, &key) == 0) {
+            before = &key;
+            if (bpf_map_lookup_elem(fd, &key, &value))
+                continue;
+            memcpy(h->addr[h->n].b, key.addr, sizeof(key.addr));
+            h->vip[h->n++] = value.vip;
+        }
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
+/* Our own program's id, what it has, and how it is attached; 0: there is none. -1: a foreign one, or it cannot be read. */
+static int own_find(int ifindex, const char *ifname, struct bpf_prog_info *info, uint32_t *map_ids, uint32_t n_map_ids,
+                    uint32_t *flags, struct pn_error *err)
+{
+    uint32_t id = attached_id(ifindex, flags);
     if (!id)
         return 0;
-    struct bpf_prog_info info;
-    if (prog_info(id, &info, NULL, 0))
+    if (prog_info(id, info, map_ids, n_map_ids))
         return pn_error_set(err, "interface %s: XDP program %u cannot be read: %s", ifname, id, strerror(errno));
-    if (strcmp(info.name, PN_XDP_PROGRAM))
+    if (strcmp(info->name, PN_XDP_PROGRAM))
         return pn_error_set(err, "interface %s: a foreign XDP program (%s, id %u) is attached; take it off first",
-                            ifname, info.name, id);
-    pn_log_notice("interface %s: replacing the XDP program that an earlier postern-dp left (id %u)", ifname, id);
+                            ifname, info->name, id);
+    return (int)id;
+}
+
+int pn_xdp_check_foreign(int ifindex, const char *ifname, struct pn_error *err)
+{
+    struct bpf_prog_info info;
+    uint32_t flags;
+    return own_find(ifindex, ifname, &info, NULL, 0, &flags, err) < 0 ? -1 : 0;
+}
+
+int pn_xdp_clear_stale(int ifindex, const char *ifname, struct pn_xdp_heritage *heritage, struct pn_error *err)
+{
+    struct bpf_prog_info info;
+    uint32_t flags, map_ids[8] = {0};
+    int id = own_find(ifindex, ifname, &info, map_ids, 8, &flags, err);
+    if (id <= 0)
+        return id;
+    if (heritage)
+        heritage_take(heritage, map_ids, info.nr_map_ids < 8 ? info.nr_map_ids : 8);
     if (bpf_xdp_detach(ifindex, flags, NULL))
-        return pn_error_set(err, "interface %s: detaching XDP program %u: %s", ifname, id, strerror(errno));
-    return 0;
+        return pn_error_set(err, "interface %s: detaching XDP program %d: %s", ifname, id, strerror(errno));
+    pn_log_notice("interface %s: took off the XDP program that an earlier postern-dp left (id %d)", ifname, id);
+    return 1;
 }
 
 /* A bpffs at PIN_ROOT, mounted if need be: `ip netns exec` gives a process a bare /sys. */
@@ -102,7 +159,7 @@ static void pin(struct pn_xdp_maps *m, const char *ifname)
 int pn_xdp_maps_open(struct pn_xdp_maps *m, int ifindex, const char *ifname, struct pn_error *err)
 {
     memset(m, 0, sizeof(*m));
-    m->vips_fd = m->control_fd = m->addrs_fd = -1;
+    m->vips_fd = m->control_fd = m->addrs_fd = m->prog_fd = -1;
 
     uint32_t flags, map_ids[8] = {0};
     struct bpf_prog_info info;
@@ -110,28 +167,18 @@ int pn_xdp_maps_open(struct pn_xdp_maps *m, int ifindex, const char *ifname, str
     if (!m->prog_id || prog_info(m->prog_id, &info, map_ids, 8))
         return pn_error_set(err, "interface %s: no XDP program there after start", ifname);
     for (uint32_t i = 0; i < info.nr_map_ids && i < 8; i++) {
-        int fd = bpf_map_get_fd_by_id(map_ids[i]);
+        struct bpf_map_info map;
+        int fd = map_open(map_ids[i], &map);
         if (fd < 0)
             continue;
-        struct bpf_map_info map;
-        memset(&map, 0, sizeof(map));
-        uint32_t len = sizeof(map);
-        if (bpf_obj_get_info_by_fd(fd, &map, &len) == 0) {
-            if (!strcmp(map.name, PN_XDP_MAP_VIPS) && map.key_size == sizeof(struct pn_xdp_vip_key) &&
-                map.value_size == sizeof(struct pn_xdp_vip_value)) {
-                m->vips_fd = fd;
-                continue;
-            }
-            if (!strcmp(map.name, PN_XDP_MAP_CONTROL) && map.value_size == sizeof(struct pn_xdp_control)) {
-                m->control_fd = fd;
-                continue;
-            }
-            if (!strcmp(map.name, PN_XDP_MAP_ADDRS) && map.key_size == sizeof(struct pn_xdp_vip_key)) {
-                m->addrs_fd = fd;
-                continue;
-            }
-        }
-        close(fd);
+        if (is_vip_map(&map))
+            m->vips_fd = fd;
+        else if (!strcmp(map.name, PN_XDP_MAP_CONTROL) && map.value_size == sizeof(struct pn_xdp_control))
+            m->control_fd = fd;
+        else if (!strcmp(map.name, PN_XDP_MAP_ADDRS) && map.key_size == sizeof(struct pn_xdp_vip_key))
+            m->addrs_fd = fd;
+        else
+            close(fd);
     }
     const char *missing = m->vips_fd < 0      ? PN_XDP_MAP_VIPS
                           : m->control_fd < 0 ? PN_XDP_MAP_CONTROL
@@ -142,6 +189,8 @@ int pn_xdp_maps_open(struct pn_xdp_maps *m, int ifindex, const char *ifname, str
         return pn_error_set(err, "interface %s: XDP program %u has no map %s of the expected shape", ifname, m->prog_id,
                             missing);
     }
+    m->prog_fd = bpf_prog_get_fd_by_id(m->prog_id); /* later we have no right to */
+    m->mode_flags = flags;
     pin(m, ifname);
     pn_log_info("interface %s: XDP program %u attached, %s mode%s%s", ifname, m->prog_id,
                 flags == XDP_FLAGS_DRV_MODE ? "native" : "generic", m->pin_path[0] ? ", VIPs in " : "", m->pin_path);
@@ -158,7 +207,9 @@ void pn_xdp_maps_close(struct pn_xdp_maps *m)
         close(m->control_fd);
     if (m->addrs_fd >= 0)
         close(m->addrs_fd);
-    m->vips_fd = m->control_fd = m->addrs_fd = -1;
+    if (m->prog_fd >= 0)
+        close(m->prog_fd);
+    m->vips_fd = m->control_fd = m->addrs_fd = m->prog_fd = -1;
     m->pin_path[0] = 0;
 }
 
@@ -167,6 +218,18 @@ void pn_xdp_detach(const struct pn_xdp_maps *m, int ifindex)
     uint32_t flags;
     if (m->prog_id && attached_id(ifindex, &flags) == m->prog_id)
         bpf_xdp_detach(ifindex, flags, NULL);
+}
+
+int pn_xdp_attach_again(const struct pn_xdp_maps *m, int ifindex)
+{
+    uint32_t flags, id = attached_id(ifindex, &flags);
+    if (!m->prog_id || id == m->prog_id)
+        return 0;
+    if (id || m->prog_fd < 0) {
+        errno = id ? EEXIST : EBADF;
+        return -1;
+    }
+    return bpf_xdp_attach(ifindex, m->prog_fd, m->mode_flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL) ? -1 : 1;
 }
 
 static int vip_find(const struct pn_xdp_maps *m, const struct pn_addr *addr)

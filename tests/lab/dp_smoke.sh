@@ -116,6 +116,15 @@ node_reachable() {
     ok "$1: TCP to the node's own address" session_says 10.9.0.2 2222 '220 node sees 10.9.0.1'
 }
 
+# A local mail server's address must not be answered for by the kernel.
+kernel_has_vip() {
+    ip -n "$px-n" addr add 10.9.0.100/32 dev lo
+    in_ns c ip neigh replace 10.9.0.100 lladdr "$(in_ns n cat /sys/class/net/eth0/address)" dev eth0
+    not "$1: silent even where the node's kernel has the VIP" pings 10.9.0.100
+    ip -n "$px-n" addr del 10.9.0.100/32 dev lo
+    flush_client
+}
+
 run_variant() {
     say "$1:"
     : > "$tmp/dp.log"
@@ -215,6 +224,9 @@ run_variant() {
         in_ns n timeout 15 "$dp" --socket "$tmp/second.sock" --stats "$tmp/second" --flows 1024 "${ports[@]}" \
             > "$tmp/second.log" 2>&1 && fail "a second dataplane started on the interface"
         ok "a second dataplane on the interface is refused" grep -q 'another postern-dp has eth0' "$tmp/second.log"
+        not "nor does --release touch a running one's interface" in_ns n "$dp" --release "${ports[@]}"
+        ip -n "$px-n" link set dev eth0 xdp off
+        ok "a program taken off is attached again" wait_for 3 sh -c "ip -n $px-n -d link show eth0 | grep -q xdp"
         ok "and the first goes on" session_says 10.9.0.100 8025 '220 g1 sees 10.9.0.1'
     fi
     kill -9 "$dp_pid"
@@ -223,11 +235,7 @@ run_variant() {
     not "killed: the VIP is silent" pings 10.9.0.100
     if [ "$1" = af_xdp ]; then
         node_reachable "killed"
-        ip -n "$px-n" addr add 10.9.0.100/32 dev lo
-        in_ns c ip neigh replace 10.9.0.100 lladdr "$(in_ns n cat /sys/class/net/eth0/address)" dev eth0
-        not "even where the node's kernel has the VIP" pings 10.9.0.100
-        ip -n "$px-n" addr del 10.9.0.100/32 dev lo
-        flush_client
+        kernel_has_vip "killed"
     fi
     dp_start
     if [ "$1" = owned ]; then
@@ -246,8 +254,18 @@ run_variant() {
     wait "$dp_pid" || fail "exit status after SIGTERM: $?"
     dp_pid=
     if [ "$1" = af_xdp ]; then
-        not "stopped: no program left on the interface" sh -c "ip -n $px-n -d link show eth0 | grep -q xdp"
+        ok "stopped: the program stays on the interface" sh -c "ip -n $px-n -d link show eth0 | grep -q xdp"
         node_reachable "stopped"
+        kernel_has_vip "stopped"
+        # A successor guards what it has taken over before any snapshot comes.
+        dp_start
+        kernel_has_vip "started again, not yet configured"
+        kill "$dp_pid"
+        wait "$dp_pid" || fail "exit status after SIGTERM: $?"
+        dp_pid=
+        ok "--release takes the program off" in_ns n "$dp" --release "${ports[@]}"
+        not "none is left" sh -c "ip -n $px-n -d link show eth0 | grep -q xdp"
+        node_reachable "released"
     else
         not "stopped: the exception interface is gone" in_ns n ip link show postern0
     fi
