@@ -22,6 +22,9 @@ _postern() {
     --persist) mapfile -t COMPREPLY < <(compgen -W "systemd-networkd ifupdown script" -- "$cur"); return ;;
     --gateway) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names gateway)" -- "$cur"); return ;;
     --service) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names service)" -- "$cur"); return ;;
+    --passphrase-file | --ca-passphrase-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    --format) [[ $noun == perimeter ]] && mapfile -t COMPREPLY < <(compgen -W "postfix cidr rspamd" -- "$cur"); return ;;
+    --expires) mapfile -t COMPREPLY < <(compgen -W "15m 1h 1d 7d" -- "$cur"); return ;;
     --timeout | --max | --client | --vip | --interface | -n) return ;;
     esac
 
@@ -37,13 +40,18 @@ _postern() {
         log*) options+=" -n -f" ;;
         watch*) options+=" -n --count" ;;
         diff*) options+=" --exit-code" ;;
+        "cluster init" | "cluster renew") options+=" --passphrase --passphrase-file" ;;
+        "cluster invite") options+=" --expires --passphrase --passphrase-file --ca-passphrase --ca-passphrase-file" ;;
+        "cluster join") options+=" --dry-run --passphrase --passphrase-file" ;;
+        "cluster remove") options+=" --yes" ;;
+        "perimeter export") options+=" --format" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
         return
     fi
 
     case ${#words[@]} in
-    0) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node heartbeat log version help" -- "$cur") ;;
+    0) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node cluster perimeter heartbeat log version help" -- "$cur") ;;
     1)
         case $noun in
         vip) mapfile -t COMPREPLY < <(compgen -W "list show move force" -- "$cur") ;;
@@ -52,10 +60,12 @@ _postern() {
         flow) mapfile -t COMPREPLY < <(compgen -W "list show" -- "$cur") ;;
         port | neighbour) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur") ;;
         node) mapfile -t COMPREPLY < <(compgen -W "show list hold standby active" -- "$cur") ;;
+        cluster) mapfile -t COMPREPLY < <(compgen -W "status members init invite join rename remove rotate-keys renew" -- "$cur") ;;
+        perimeter) mapfile -t COMPREPLY < <(compgen -W "list export" -- "$cur") ;;
         heartbeat) mapfile -t COMPREPLY < <(compgen -W "keygen" -- "$cur") ;;
         check) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur"; compgen -f -- "$cur") ;;
         diff) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-        help) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node heartbeat log version" -- "$cur") ;;
+        help) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node cluster perimeter heartbeat log version" -- "$cur") ;;
         esac
         ;;
     2)
@@ -65,6 +75,7 @@ _postern() {
         "pool show") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names pool)" -- "$cur") ;;
         "gateway "* | "check list") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names gateway)" -- "$cur") ;;
         "heartbeat keygen") mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+        "cluster remove" | "cluster rename") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names member)" -- "$cur") ;;
         "node hold") mapfile -t COMPREPLY < <(compgen -W "off" -- "$cur") ;;
         explain*) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names service)" -- "$cur") ;;
         esac

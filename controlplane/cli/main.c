@@ -122,7 +122,7 @@ const struct pn_cli_command pn_cli_commands[] = {
     {"log",       NULL,       pn_cli_log,             "[-n LINES] [-f]",                     "the last events"},
     {"version",   NULL,       pn_cli_version,         "",                                    "versions of this program and the daemons"},
     {"help",      NULL,       pn_cli_help,            "[COMMAND]",                           "this list, or one command"},
-    {"names",     NULL,       pn_cli_names,           "gateway|service|vip|pool|node",            ""},
+    {"names",     NULL,       pn_cli_names,           "gateway|service|vip|pool|node|member",            ""},
     {NULL, NULL, NULL, NULL, NULL},
 };
 /* clang-format on */

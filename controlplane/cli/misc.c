@@ -67,7 +67,8 @@ int pn_cli_names(struct pn_cli *cli, int argc, char *argv[])
                {"service", "service list", "services"},
                {"vip", "vip list", "vips"},
                {"pool", "pool list", "pools"},
-               {"node", "node list", "nodes"}};
+               {"node", "node list", "nodes"},
+               {"member", "cluster members", "members"}};
     const char *kind = "";
 
     if (pn_cli_args(cli, argc, argv, NULL, &kind, 1) < 0)

@@ -256,8 +256,13 @@ const struct pn_schema_row pn_schema_rows[] = {
     ROW("group-v4", PN_T_ADDRESS, HEARTBEAT(group_v4), "239.255.25.25", "Mode multicast: IPv4 group."),
     ROW("group-v6", PN_T_ADDRESS, HEARTBEAT(group_v6), "ff02::2525", "Mode multicast: IPv6 group."),
     ROW("key-file", PN_T_TEXT, HEARTBEAT(key_file), "/etc/postern/heartbeat.keys",
-        "File of the keys that heartbeats and flow sync are sealed with, the same on all nodes, mode 0600; postern "
-        "heartbeat keygen makes them. Read again with each reload. Not needed while there is one node."),
+        "File of the keys that heartbeats and flow sync are sealed with, for nodes that are in no cluster: the same on "
+        "all "
+        "nodes, mode 0600; postern heartbeat keygen makes it. Read again with each reload; it need not exist. While "
+        "not "
+        "every node of the configuration is in the cluster, this file's key is sent with and the cluster's are "
+        "received "
+        "too; afterwards the other way round."),
     ROW("realtime", PN_T_BOOL, HEARTBEAT(realtime), "yes",
         "Carry heartbeats, and VRRP, in threads with real-time priority and locked memory, in posternd and postern-dp, "
         "where the system allows it. Counts when they start."),
