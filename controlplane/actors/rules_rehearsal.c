@@ -104,8 +104,11 @@ static void guest_done(struct rehearsal *s)
     for (unsigned i = 0; i < s->n_lists && n < PN_JOIN_ROWS_MAX; i++) {
         const struct list *l = &s->lists[i];
         const struct pn_kind *kind = pn_kind_by_number(l->kind);
-        struct pn_join_row *row = &rows[n++];
+        struct pn_join_row *row = &rows[n];
 
+        if (l->there == 0 && pn_rules_count(s->a->store, l->kind) == 0)
+            continue; /* nothing to say */
+        n++;
         *row = none;
         memcpy(row->list, kind->name, strnlen(kind->name, sizeof(row->list) - 1));
         row->here = pn_rules_count(s->a->store, l->kind);
