@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/unit/node_world.h"
 
+#include "controlplane/vip/wire.h"
+
 struct world w;
 
 uint64_t world_random(void *arg)
@@ -81,6 +83,9 @@ static void transmit_to(unsigned from, unsigned to, const uint64_t *payload, siz
     const struct pn_dp_packet *p = (const void *)payload;
     if (to >= w.n || to == from || w.cut[from][to] || w.beats_cut >> p->port & 1 ||
         world_random(NULL) % 100 < w.loss_percent)
+        return;
+    const uint8_t *ip = (const uint8_t *)(p + 1);
+    if (w.sync_cut && ip[0] == 0x45 && ip[9] == PN_IPPROTO_UDP && ip[31] == PN_SEAL_FLOW_SYNC)
         return;
     for (unsigned copies = 1 + (world_random(NULL) % 30 == 0); copies; copies--)
         push(&w.nodes[to].wire,

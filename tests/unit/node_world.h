@@ -65,6 +65,7 @@ struct world {
     unsigned n, n_vips;
     uint64_t now, dual_ns, gap_ns, worst_gap_ns;
     unsigned loss_percent;
+    bool sync_cut; /* no flow sync arrives */
     bool cut[WORLD_NODES][WORLD_NODES];
     unsigned beats_cut; /* ports, by bits, over which no heartbeat passes, but ARP does */
     uint64_t seed;

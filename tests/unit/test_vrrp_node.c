@@ -123,6 +123,15 @@ static void test_ipv6(void **state)
     assert_int_equal(pn_vrrp_decode(w.nodes[0].group_tx.ip, w.nodes[0].group_tx.bytes, &a, &src, &field), 0);
     /* The link-local address that the port's MAC 00:00:00:00:00:01 makes (RFC 4291, appendix A). */
     assert_memory_equal(src.b, ((uint8_t[]){0xfe, 0x80, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0xff, 0xfe, 0, 0, 1}), 16);
+    /* A router of the same id on another network is another router. */
+    struct pn_vrrp_advert foreign = {.v6 = true, .vrid = 5, .priority = 255, .interval_cs = 10, .n_addrs = 1};
+    struct pn_addr from = {.b = {0xfe, 0x80, [15] = 0x77}}, group = pn_vrrp_group(true);
+    uint8_t message[PN_VRRP_MAX_BYTES], packet[200];
+    foreign.addrs[0] = w.confs[0].vips[0].addr;
+    size_t n = pn_vrrp_encode(&foreign, &from, &group, message, sizeof(message));
+    world_inject(0, packet, pn_wire_ip_build(&from, &group, PN_IPPROTO_VRRP, message, n, packet, sizeof(packet)));
+    world_run(5, true);
+    assert_int_equal(world_owner(0), 0);
     kill_both(0);
     reset_gap();
     world_run(TAKEOVER_MS, true);
@@ -188,6 +197,44 @@ static void test_stopped_never_answers_twice(void **state)
     }
 }
 
+/* A backup whose dataplane was stopped heard nothing, which is not silence: it asks first, and then hears. */
+static void test_a_deaf_backup_claims_nothing(void **state)
+{
+    (void)state;
+    for (unsigned ms = 300; ms < 440; ms += 4) {
+        world_start(2, 1, no_preempt);
+        world_run(800, true);
+        kill_both(0);
+        world_run(500, true);
+        start_both(0);
+        world_run(700 + ms % 100, true);
+        w.nodes[0].dp_running = false;
+        world_run(ms, true);
+        w.nodes[0].dp_running = true;
+        world_run(700, true);
+        assert_int_equal(world_owner(0), 1);
+        world_end();
+    }
+}
+
+static void test_a_dataplane_that_does_not_answer(void **state)
+{
+    static struct pn_ownership o;
+    (void)state;
+    world_start(2, 1, vrrp);
+    world_run(800, true);
+    w.nodes[0].dp_running = false;
+    world_run(TAKEOVER_MS, true);
+    assert_int_equal(world_owner(0), 1);
+    show(0, &o);
+    assert_int_equal(o.vips[0].state, PN_EL_INIT);
+    assert_string_equal(o.vips[0].reason, "the dataplane does not answer");
+    w.nodes[0].dp_running = true;
+    world_run(1800, false);
+    assert_int_equal(world_owner(0), 0);
+    world_end();
+}
+
 static void test_planned_move(void **state)
 {
     struct pn_error err;
@@ -200,13 +247,14 @@ static void test_planned_move(void **state)
     assert_non_null(strstr(err.text, "this node is backup; only the active router 192.0.2.1"));
     assert_int_equal(pn_node_force(&w.nodes[1].node, "out", w.now, &err), -1);
     reset_gap();
+    uint64_t moved_ns = w.now;
     assert_int_equal(pn_node_move(&w.nodes[0].node, "out", NULL, w.now, &err), 0);
     assert_int_equal(w.nodes[0].node.show.vrrp_refused, 0);
     poke(0);
     world_run(3000, true); /* the higher priority does not pull it back */
     assert_int_equal(world_owner(0), 1);
     assert_true(w.worst_gap_ns <= 65 * WORLD_MS); /* the skew of priority 99 */
-    assert_true(w.nodes[0].forward[0] > 0);
+    assert_true(w.nodes[0].forward[0] > moved_ns + 900 * WORLD_MS); /* the grace time */
     kill_both(1);
     world_run(TAKEOVER_MS, true);
     assert_int_equal(world_owner(0), 0);
@@ -290,7 +338,10 @@ static void test_no_lease_without_sending(void **state)
     world_run(800, true);
     w.nodes[0].port_down = 1;
     w.cut[0][1] = w.cut[1][0] = true;
-    world_run(TAKEOVER_MS + 100, true);
+    for (uint64_t held = w.nodes[0].lease[0], end = w.now + (TAKEOVER_MS + 100) * WORLD_MS; w.now < end;) {
+        world_run(1, true);
+        assert_true(w.nodes[0].lease[0] <= held);
+    }
     assert_int_equal(world_owner(0), 1);
     show(0, &o);
     assert_int_equal(o.vips[0].state, PN_EL_INIT);
@@ -331,6 +382,23 @@ static void test_preemption_as_asked(void **state)
     world_run(1800, true);
     assert_int_equal(world_owner(0), 1);
     world_run(1200, false);
+    assert_int_equal(world_owner(0), 0);
+    world_end();
+}
+
+static void test_flows_are_there_before_it_takes_back(void **state)
+{
+    (void)state;
+    world_start(2, 1, vrrp);
+    world_run(800, true);
+    kill_both(0);
+    world_run(500, true);
+    start_both(0);
+    w.sync_cut = true;
+    world_run(2000, true);
+    assert_int_equal(world_owner(0), 1);
+    w.sync_cut = false;
+    world_run(3500, false); /* they are asked for again after three seconds */
     assert_int_equal(world_owner(0), 0);
     world_end();
 }
@@ -483,11 +551,14 @@ int main(void)
         cmocka_unit_test(test_silent_death),
         cmocka_unit_test(test_returns_after_it_has_listened),
         cmocka_unit_test(test_stopped_never_answers_twice),
+        cmocka_unit_test(test_a_deaf_backup_claims_nothing),
+        cmocka_unit_test(test_a_dataplane_that_does_not_answer),
         cmocka_unit_test(test_planned_move),
         cmocka_unit_test(test_standby_and_leave),
         cmocka_unit_test(test_restart_within_the_lease),
         cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_preemption_as_asked),
+        cmocka_unit_test(test_flows_are_there_before_it_takes_back),
         cmocka_unit_test(test_addresses_come_and_go),
         cmocka_unit_test(test_what_breaks_a_rule_changes_nothing),
         cmocka_unit_test(test_loss_and_chaos),
