@@ -76,6 +76,38 @@ static void heartbeat_group(struct pn_fb *fb)
     heartbeat_to(fb, GROUP, &group, 255);
 }
 
+static void peer_set(struct world *w)
+{
+    static struct pn_dp_control control;
+
+    control = *atomic_load(&w->shared.control);
+    control.n_peers = 1;
+    control.peers[0] = (struct pn_dp_control_peer){.boot_id = 0x0101010101010101ull, .sender = 1};
+    assert_int_equal(pn_addr_parse(PEER_ADDR, &control.peers[0].addr, NULL), 0);
+    atomic_store(&w->shared.control, &control);
+}
+
+static void share_used(struct world *w)
+{
+    w->worker[0]->ctx.guard.stranger_tsc = UINT64_MAX;
+    w->worker[0]->ctx.guard.claimed_tsc[0] = UINT64_MAX;
+}
+
+/* What a seal looks like from outside, under the peer's start. */
+static void heartbeat_sealed(struct pn_fb *fb)
+{
+    uint8_t datagram[120] = {'P', 'N', 1, 1, 1, 1};
+
+    memset(datagram + 8, 1, sizeof(datagram) - 8);
+    pn_fb_ether_to(fb, &pn_fb_node_mac, &peer_mac, 0);
+    pn_fb_ip(fb, PEER_ADDR, NODE_ADDR);
+    pn_fb_udp(fb, PORT, PORT);
+    pn_fb_bytes(fb, datagram, sizeof(datagram));
+    fb->b[fb->l3 + 8] = 255;
+    pn_fb_done(fb);
+    sent = *fb;
+}
+
 static bool control_taken(struct world *w, struct pn_control_msg *msg)
 {
     return rte_ring_sc_dequeue_elem(w->worker[0]->ctx.control, msg, sizeof(*msg)) == 0;
@@ -113,6 +145,10 @@ static const struct row control[] = {
     {"through a router", .make = heartbeat_far, GONE(PN_C_CONTROL_MALFORMED)},
     {"to another address", .make = heartbeat_elsewhere, HOST},
     {"flooded by a switch", .make = heartbeat_flooded, GONE(PN_C_CLASSIFY_OTHER_MAC)},
+    {"a known peer's", .before = peer_set, .make = heartbeat_sealed, GONE(PN_C_PUNT_CONTROL), .after = packet_there},
+    {"the same again", .make = heartbeat_sealed, GONE(PN_C_CONTROL_REPEATED)},
+    {"beyond its share", .before = share_used, .make = heartbeat, GONE(PN_C_CONTROL_LIMITED)},
+    {"no peers any more", .before = control_set, .make = heartbeat, GONE(PN_C_PUNT_CONTROL), .after = packet_there},
     {"nobody reads", .before = ring_fill, .make = heartbeat, GONE(PN_C_CONTROL_QUEUE_FULL)},
 };
 static const struct row control_early[] = {

@@ -236,7 +236,7 @@ static void test_every_counter(void **state)
         PN_C_LEASE_STARTED,   PN_C_LEASE_RELEASED,  PN_C_LEASE_EXPIRED, PN_C_CONTROL_SENT,       PN_C_CONTROL_UNREAD,
         PN_C_PROBE_SENT,      PN_C_SYNC_SENT,       PN_C_SYNC_DROPPED,  PN_C_SYNC_TAKEN,         PN_C_SYNC_REFUSED,
         PN_C_FLOW_TAKEN_OVER, PN_C_FLOW_SET_ASIDE,  PN_C_RX_MISSED,     PN_C_RX_NO_BUFFER,       PN_C_REWRITE_NO_ROOM,
-        PN_C_CONTROL_LIMITED,
+        PN_C_GEN_MEMBERSHIP,
     };
 
     (void)state;
