@@ -187,6 +187,9 @@ void pn_status_print(const struct pn_cli *cli, const json_t *now, const json_t *
 /* The table of gateways, for status and `gateway`. */
 void pn_gateway_table(const struct pn_cli *cli, const json_t *gateways, FILE *out);
 void pn_node_table(const struct pn_cli *cli, const json_t *nodes, FILE *out);
+/* For status: one line, and what somebody should look at. quarantine: null or as the API has it. */
+void pn_quarantine_line(const json_t *quarantine, FILE *out);
+void pn_quarantine_alarms(const struct pn_cli *cli, const json_t *quarantine, FILE *out);
 void pn_vip_table(const struct pn_cli *cli, const json_t *vips, FILE *out);
 void pn_service_table(const struct pn_cli *cli, const json_t *services, FILE *out);
 void pn_pool_table(const struct pn_cli *cli, const json_t *pools, FILE *out);

@@ -144,6 +144,53 @@ int pn_cli_quarantine_status(struct pn_cli *cli, int argc, char *argv[])
     return PN_EXIT_OK;
 }
 
+/* ---- for status ---- */
+
+void pn_quarantine_line(const json_t *q, FILE *out)
+{
+    const json_t *f = pn_jo(q, "forwarding"), *s = pn_jo(q, "store");
+    char bytes[PN_FMT_BYTES], since[PN_FMT_BYTES];
+
+    if (!json_is_object(q))
+        return;
+    fprintf(out, "quarantine: %lld waiting for %s (%s)", ll(f, "items"), pn_js(q, "host"),
+            pn_fmt_bytes(pn_jf(f, "bytes"), bytes));
+    if (!pn_jnull(f, "oldest_ms"))
+        fprintf(out, ", oldest %s", age(pn_ji(f, "oldest_ms"), since));
+    if (pn_jb(q, "is_host"))
+        fprintf(out, "; as the host: %lld messages, %lld new, %s", ll(s, "messages"), ll(s, "waiting"),
+                pn_fmt_bytes(pn_jf(s, "file_bytes"), bytes));
+    fputc('\n', out);
+}
+
+static void alarm_line(const struct pn_cli *cli, FILE *out, const char *text, const char *more)
+{
+    fprintf(out, "%s! quarantine: %s%s%s\n", pn_color_on(cli, PN_RED), text, more, pn_color_off(cli, PN_RED));
+}
+
+void pn_quarantine_alarms(const struct pn_cli *cli, const json_t *q, FILE *out)
+{
+    const json_t *spool = pn_jo(q, "spool"), *f = pn_jo(q, "forwarding"), *store = pn_jo(q, "store");
+    char text[300];
+
+    if (!json_is_object(q))
+        return;
+    if (!pn_jb(spool, "open"))
+        alarm_line(cli, out, "mail is turned away, the spool is not open: ", pn_js(spool, "error"));
+    else if (strcmp(pn_js(spool, "level"), "ok") != 0)
+        alarm_line(cli, out, "space for it: ", pn_js(spool, "level"));
+    if (pn_ji(spool, "refused"))
+        alarm_line(cli, out, "the host refused items for good (postern quarantine status)", "");
+    if (pn_jb(f, "on") && !pn_jb(f, "reached") && pn_ji(f, "items")) {
+        snprintf(text, sizeof(text), "%s is not reached, %lld items wait", pn_js(q, "host"), ll(f, "items"));
+        alarm_line(cli, out, text, "");
+    }
+    if (pn_jb(q, "is_host") && !pn_jb(store, "open"))
+        alarm_line(cli, out, "the host's store is not open: ", pn_js(store, "error"));
+    else if (pn_jb(store, "full"))
+        alarm_line(cli, out, "the host's disk is full, nodes keep what they have", "");
+}
+
 /* ---- backlog ---- */
 
 static void bar(const struct pn_cli *cli, const json_t *f, bool screen)

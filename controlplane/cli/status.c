@@ -61,6 +61,7 @@ static void alarms(const struct pn_cli *cli, const json_t *r, FILE *out)
         if (pn_jb(row, "heard") && !pn_jb(row, "same_configuration"))
             alarm_line(cli, out, "node %s has another configuration: nothing is preempted", pn_js(row, "name"));
     }
+    pn_quarantine_alarms(cli, pn_jo(r, "quarantine"), out);
     json_array_foreach(pn_jo(r, "vips"), i, row)
     {
         if (pn_jb(row, "path_failed"))
@@ -171,6 +172,7 @@ void pn_status_print(const struct pn_cli *cli, const json_t *now, const json_t *
         traffic(now, before, out);
     }
     cluster_line(now, out);
+    pn_quarantine_line(pn_jo(now, "quarantine"), out);
     alarms(cli, now, out);
     fputc('\n', out);
     if (json_array_size(pn_jo(now, "nodes")) > 1) {

@@ -7,5 +7,6 @@
 #include "controlplane/view/view.h"
 
 void pn_metrics_cluster(struct pn_expo *e, const struct pn_view *v);
+void pn_metrics_quarantine(struct pn_expo *e, const struct pn_view *v);
 
 #endif

@@ -448,6 +448,7 @@ int pn_metrics_write(struct evbuffer *out, const struct pn_view *v)
     gateway_families(&e, v);
     check_families(&e, v);
     pn_metrics_cluster(&e, v);
+    pn_metrics_quarantine(&e, v);
     if (v->stats->valid) {
         worker_families(&e, v);
         packet_families(&e, v);
