@@ -16,6 +16,7 @@
 
 #define COMMIT_ITEMS 256u /* each message holds a descriptor until then */
 #define COMMIT_MS 4u
+#define COMMIT_MAX_MS 60u
 #define PURGE_DOWN_MAX 2048 /* messages in one call: the caller has other things to do */
 
 static const struct pn_hostdb_ops *const databases[] = {
@@ -30,6 +31,14 @@ static uint64_t now_ms(void)
     struct timespec t;
 
     clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static uint64_t steady_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
@@ -179,9 +188,11 @@ uint32_t pn_host_commit_wait_ms(struct pn_host *h, uint64_t now_ms)
         h->queued_known = true;
         h->queued_ms = now_ms;
     }
-    if (h->n_queue >= COMMIT_ITEMS || now_ms - h->queued_ms >= COMMIT_MS)
+    /* As long as a commit takes lately, so that about half of the time goes into commits and batches grow with load. */
+    uint32_t wait = h->took_ms < COMMIT_MS ? COMMIT_MS : h->took_ms > COMMIT_MAX_MS ? COMMIT_MAX_MS : h->took_ms;
+    if (h->n_queue >= COMMIT_ITEMS || now_ms - h->queued_ms >= wait)
         return 0;
-    return (uint32_t)(COMMIT_MS - (now_ms - h->queued_ms));
+    return wait - (uint32_t)(now_ms - h->queued_ms);
 }
 
 static int insert(struct pn_host *h, const struct pn_host_put *p, struct pn_error *err)
@@ -235,6 +246,7 @@ unsigned pn_host_commit(struct pn_host *h)
     h->queue = NULL;
     h->n_queue = h->queue_size = 0;
     h->queued_known = false;
+    uint64_t begun_ms = steady_ms();
     for (unsigned i = 0; i < n; i++)
         if (queue[i].tmp)
             tmps[n_tmps++] = queue[i].tmp;
@@ -253,6 +265,8 @@ unsigned pn_host_commit(struct pn_host *h)
     free(queue);
     free(tmps);
     free(ok);
+    uint64_t took = steady_ms() - begun_ms;
+    h->took_ms = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
     return durable;
 }
 

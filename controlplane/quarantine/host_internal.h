@@ -25,6 +25,7 @@ struct pn_host {
     unsigned n_queue, queue_size;
     uint64_t queued_ms; /* when it was first seen that something waits */
     bool queued_known;
+    uint32_t took_ms; /* the last commit */
 };
 
 #endif
