@@ -8,5 +8,6 @@
 
 void pn_metrics_cluster(struct pn_expo *e, const struct pn_view *v);
 void pn_metrics_quarantine(struct pn_expo *e, const struct pn_view *v);
+void pn_metrics_rules(struct pn_expo *e, const struct pn_view *v);
 
 #endif

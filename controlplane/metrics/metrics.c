@@ -449,6 +449,7 @@ int pn_metrics_write(struct evbuffer *out, const struct pn_view *v)
     check_families(&e, v);
     pn_metrics_cluster(&e, v);
     pn_metrics_quarantine(&e, v);
+    pn_metrics_rules(&e, v);
     if (v->stats->valid) {
         worker_families(&e, v);
         packet_families(&e, v);
