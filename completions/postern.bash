@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # bash completion for postern(8). Names come from the running daemon.
+_postern_lists="welcomelist blocklist personal-welcomelist personal-blocklist auto-welcomelist ip-welcomelist ip-blocklist keyword attachment advanced decompression order"
 _postern_names() {
     postern "${_postern_socket[@]}" names "$1" 2>/dev/null
 }
@@ -23,8 +24,13 @@ _postern() {
     --gateway) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names gateway)" -- "$cur"); return ;;
     --service) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names service)" -- "$cur"); return ;;
     --passphrase-file | --ca-passphrase-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-    --format) [[ $noun == perimeter ]] && mapfile -t COMPREPLY < <(compgen -W "postfix cidr rspamd" -- "$cur"); return ;;
+    --format) [[ $noun == rule ]] && mapfile -t COMPREPLY < <(compgen -W "csv json xml" -- "$cur")
+        [[ $noun == perimeter ]] && mapfile -t COMPREPLY < <(compgen -W "postfix cidr rspamd" -- "$cur"); return ;;
     --expires) mapfile -t COMPREPLY < <(compgen -W "15m 1h 1d 7d" -- "$cur"); return ;;
+    --field) mapfile -t COMPREPLY < <(compgen -W "smtp-sender mime-sender smtp-recipient mime-recipient" -- "$cur"); return ;;
+    --list) mapfile -t COMPREPLY < <(compgen -W "$_postern_lists" -- "$cur"); return ;;
+    --file | --output) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    --owner | --note | --text | --search | --limit) [[ $prev == --text && $verb != put ]] || return ;;
     --timeout | --max | --client | --vip | --interface | -n) return ;;
     esac
 
@@ -45,13 +51,24 @@ _postern() {
         "cluster join") options+=" --dry-run --passphrase --passphrase-file" ;;
         "cluster remove") options+=" --yes" ;;
         "perimeter export") options+=" --format" ;;
+        "rule add") options+=" --owner --field --note" ;;
+        "rule remove" | "rule restore") options+=" --owner --field" ;;
+        "rule list") options+=" --owner --search --deleted --limit" ;;
+        "rule search") options+=" --owner --deleted --limit" ;;
+        "rule show") options+=" --owner --field --text" ;;
+        "rule put") options+=" --file --text --note" ;;
+        "rule import") options+=" --format --list --owner --dry-run --skip-bad" ;;
+        "rule export") options+=" --format --owner --output" ;;
+        "rule log") options+=" --owner --field --limit" ;;
+        "rule review") options+=" --owner --field --all" ;;
+        "rule sync") options+=" --wait --timeout" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
         return
     fi
 
     case ${#words[@]} in
-    0) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node cluster perimeter heartbeat log version help" -- "$cur") ;;
+    0) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node cluster perimeter rule heartbeat log version help" -- "$cur") ;;
     1)
         case $noun in
         vip) mapfile -t COMPREPLY < <(compgen -W "list show move force" -- "$cur") ;;
@@ -61,11 +78,12 @@ _postern() {
         port | neighbour) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur") ;;
         node) mapfile -t COMPREPLY < <(compgen -W "show list hold standby active" -- "$cur") ;;
         cluster) mapfile -t COMPREPLY < <(compgen -W "status members init invite join rename remove rotate-keys renew" -- "$cur") ;;
+        rule) mapfile -t COMPREPLY < <(compgen -W "status add remove list search show put order import export log restore review held sync reset-clock" -- "$cur") ;;
         perimeter) mapfile -t COMPREPLY < <(compgen -W "list export" -- "$cur") ;;
         heartbeat) mapfile -t COMPREPLY < <(compgen -W "keygen" -- "$cur") ;;
         check) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur"; compgen -f -- "$cur") ;;
         diff) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-        help) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node cluster perimeter heartbeat log version" -- "$cur") ;;
+        help) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node cluster perimeter rule heartbeat log version" -- "$cur") ;;
         esac
         ;;
     2)
@@ -76,12 +94,19 @@ _postern() {
         "gateway "* | "check list") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names gateway)" -- "$cur") ;;
         "heartbeat keygen") mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
         "cluster remove" | "cluster rename") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names member)" -- "$cur") ;;
+        "rule add" | "rule remove" | "rule list" | "rule show" | "rule export" | "rule log" | "rule restore")
+            mapfile -t COMPREPLY < <(compgen -W "$_postern_lists" -- "$cur") ;;
+        "rule put") mapfile -t COMPREPLY < <(compgen -W "keyword attachment advanced decompression" -- "$cur") ;;
+        "rule order") mapfile -t COMPREPLY < <(compgen -W "keyword attachment advanced" -- "$cur") ;;
+        "rule import") mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+        "rule review") mapfile -t COMPREPLY < <(compgen -W "accept drop" -- "$cur") ;;
         "node hold") mapfile -t COMPREPLY < <(compgen -W "off" -- "$cur") ;;
         explain*) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names service)" -- "$cur") ;;
         esac
         ;;
     3)
         [[ "$noun $verb" == "vip move" ]] && mapfile -t COMPREPLY < <(compgen -W "$(_postern_names node)" -- "$cur")
+        [[ "$noun $verb" == "rule search" || "$noun $verb" == "rule review" ]] && mapfile -t COMPREPLY < <(compgen -W "$_postern_lists" -- "$cur")
         [[ "$noun $verb" == "gateway weight" ]] && mapfile -t COMPREPLY < <(compgen -W "default" -- "$cur")
         ;;
     esac
