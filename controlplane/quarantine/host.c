@@ -17,6 +17,7 @@
 #define COMMIT_ITEMS 256u /* each message holds a descriptor until then */
 #define COMMIT_MS 4u
 #define COMMIT_MAX_MS 60u
+#define FAILED_IN_A_ROW 8u
 #define PURGE_DOWN_MAX 2048 /* messages in one call: the caller has other things to do */
 
 static const struct pn_hostdb_ops *const databases[] = {
@@ -228,6 +229,20 @@ static int commit_rows(struct pn_host *h, const struct pn_host_put *queue, unsig
     return h->ops->commit(h->db, err);
 }
 
+/* After a change with all of them failed: each by itself, as long as it does not look like the store's own fault. */
+static void commit_each(struct pn_host *h, const struct pn_host_put *queue, unsigned n, bool *ok, struct pn_error *err)
+{
+    unsigned failed = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (!ok[i])
+            continue;
+        bool good = failed < FAILED_IN_A_ROW && commit_rows(h, &queue[i], 1, &ok[i], err) == 0;
+        failed = good ? 0 : failed + 1;
+        ok[i] = good;
+    }
+}
+
 unsigned pn_host_commit(struct pn_host *h)
 {
     struct pn_host_put *queue = h->queue;
@@ -254,12 +269,16 @@ unsigned pn_host_commit(struct pn_host *h)
     for (unsigned i = 0, t = 0; i < n; i++)
         ok[i] = queue[i].tmp == NULL || file_ok[t++];
     int rc = commit_rows(h, queue, n, ok, &row_err);
+    if (rc != 0 && n > 1) { /* one bad item must not hold up the others for ever */
+        commit_each(h, queue, n, ok, &row_err);
+        rc = 0;
+    }
     for (unsigned i = 0; i < n; i++) {
         bool good = ok[i] && rc == 0;
         durable += good;
         if (queue[i].tmp && good && h->ops->sha_used(h->db, queue[i].id.sha) == 0)
             pn_qfiles_remove(h->files, queue[i].id.sha); /* known, and purged long ago */
-        queue[i].done(queue[i].arg, &queue[i].id, good, good ? NULL : ok[i] ? row_err.text : file_err.text);
+        queue[i].done(queue[i].arg, &queue[i].id, good, good ? NULL : row_err.text[0] ? row_err.text : file_err.text);
         put_free(&queue[i]);
     }
     free(queue);

@@ -238,10 +238,49 @@ static void test_wrong_servers(void **state)
     assert_non_null(strstr(err.text, "newer version"));
 }
 
+static void count_done(void *arg, const struct pn_q_id *id, bool ok, const char *reason)
+{
+    unsigned *bits = arg;
+
+    (void)reason;
+    if (ok)
+        *bits |= 1u << id->sequence;
+}
+
+/* An item that the database will not take does not hold up those it came with. */
+static void test_bad_item(void **state)
+{
+    char dir[64], path[80];
+    struct pn_host_options o = {.path = path};
+    struct pn_host *h;
+    struct pn_error err;
+    unsigned bits = 0;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/host", fixture_dir(dir));
+    store_new();
+    store_options(&o);
+    assert_int_equal(pn_host_open(&o, &h, &err), 0);
+    for (unsigned i = 1; i <= 5; i++) {
+        pn_q_item item = PN__Q__ITEM__INIT;
+        uint8_t sha[PN_Q_SHA_BYTES];
+        item.node = (char *)(uintptr_t)(i == 3 ? "\xff" : "mx1");
+        item.sequence = i;
+        item.kind = PN_Q_RECORD;
+        assert_int_equal(pn_q_record_sha(&item, sha), 0);
+        item.sha256 = (ProtobufCBinaryData){sizeof(sha), sha};
+        assert_int_equal(pn_host_put(h, &item, NULL, count_done, &bits, &err), 0);
+    }
+    assert_int_equal(pn_host_commit(h), 4);
+    assert_int_equal(bits, 0x36);
+    pn_host_close(h);
+    fixture_remove(dir);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_commit_lost), cmocka_unit_test(test_restart),
-                                       cmocka_unit_test(test_wrong_servers)};
+                                       cmocka_unit_test(test_bad_item), cmocka_unit_test(test_wrong_servers)};
     int end = store_begin(argc, argv);
 
     return end >= 0 ? end : cmocka_run_group_tests(tests, NULL, NULL);
