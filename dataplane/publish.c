@@ -2,6 +2,7 @@
 /* What the main lcore hands to the workers whole: snapshots, leases, load. Old ones are freed when nobody reads them. */
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include <rte_cycles.h>
 #include <rte_malloc.h>
@@ -9,6 +10,8 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "dataplane/builder.h"
+#include "dataplane/ipc/server.h"
 #include "dataplane/runtime.h"
 
 #define LOAD_EVERY_MS 4
@@ -71,20 +74,9 @@ static void announce_follow(struct pn_dataplane *dp, const struct pn_dpsnap *old
     }
 }
 
-int pn_publish_snapshot(struct pn_dataplane *dp, const void *message, size_t len, struct pn_error *err)
+static void install(struct pn_dataplane *dp, struct pn_dpsnap *snap)
 {
-    retired_free(dp, false);
-    if (dp->n_retired == PN_RETIRED_MAX)
-        return pn_error_set(err, "workers have not let go of %d earlier snapshots", PN_RETIRED_MAX);
-    struct pn_dpsnap *snap = pn_dpsnap_rebuild(message, len, dp->args->flows / 4, dp->snap, err);
-    if (!snap)
-        return -1;
-    if (snapshot_fits(dp, snap, err)) {
-        pn_dpsnap_free(snap);
-        return -1;
-    }
-
-    /* From here on nothing fails. VIPs that go: first the interface stops redirecting them, then workers forget. */
+    /* Nothing fails here. VIPs that go: first the interface stops redirecting them, then workers forget. */
     struct pn_dpsnap *old = dp->snap;
     struct pn_lease_clock now = pn_dataplane_clock(dp);
     pn_ports_vips_keep(&dp->ports, &snap->view);
@@ -104,7 +96,60 @@ int pn_publish_snapshot(struct pn_dataplane *dp, const void *message, size_t len
     pn_log(old && old->view.header->n_vips == h->n_vips ? PN_LOG_DEBUG : PN_LOG_INFO,
            "snapshot %llu: %u VIPs, %u services, %u tiers, %u gateways", (unsigned long long)snap->generation,
            h->n_vips, h->n_services, h->n_tiers, h->n_gateways);
-    return 0;
+}
+
+/* A snapshot on its way: hundreds of Maglev tables take longer than heartbeats can wait. */
+struct snap_job {
+    struct pn_build_job job; /* first */
+    struct pn_dataplane *dp;
+    const struct pn_dpsnap *previous; /* stays while this is under way */
+    struct pn_dpsnap *snap;
+    uint64_t ticket; /* of the request */
+    struct pn_error err;
+    size_t len;
+    uint8_t message[] __attribute__((aligned(8)));
+};
+
+static void snap_run(struct pn_build_job *job)
+{
+    struct snap_job *j = (struct snap_job *)job;
+    j->snap = pn_dpsnap_rebuild(j->message, j->len, j->dp->args->flows / 4, j->previous, &j->err);
+}
+
+static void snap_done(struct pn_build_job *job)
+{
+    struct snap_job *j = (struct snap_job *)job;
+    struct pn_dataplane *dp = j->dp;
+    dp->snap_building = false;
+    bool taken = dp->ipc && j->snap && snapshot_fits(dp, j->snap, &j->err) == 0;
+    if (taken)
+        install(dp, j->snap);
+    else
+        pn_dpsnap_free(j->snap);
+    pn_ipc_server_answer(dp->ipc, j->ticket, taken ? PN_DP_STATUS_OK : PN_DP_STATUS_REJECTED,
+                         taken ? NULL : j->err.text);
+    free(j);
+}
+
+int pn_publish_snapshot(struct pn_dataplane *dp, const void *message, size_t len, struct pn_error *err)
+{
+    retired_free(dp, false);
+    if (dp->n_retired == PN_RETIRED_MAX)
+        return pn_error_set(err, "workers have not let go of %d earlier snapshots", PN_RETIRED_MAX);
+    if (dp->snap_building)
+        return pn_error_set(err, "another client's snapshot is being taken");
+    struct snap_job *j = calloc(1, sizeof(*j) + len);
+    if (!j)
+        return pn_error_set(err, "snapshot: no memory");
+    j->job = (struct pn_build_job){.run = snap_run, .done = snap_done};
+    j->dp = dp;
+    j->previous = dp->snap;
+    j->ticket = pn_ipc_server_ticket(dp->ipc);
+    j->len = len;
+    memcpy(j->message, message, len);
+    dp->snap_building = true;
+    pn_builder_put(dp->builder, &j->job);
+    return 1;
 }
 
 static void leases_show(struct pn_dataplane *dp)

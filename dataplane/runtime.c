@@ -17,6 +17,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "dataplane/builder.h"
 #include "dataplane/filtering.h"
 #include "dataplane/ipc/server.h"
 
@@ -157,6 +158,9 @@ static int start(struct pn_dataplane *dp, struct pn_error *err)
     if (pn_resolve_start(dp, err) || pn_peers_start(dp, err) || pn_control_start(dp, err) ||
         pn_filtering_start(dp, err) || workers_make(dp, err) || workers_launch(dp, err))
         return -1;
+    dp->builder = pn_builder_new(dp->loop, "pn-snapshot", err);
+    if (!dp->builder)
+        return -1;
     dp->ipc = pn_ipc_server_new(dp->loop, dp->args->socket, &pn_query_ops, dp, err);
     return dp->ipc ? 0 : -1;
 }
@@ -229,6 +233,8 @@ void pn_dataplane_stop(struct pn_dataplane *dp)
             rte_eal_wait_lcore(dp->worker_lcores[w]);
         dp->workers_running = false;
     }
+    pn_builder_free(dp->builder);
+    dp->builder = NULL;
     pn_filtering_stop(dp);
     if (dp->qsbr)
         pn_publish_free(dp);

@@ -23,6 +23,7 @@
 
 struct rte_rcu_qsbr;
 struct pn_filtering;
+struct pn_builder;
 struct pn_ipc_server;
 struct pn_neigh_link;
 
@@ -52,6 +53,8 @@ struct pn_dataplane {
     struct pn_dpsnap *snap; /* running; NULL: none */
     struct pn_retired retired[PN_RETIRED_MAX];
     unsigned n_retired;
+    struct pn_builder *builder; /* of snapshots */
+    bool snap_building;
     struct pn_load_pub *load[2];
     unsigned load_current;
     uint64_t load_token; /* from here on nobody reads the other one */
@@ -81,7 +84,10 @@ struct pn_dataplane {
 
 struct pn_lease_clock pn_dataplane_clock(const struct pn_dataplane *dp);
 
-/* publish.c. A rejected snapshot changes nothing. */
+/*
+ * publish.c. -1 and err: refused at once. 1: a builder's thread looks at it, the control socket's client is answered later. A
+ * rejected snapshot changes nothing.
+ */
 int pn_publish_snapshot(struct pn_dataplane *dp, const void *message, size_t len, struct pn_error *err);
 int pn_publish_leases(struct pn_dataplane *dp, const struct pn_dp_lease *leases, unsigned n, struct pn_error *err);
 /* Waits until every worker has come round, or us are over: false. */

@@ -18,6 +18,7 @@ struct call {
     size_t in_bytes;
     uint8_t *out;
     size_t out_bytes;
+    bool later;
     struct pn_error err;
 };
 
@@ -39,7 +40,9 @@ static enum pn_dp_status call_snapshot_put(struct call *c)
 {
     if (c->in_bytes < sizeof(struct pn_snap_header) || c->in_bytes > PN_SNAPSHOT_MAX_BYTES)
         return bad(c, "snapshot: impossible length");
-    return c->ops->snapshot_put(c->arg, c->in, c->in_bytes, &c->err) ? PN_DP_STATUS_REJECTED : PN_DP_STATUS_OK;
+    int rc = c->ops->snapshot_put(c->arg, c->in, c->in_bytes, &c->err);
+    c->later = rc > 0;
+    return rc < 0 ? PN_DP_STATUS_REJECTED : PN_DP_STATUS_OK;
 }
 
 static enum pn_dp_status call_snapshot_get(struct call *c)
@@ -343,6 +346,8 @@ size_t pn_ipc_handle(const struct pn_ipc_ops *ops, void *arg, const void *messag
         .out = (uint8_t *)reply + sizeof(*r),
     };
     enum pn_dp_status status = dispatch(&c, h);
+    if (c.later)
+        return 0;
     if (status != PN_DP_STATUS_OK) {
         c.out_bytes = strlen(c.err.text) + 1;
         memcpy(c.out, c.err.text, c.out_bytes);

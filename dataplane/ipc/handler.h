@@ -12,7 +12,7 @@
 /* What the dataplane does for a message. Arguments are checked for form, ids may still be unknown. */
 struct pn_ipc_ops {
     void (*hello)(void *arg, struct pn_dp_hello *out);
-    /* -1 and err: refused, nothing has changed. */
+    /* -1 and err: refused, nothing has changed. 1: it is being looked at, the answer comes later (server.h). */
     int (*snapshot_put)(void *arg, const void *message, size_t len, struct pn_error *err);
     /* The running snapshot's message; NULL: none. Valid until the next call. */
     const void *(*snapshot_get)(void *arg, size_t *len);
@@ -53,7 +53,7 @@ size_t pn_ipc_message_bytes(const struct pn_dp_header *header);
 
 /*
  * message: 8-byte aligned, len as pn_ipc_message_bytes said, or len == sizeof(header) with a bad length in it, which
- * is answered as such. reply: 8-byte aligned, PN_DPAPI_MAX_BYTES. Returns the reply's bytes, never 0.
+ * is answered as such. reply: 8-byte aligned, PN_DPAPI_MAX_BYTES. Returns the reply's bytes; 0: it comes later.
  */
 size_t pn_ipc_handle(const struct pn_ipc_ops *ops, void *arg, const void *message, size_t len, void *reply);
 

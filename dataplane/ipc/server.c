@@ -27,6 +27,9 @@ struct client {
     struct pn_ipc_unasked *unasked; /* NULL: it gets none */
     uint32_t events; /* it is waited for */
     bool closing; /* after the reply */
+    uint64_t ticket; /* of the newest request */
+    struct pn_dp_header asked; /* its header, while later */
+    bool later; /* its reply is still to come */
     uint64_t since_ms; /* when the pending request or reply began */
     bool pending;
     pid_t pid;
@@ -41,6 +44,7 @@ struct pn_ipc_server {
     uint8_t *reply; /* PN_DPAPI_MAX_BYTES, where every reply is made */
     struct client *clients[PN_IPC_CLIENTS_MAX];
     struct client *reader; /* of unasked messages; NULL: nobody */
+    uint64_t tickets; /* given out */
     bool answering; /* a request is being handled: its client stays */
     uint64_t now_ms;
 };
@@ -66,7 +70,7 @@ static void client_close(struct client *c, const char *why)
 /* Requests are read while no reply is under way. */
 static bool client_wait(struct client *c, bool more)
 {
-    uint32_t events = (c->out ? 0 : EPOLLIN) | (more ? EPOLLOUT : 0);
+    uint32_t events = (c->out || c->later ? 0 : EPOLLIN) | (more ? EPOLLOUT : 0);
     if (events == c->events)
         return true;
     c->events = events;
@@ -144,33 +148,69 @@ static bool client_reads_unasked(struct client *c)
     return true;
 }
 
+/* r is on its way from now on. false: the client is gone. */
+static bool client_reply(struct client *c, const struct pn_dp_header *r)
+{
+    struct pn_ipc_server *s = c->server;
+    if (r->status == PN_DP_STATUS_BAD_MESSAGE || r->status == PN_DP_STATUS_REJECTED)
+        pn_log_limited(1000, PN_LOG_WARNING, "control socket: message of type %u from pid %d refused: %.*s", r->type,
+                       (int)c->pid, (int)(r->bytes - sizeof(*r)), (const char *)(r + 1));
+    c->out = malloc(r->bytes);
+    if (!c->out) {
+        client_close(c, "out of memory");
+        return false;
+    }
+    memcpy(c->out, r, r->bytes);
+    c->out_bytes = r->bytes;
+    c->since_ms = s->now_ms;
+    c->pending = true;
+    return client_send(c);
+}
+
+uint64_t pn_ipc_server_ticket(const struct pn_ipc_server *s)
+{
+    return s->tickets;
+}
+
+void pn_ipc_server_answer(struct pn_ipc_server *s, uint64_t ticket, enum pn_dp_status status, const char *text)
+{
+    for (unsigned i = 0; s && i < PN_IPC_CLIENTS_MAX; i++) {
+        struct client *c = s->clients[i];
+        if (!c || !c->later || c->ticket != ticket)
+            continue;
+        struct {
+            struct pn_dp_header h;
+            char text[sizeof(struct pn_error)];
+        } r = {.h = {.type = c->asked.type, .status = (uint16_t)status, .seq = c->asked.seq}};
+        size_t n = text ? (size_t)snprintf(r.text, sizeof(r.text), "%s", text) + 1 : 0;
+        r.h.bytes = (uint32_t)(sizeof(r.h) + (n < sizeof(r.text) ? n : sizeof(r.text)));
+        c->later = false;
+        client_reply(c, &r.h);
+        return;
+    }
+}
+
 /* The request is whole (or hopeless): answer it. */
 static bool client_answer(struct client *c)
 {
     struct pn_ipc_server *s = c->server;
     c->closing = pn_ipc_message_bytes((const struct pn_dp_header *)c->in) == 0;
     s->answering = true;
+    c->ticket = ++s->tickets;
     size_t n = pn_ipc_handle(s->ops, s->arg, c->in, c->in_bytes, s->reply);
     s->answering = false;
     const struct pn_dp_header *r = (const void *)s->reply;
-    if (r->type == PN_DP_CONTROL && r->status == PN_DP_STATUS_OK && !client_reads_unasked(c))
+    if (n != 0 && r->type == PN_DP_CONTROL && r->status == PN_DP_STATUS_OK && !client_reads_unasked(c))
         return false;
-    if (r->status == PN_DP_STATUS_BAD_MESSAGE || r->status == PN_DP_STATUS_REJECTED)
-        pn_log_limited(1000, PN_LOG_WARNING, "control socket: message of type %u from pid %d refused: %.*s", r->type,
-                       (int)c->pid, (int)(n - sizeof(*r)), (const char *)(r + 1));
+    memcpy(&c->asked, c->in, sizeof(c->asked));
     free(c->in);
     c->in = NULL;
     c->in_bytes = 0;
-    c->out = malloc(n);
-    if (!c->out) {
-        client_close(c, "out of memory");
-        return false;
-    }
-    memcpy(c->out, s->reply, n);
-    c->out_bytes = n;
-    c->since_ms = s->now_ms;
-    c->pending = true;
-    return client_send(c);
+    if (n != 0)
+        return client_reply(c, r);
+    c->later = true;
+    c->pending = false;
+    return client_wait(c, false);
 }
 
 /* Reads up to the request's end, never beyond: replies come in order, and memory stays bounded. false: no more now. */
@@ -220,12 +260,12 @@ static void client_ready(struct pn_loop_source *source, uint32_t events)
     if (events & EPOLLOUT) {
         if (!client_send(c))
             return;
-    } else if (c->out && (events & (EPOLLERR | EPOLLHUP))) {
+    } else if ((c->out || c->later) && (events & (EPOLLERR | EPOLLHUP))) {
         client_close(c, NULL);
         return;
     }
     /* Several at once: a lease and the heartbeat that goes with it come in one write. Not for ever: others wait too. */
-    for (unsigned i = 0; i < READS_AT_ONCE && !c->out && client_read(c); i++)
+    for (unsigned i = 0; i < READS_AT_ONCE && !c->out && !c->later && client_read(c); i++)
         ;
 }
 

@@ -22,6 +22,13 @@ struct pn_ipc_server *pn_ipc_server_new(int loop, const char *path, const struct
 void pn_ipc_server_free(struct pn_ipc_server *s);
 
 /*
+ * For a request whose answer comes later: while it is handled, its ticket; then, once, the answer to it (text: an error's,
+ * else NULL). Until then nothing more is read of that client. Nothing happens when it has gone. s NULL: nothing either.
+ */
+uint64_t pn_ipc_server_ticket(const struct pn_ipc_server *s);
+void pn_ipc_server_answer(struct pn_ipc_server *s, uint64_t ticket, enum pn_dp_status status, const char *text);
+
+/*
  * An unasked message to the client that reads them: two parts, at most PN_IPC_UNASKED_BYTES in all. Where the queue is full
  * the oldest message makes way; *lost: its type, else 0. false: there is no such client.
  */

@@ -22,7 +22,7 @@
 static int calls;
 static unsigned leases_taken;
 static uint8_t big[PN_SNAPSHOT_MAX_BYTES] __attribute__((aligned(8)));
-static bool workers_hang;
+static bool workers_hang, put_later;
 
 static void fake_hello(void *arg, struct pn_dp_hello *out)
 {
@@ -36,6 +36,8 @@ static int fake_put(void *arg, const void *message, size_t len, struct pn_error 
     (void)arg;
     calls++;
     assert_int_equal((uintptr_t)message % 8, 0);
+    if (put_later)
+        return 1;
     return len > 100 ? pn_error_set(err, "vip[0]: no") : 0;
 }
 
@@ -541,6 +543,51 @@ static void test_slow_reader_gets_it_all(void **state)
     serve();
 }
 
+/* A snapshot that takes a while: nothing more of that client is read, others are served. */
+static void test_answer_comes_later(void **state)
+{
+    (void)state;
+    const struct pn_dp_header *h = (const void *)reply;
+    int fd = client(), other = client();
+    put_later = true;
+    size_t n = message_make(PN_DP_SNAPSHOT_PUT, big, 64);
+    assert_int_equal(send(fd, message, n, 0), n);
+    n = message_make(PN_DP_HELLO, NULL, 0);
+    assert_int_equal(send(fd, message, n, 0), n);
+    calls = 0;
+    serve();
+    assert_int_equal(calls, 1);
+    uint64_t ticket = pn_ipc_server_ticket(server);
+    pn_ipc_server_tick(server, clock_ms += PN_IPC_STALL_MS + 1000); /* our time, not its */
+    assert_int_equal(send(other, message, n, 0), n);
+    serve();
+    assert_int_equal(recv(other, reply, sizeof(reply), 0), sizeof(*h) + sizeof(struct pn_dp_hello));
+    assert_int_equal(recv(fd, reply, sizeof(reply), MSG_DONTWAIT), -1);
+    pn_ipc_server_answer(server, ticket + 1, PN_DP_STATUS_OK, NULL);
+    assert_int_equal(recv(fd, reply, sizeof(reply), MSG_DONTWAIT), -1);
+    pn_ipc_server_answer(server, ticket, PN_DP_STATUS_REJECTED, "no");
+    pn_ipc_server_answer(server, ticket, PN_DP_STATUS_OK, NULL); /* only once */
+    assert_int_equal(recv(fd, reply, sizeof(*h) + 3, 0), sizeof(*h) + 3);
+    assert_int_equal(h->type, PN_DP_SNAPSHOT_PUT);
+    assert_int_equal(h->status, PN_DP_STATUS_REJECTED);
+    assert_int_equal(h->seq, 77);
+    assert_string_equal((const char *)(h + 1), "no");
+    serve();
+    assert_int_equal(recv(fd, reply, sizeof(reply), 0), sizeof(*h) + sizeof(struct pn_dp_hello));
+
+    n = message_make(PN_DP_SNAPSHOT_PUT, big, 64);
+    assert_int_equal(send(fd, message, n, 0), n);
+    serve();
+    ticket = pn_ipc_server_ticket(server);
+    close(fd);
+    serve();
+    pn_ipc_server_answer(server, ticket, PN_DP_STATUS_OK, NULL); /* nobody is there */
+    pn_ipc_server_answer(NULL, ticket, PN_DP_STATUS_OK, NULL);
+    put_later = false;
+    close(other);
+    serve();
+}
+
 static void test_many_clients(void **state)
 {
     (void)state;
@@ -571,6 +618,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hopeless_length_closes, server_up, server_down),
         cmocka_unit_test_setup_teardown(test_stalled_clients_go, server_up, server_down),
         cmocka_unit_test_setup_teardown(test_slow_reader_gets_it_all, server_up, server_down),
+        cmocka_unit_test_setup_teardown(test_answer_comes_later, server_up, server_down),
         cmocka_unit_test_setup_teardown(test_many_clients, server_up, server_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
