@@ -11,6 +11,7 @@
 #include "controlplane/actors/cluster.h"
 #include "controlplane/quarantine/forward.h"
 #include "controlplane/quarantine/host.h"
+#include "controlplane/quarantine/link.h"
 #include "controlplane/quarantine/lmtp_server.h"
 #include "controlplane/quarantine/receive.h"
 #include "controlplane/quarantine/spool.h"
@@ -93,6 +94,19 @@ typedef void pn_quarantine_purge_each(void *arg, int kind, int state, int event,
 int pn_quarantine_purge_rehearse(struct pn_quarantine_actor *a, pn_quarantine_purge_each *each, void *arg,
                                  struct pn_error *err);
 void pn_quarantine_purge_now(struct pn_quarantine_actor *a); /* a round begins; it goes on in small steps */
+
+/* A round of digests. dry_run: each is called, on the reader, and nothing is sent or noted. done: on the writer. */
+struct pn_quarantine_digest_sum {
+    unsigned recipients, items, sent, failed, refused; /* failed: later again; refused: by their server, for good */
+    char last[300]; /* the last one that failed or was refused, and why */
+    char problem[256]; /* of the store; the round was not finished */
+};
+typedef void pn_quarantine_digest_each(void *arg, const char *recipient, unsigned items);
+typedef void pn_quarantine_digest_done(void *arg, const struct pn_quarantine_digest_sum *sum);
+int pn_quarantine_digest_run(struct pn_quarantine_actor *a, bool dry_run, pn_quarantine_digest_each *each,
+                             pn_quarantine_digest_done *done, void *arg, struct pn_error *err);
+/* What a digest's link allows: genuine, of this store, not too old. -1 with err, fit for a web page. */
+int pn_quarantine_link(struct pn_quarantine_actor *a, const char *token, struct pn_qlink *out, struct pn_error *err);
 
 /* ---- on the reader ---- */
 

@@ -315,8 +315,10 @@ void pn_qa_host_second(struct pn_quarantine_actor *a, struct pn_quarantine_statu
     if (!a->host)
         return;
     partials_purge(a);
-    if (pn_qa_is_host(a))
+    if (pn_qa_is_host(a)) {
         pn_qa_keep_second(a);
+        pn_qa_digest_second(a);
+    }
     out->purged = a->purged;
     pn_host_totals(a->host, &out->store);
     out->store_full = pn_qa_is_host(a) && pn_host_full(a->host);

@@ -107,6 +107,8 @@ struct pn_quarantine_actor {
     struct pn_retention keep;
     struct pn_retention_config keep_config;
     uint64_t purged;
+    bool digest_running;
+    uint64_t digest_retry_ms;
     struct pn_qa_peer peers[PN_QA_PEERS];
     struct pn_qa_pipe to_host, to_node; /* this node to itself */
 
@@ -149,6 +151,9 @@ int pn_qa_send_as_host(void *peer, const uint8_t *bytes, size_t len);
 
 /* quarantine_keep.c */
 void pn_qa_keep_second(struct pn_quarantine_actor *a);
+
+/* quarantine_digest.c */
+void pn_qa_digest_second(struct pn_quarantine_actor *a);
 
 /* quarantine_mail.c */
 /* Servers for what came from this node: its own first, then the common one, then the other nodes'. On the writer. */

@@ -121,6 +121,8 @@ const struct pn_api_command pn_api_commands[] = {
                                                                  NUMBER("offset_ms", -86400000, 86400000), {.name = "node"},
                                                                  NUMBER("top", 1, 100), TEXT("format", 8),
                                                                  TEXT("section", 16), AT}},
+    {"quarantine digest run", pn_cmd_quarantine_digest, PN_API_WRITE | PN_API_REMOTE, {FLAG("dry_run"), AT}},
+    {"quarantine link", pn_cmd_quarantine_link, PN_API_WRITE | PN_API_REMOTE, {{.name = "token", .required = true, .max = 1024}, AT}},
     {"quarantine purge", pn_cmd_quarantine_purge, PN_API_WRITE | PN_API_REMOTE, {FLAG("dry_run"), AT}},
     {"quarantine audit", pn_cmd_quarantine_audit, PN_API_PRIVATE | PN_API_REMOTE, {ID_REQUIRED("id"), AT}},
     {"quarantine raw",  pn_cmd_quarantine_raw,  PN_API_PRIVATE | PN_API_REMOTE, {ID_REQUIRED("id"), NUMBER("offset", 0, INT64_MAX), AT}},

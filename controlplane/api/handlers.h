@@ -75,6 +75,8 @@ void pn_cmd_quarantine_release(struct pn_api_call *call);
 void pn_cmd_quarantine_show(struct pn_api_call *call);
 void pn_cmd_quarantine_report(struct pn_api_call *call);
 void pn_cmd_quarantine_purge(struct pn_api_call *call);
+void pn_cmd_quarantine_digest(struct pn_api_call *call);
+void pn_cmd_quarantine_link(struct pn_api_call *call);
 void pn_cmd_report_add(struct pn_api_call *call);
 
 #endif

@@ -178,6 +178,8 @@ int pn_cli_quarantine_backlog(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_quarantine_release(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_quarantine_retry(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_quarantine_purge(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_quarantine_link(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_quarantine_digest(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_report(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_report_add(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_names(struct pn_cli *cli, int argc, char *argv[]); /* for completion: names of a kind, one a line */

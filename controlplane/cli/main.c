@@ -113,6 +113,8 @@ const struct pn_cli_command pn_cli_commands[] = {
     {"quarantine", "status",  pn_cli_quarantine_status, "",                                  "spool, space, host and links"},
     {"quarantine", "retry",   pn_cli_quarantine_retry, "",                                   "offers the host again what it refused"},
     {"quarantine", "purge",   pn_cli_quarantine_purge, "[--dry-run]",                        "what is older than the configuration says goes now"},
+    {"quarantine", "digest",  pn_cli_quarantine_digest, "run [--dry-run]",                   "mails recipients a list of what was held back for them, now"},
+    {"quarantine", "link",    pn_cli_quarantine_link, "TOKEN",                               "does what a digest's link allows; for the web page behind it"},
     {"quarantine", "report",  pn_cli_report,          "[--by day|hour] [--since T] [--until T] [--node N] [--format table|json|csv|svg] [--section time|nodes|senders|recipients|rules] [--top N]",
                                                                                              "what was received, rejected, quarantined, released"},
     {"report",    NULL,       pn_cli_report,          "[--by day|hour] [...]",               "the same as quarantine report"},

@@ -138,3 +138,68 @@ int pn_cli_quarantine_purge(struct pn_cli *cli, int argc, char *argv[])
     json_decref(r);
     return PN_EXIT_OK;
 }
+
+/* What follows the address in a digest's link. */
+int pn_cli_quarantine_link(struct pn_cli *cli, int argc, char *argv[])
+{
+    const char *token = NULL;
+    json_t *r;
+    int status;
+
+    if (pn_cli_args(cli, argc, argv, NULL, &token, 1) < 0)
+        return PN_EXIT_USAGE;
+    if (!token)
+        return pn_cli_usage(cli, "which link?");
+    status = pn_cli_call(cli, "quarantine link", json_pack("{s:s}", "token", token), &r);
+    if (status != PN_EXIT_OK)
+        return status;
+    if (json_is_object(pn_jo(r, "welcome")))
+        status = welcome(cli, pn_jo(r, "welcome"), NULL);
+    if (cli->json)
+        pn_cli_print_json(r);
+    else
+        printf("item %lld: %s %s\n", (long long)pn_ji(r, "id"), pn_js(r, "result"), pn_js(r, "text"));
+    if (!cli->json)
+        json_decref(r);
+    return status;
+}
+
+int pn_cli_quarantine_digest(struct pn_cli *cli, int argc, char *argv[])
+{
+    const char *verb = NULL, *at = NULL;
+    bool dry_run = false;
+    const struct pn_cli_option options[] = {
+        {"dry-run", 'n', NULL, &dry_run}, {"at", 0, &at, NULL}, {NULL, 0, NULL, NULL}};
+    json_t *args, *r, *row;
+    size_t i;
+    int status;
+
+    if (pn_cli_args(cli, argc, argv, options, &verb, 1) < 0)
+        return PN_EXIT_USAGE;
+    if (!verb || strcmp(verb, "run") != 0)
+        return pn_cli_usage(cli, "digest can run");
+    args = json_pack("{s:b}", "dry_run", dry_run);
+    pn_cli_put(args, "at", at);
+    status = pn_cli_call(cli, "quarantine digest run", args, &r);
+    if (status != PN_EXIT_OK)
+        return status;
+    status = pn_ji(r, "failed") || *pn_js(r, "problem") ? PN_EXIT_FAILED : PN_EXIT_OK;
+    if (cli->json) {
+        pn_cli_print_json(r);
+        return status;
+    }
+    json_array_foreach(pn_jo(r, "due"), i, row)
+        printf("%s: %lld\n", pn_js(row, "recipient"), (long long)pn_ji(row, "items"));
+    if (dry_run)
+        printf("%lld recipients would get a digest of %lld messages.\n", (long long)pn_ji(r, "recipients"),
+               (long long)pn_ji(r, "items"));
+    else
+        printf("%lld digests sent, %lld not taken (they are tried again), %lld refused.\n", (long long)pn_ji(r, "sent"),
+               (long long)pn_ji(r, "failed"), (long long)pn_ji(r, "refused"));
+    if (*pn_js(r, "last_failure"))
+        printf("the last one: %s\n", pn_js(r, "last_failure"));
+    if (*pn_js(r, "problem"))
+        printf("%s\n", pn_js(r, "problem"));
+    json_decref(r);
+    return status;
+}

@@ -19,8 +19,8 @@ struct item {
     char *sender, *subject, *reason;
 };
 
-struct pn_digest {
-    struct pn_digest_options o;
+struct pn_qdigest {
+    struct pn_qdigest_options o;
     char *texts[8]; /* the options' */
     unsigned n_texts;
     struct pn_qlink_keys keys;
@@ -62,7 +62,7 @@ static bool domain_ok(const char *d)
 }
 
 /* A clean copy that lives as long as the digest; NULL stays NULL. */
-static bool keep(struct pn_digest *d, const char **text)
+static bool keep(struct pn_qdigest *d, const char **text)
 {
     size_t size;
 
@@ -78,8 +78,8 @@ static bool keep(struct pn_digest *d, const char **text)
     return true;
 }
 
-struct pn_digest *pn_digest_new(const struct pn_digest_options *o, const struct pn_qlink_keys *keys,
-                                struct pn_error *err)
+struct pn_qdigest *pn_qdigest_new(const struct pn_qdigest_options *o, const struct pn_qlink_keys *keys,
+                                  struct pn_error *err)
 {
     const char *wrong = NULL;
 
@@ -97,15 +97,15 @@ struct pn_digest *pn_digest_new(const struct pn_digest_options *o, const struct 
         pn_error_set(err, "digest: %s", wrong);
         return NULL;
     }
-    struct pn_digest *d = calloc(1, sizeof(*d));
+    struct pn_qdigest *d = calloc(1, sizeof(*d));
     if (d) {
         d->o = *o;
-        d->items = calloc(PN_DIGEST_ITEMS_MAX, sizeof(*d->items));
+        d->items = calloc(PN_QDIGEST_ITEMS_MAX, sizeof(*d->items));
     }
     if (d == NULL || d->items == NULL || !keep(d, &d->o.recipient) || !keep(d, &d->o.sender) ||
         !keep(d, &d->o.from_name) || !keep(d, &d->o.subject) || !keep(d, &d->o.base_url) ||
         !keep(d, &d->o.message_id_domain) || !keep(d, &d->o.footer) || !keep(d, &d->o.note)) {
-        pn_digest_free(d);
+        pn_qdigest_free(d);
         pn_error_set(err, "no memory");
         return NULL;
     }
@@ -114,7 +114,7 @@ struct pn_digest *pn_digest_new(const struct pn_digest_options *o, const struct 
     return d;
 }
 
-void pn_digest_free(struct pn_digest *d)
+void pn_qdigest_free(struct pn_qdigest *d)
 {
     if (d == NULL)
         return;
@@ -138,11 +138,11 @@ static char *clean_copy(const char *text)
     return strdup(buf);
 }
 
-int pn_digest_add(struct pn_digest *d, const struct pn_digest_item *item, struct pn_error *err)
+int pn_qdigest_add(struct pn_qdigest *d, const struct pn_qdigest_item *item, struct pn_error *err)
 {
     struct item i = {item->number, item->received_ms, item->size_bytes, NULL, NULL, NULL};
 
-    if (d->n < PN_DIGEST_ITEMS_MAX) {
+    if (d->n < PN_QDIGEST_ITEMS_MAX) {
         i.sender = clean_copy(item->sender);
         i.subject = clean_copy(item->subject);
         i.reason = clean_copy(item->reason);
@@ -161,24 +161,24 @@ int pn_digest_add(struct pn_digest *d, const struct pn_digest_item *item, struct
     return 0;
 }
 
-int pn_digest_add_row(void *digest, const struct pn_host_row *row)
+int pn_qdigest_add_row(void *digest, const struct pn_host_row *row)
 {
-    struct pn_digest_item i = {.number = row->number,
-                               .received_ms = row->item->received_ms,
-                               .size_bytes = row->item->size_bytes,
-                               .sender = row->item->sender,
-                               .subject = row->item->subject,
-                               .reason = row->item->reason};
+    struct pn_qdigest_item i = {.number = row->number,
+                                .received_ms = row->item->received_ms,
+                                .size_bytes = row->item->size_bytes,
+                                .sender = row->item->sender,
+                                .subject = row->item->subject,
+                                .reason = row->item->reason};
 
-    return pn_digest_add(digest, &i, NULL);
+    return pn_qdigest_add(digest, &i, NULL);
 }
 
-unsigned pn_digest_items(const struct pn_digest *d)
+unsigned pn_qdigest_items(const struct pn_qdigest *d)
 {
     return d->n + d->more;
 }
 
-static char *when(const struct pn_digest *d, uint64_t ms, char buf[24])
+static char *when(const struct pn_qdigest *d, uint64_t ms, char buf[24])
 {
     time_t t = (time_t)((int64_t)ms / 1000 + d->o.offset_ms / 1000);
     struct tm tm;
@@ -199,7 +199,7 @@ static char *size_text(uint64_t bytes, char buf[24])
     return buf;
 }
 
-static int link_for(const struct pn_digest *d, const struct item *i, enum pn_qlink_action action,
+static int link_for(const struct pn_qdigest *d, const struct item *i, enum pn_qlink_action action,
                     char token[PN_QLINK_TOKEN_BYTES], struct pn_error *err)
 {
     struct pn_qlink l = {.store = d->o.store, .number = i->number, .action = action, .expiry_ms = d->o.expiry_ms};
@@ -208,12 +208,12 @@ static int link_for(const struct pn_digest *d, const struct item *i, enum pn_qli
     return pn_qlink_sign(&d->keys, &l, token, err);
 }
 
-static int part_text(const struct pn_digest *d, FILE *f, struct pn_error *err)
+static int part_text(const struct pn_qdigest *d, FILE *f, struct pn_error *err)
 {
     char time[24], size[24], token[PN_QLINK_TOKEN_BYTES];
 
-    fprintf(f, "%u message%s to %s %s held back in quarantine.\n", pn_digest_items(d),
-            pn_digest_items(d) == 1 ? "" : "s", d->o.recipient, pn_digest_items(d) == 1 ? "is" : "are");
+    fprintf(f, "%u message%s to %s %s held back in quarantine.\n", pn_qdigest_items(d),
+            pn_qdigest_items(d) == 1 ? "" : "s", d->o.recipient, pn_qdigest_items(d) == 1 ? "is" : "are");
     for (unsigned k = 0; k < d->n; k++) {
         const struct item *i = &d->items[k];
         fprintf(f, "\n%s  %s\n  Subject: %s\n  Why: %s\n  Size: %s\n", when(d, i->received_ms, time),
@@ -249,20 +249,20 @@ static void cell(FILE *f, const char *text, const char *instead)
     fputs("</td>\n", f);
 }
 
-static int part_html(const struct pn_digest *d, FILE *f, struct pn_error *err)
+static int part_html(const struct pn_qdigest *d, FILE *f, struct pn_error *err)
 {
     char time[24], size[24], token[PN_QLINK_TOKEN_BYTES];
 
     fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Quarantine</title></head>\n"
           "<body style=\"font-family:sans-serif;font-size:14px\">\n<p>",
           f);
-    fprintf(f, "%u message%s to <b>", pn_digest_items(d), pn_digest_items(d) == 1 ? "" : "s");
+    fprintf(f, "%u message%s to <b>", pn_qdigest_items(d), pn_qdigest_items(d) == 1 ? "" : "s");
     pn_mime_html(f, d->o.recipient);
     fprintf(f,
             "</b> %s held back in quarantine.</p>\n<table style=\"border-collapse:collapse\">\n"
             "<tr style=\"text-align:left\"><th>Received</th><th>From</th><th>Subject</th><th>Why</th><th>Size</th>"
             "<th></th></tr>\n",
-            pn_digest_items(d) == 1 ? "is" : "are");
+            pn_qdigest_items(d) == 1 ? "is" : "are");
     for (unsigned k = 0; k < d->n; k++) {
         const struct item *i = &d->items[k];
         fputs("<tr style=\"border-top:1px solid #ddd\">\n", f);
@@ -308,10 +308,10 @@ static int part_html(const struct pn_digest *d, FILE *f, struct pn_error *err)
     return 0;
 }
 
-typedef int part_fn(const struct pn_digest *d, FILE *f, struct pn_error *err);
+typedef int part_fn(const struct pn_qdigest *d, FILE *f, struct pn_error *err);
 
 /* One alternative, quoted-printable. */
-static int part(const struct pn_digest *d, FILE *out, const char *boundary, const char *type, part_fn *write,
+static int part(const struct pn_qdigest *d, FILE *out, const char *boundary, const char *type, part_fn *write,
                 struct pn_error *err)
 {
     char *text = NULL;
@@ -347,7 +347,7 @@ static void date(FILE *f, uint64_t ms, int64_t offset_ms)
             (int)(off / 60), (int)(off % 60));
 }
 
-char *pn_digest_text(struct pn_digest *d, size_t *len, struct pn_error *err)
+char *pn_qdigest_text(struct pn_qdigest *d, size_t *len, struct pn_error *err)
 {
     uint8_t sum[SHA256_DIGEST_LENGTH];
     char hex[PN_Q_SHA_TEXT_BYTES], boundary[32], seed[PN_Q_ADDRESS_MAX + 64], *text = NULL;
@@ -386,7 +386,7 @@ char *pn_digest_text(struct pn_digest *d, size_t *len, struct pn_error *err)
     return NULL;
 }
 
-uint64_t pn_digest_due_ms(uint64_t last_ms, uint64_t now_ms, unsigned at_minutes, int64_t offset_ms)
+uint64_t pn_qdigest_due_ms(uint64_t last_ms, uint64_t now_ms, unsigned at_minutes, int64_t offset_ms)
 {
     if (last_ms == 0 || last_ms > now_ms)
         last_ms = now_ms ? now_ms - 1 : 0;

@@ -10,14 +10,14 @@
 #include "controlplane/quarantine/hostdb.h"
 #include "controlplane/quarantine/link.h"
 
-#define PN_DIGEST_ITEMS_MAX 200u /* of one mail; more are counted */
+#define PN_QDIGEST_ITEMS_MAX 200u /* of one mail; more are counted */
 
-struct pn_digest_item {
+struct pn_qdigest_item {
     uint64_t number, received_ms, size_bytes;
     const char *sender, *subject, *reason; /* copied; NULL is "" */
 };
 
-struct pn_digest_options {
+struct pn_qdigest_options {
     const char *recipient, *sender; /* addresses: To, and From with from_name */
     const char *from_name; /* may be NULL */
     const char *subject; /* NULL: "Mail held back for you" */
@@ -30,19 +30,19 @@ struct pn_digest_options {
     bool release_whitelist; /* a second link with each message */
 };
 
-struct pn_digest;
-struct pn_digest *pn_digest_new(const struct pn_digest_options *o, const struct pn_qlink_keys *keys,
-                                struct pn_error *err); /* NULL with err: an address or URL that cannot be */
-int pn_digest_add(struct pn_digest *d, const struct pn_digest_item *item, struct pn_error *err);
+struct pn_qdigest;
+struct pn_qdigest *pn_qdigest_new(const struct pn_qdigest_options *o, const struct pn_qlink_keys *keys,
+                                  struct pn_error *err); /* NULL with err: an address or URL that cannot be */
+int pn_qdigest_add(struct pn_qdigest *d, const struct pn_qdigest_item *item, struct pn_error *err);
 /* With pn_host_find(): a pn_host_each for each row. */
-int pn_digest_add_row(void *digest, const struct pn_host_row *row);
-unsigned pn_digest_items(const struct pn_digest *d); /* added, the shown and the merely counted */
+int pn_qdigest_add_row(void *digest, const struct pn_host_row *row);
+unsigned pn_qdigest_items(const struct pn_qdigest *d); /* added, the shown and the merely counted */
 /* The whole message, CRLF, 7-bit, ready for SMTP; malloc()ed. NULL with err. */
-char *pn_digest_text(struct pn_digest *d, size_t *len, struct pn_error *err);
-void pn_digest_free(struct pn_digest *d);
+char *pn_qdigest_text(struct pn_qdigest *d, size_t *len, struct pn_error *err);
+void pn_qdigest_free(struct pn_qdigest *d);
 
 /* When the next round is due: the first time of day at_minutes (0..1439, local) after last_ms. last 0: today's or the
  * next; so a host that was off at the time sends late rather than not at all. */
-uint64_t pn_digest_due_ms(uint64_t last_ms, uint64_t now_ms, unsigned at_minutes, int64_t offset_ms);
+uint64_t pn_qdigest_due_ms(uint64_t last_ms, uint64_t now_ms, unsigned at_minutes, int64_t offset_ms);
 
 #endif

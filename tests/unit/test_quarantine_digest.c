@@ -126,18 +126,18 @@ static void test_keys(void **state)
     assert_int_equal(again.keys[0].id, 0);
 }
 
-static struct pn_digest_options options(void)
+static struct pn_qdigest_options options(void)
 {
-    return (struct pn_digest_options){.recipient = "you@example.org",
-                                      .sender = "quarantine@example.org",
-                                      .from_name = "Mail \"Quarantine\"",
-                                      .base_url = "https://q.example.org/r/",
-                                      .message_id_domain = "example.org",
-                                      .store = 7,
-                                      .now_ms = NOW,
-                                      .expiry_ms = NOW + 7 * DAY,
-                                      .offset_ms = 3600000,
-                                      .release_whitelist = true};
+    return (struct pn_qdigest_options){.recipient = "you@example.org",
+                                       .sender = "quarantine@example.org",
+                                       .from_name = "Mail \"Quarantine\"",
+                                       .base_url = "https://q.example.org/r/",
+                                       .message_id_domain = "example.org",
+                                       .store = 7,
+                                       .now_ms = NOW,
+                                       .expiry_ms = NOW + 7 * DAY,
+                                       .offset_ms = 3600000,
+                                       .release_whitelist = true};
 }
 
 static void check_lines(const char *text, size_t len)
@@ -158,26 +158,26 @@ static void check_lines(const char *text, size_t len)
 static void test_digest(void **state)
 {
     struct pn_qlink_keys keys = {.keys = {{.id = 1, .key = "k"}}};
-    struct pn_digest_options o = options();
+    struct pn_qdigest_options o = options();
     struct pn_error err;
     size_t len;
 
     (void)state;
     o.subject = "Zur\xc3\xbc"
                 "ckgehaltene E-Mail, und ein Betreff, der so lang ist, dass er gefaltet werden muss \xe2\x82\xac";
-    struct pn_digest *d = pn_digest_new(&o, &keys, &err);
+    struct pn_qdigest *d = pn_qdigest_new(&o, &keys, &err);
     if (d == NULL)
         fail_msg("%s", err.text);
-    struct pn_digest_item evil = {.number = 9,
-                                  .received_ms = NOW,
-                                  .size_bytes = 20500,
-                                  .sender = "<script>@x",
-                                  .subject = "a\r\nBcc: x@y\r\n\r\n<img src=http://e/> & \"q\" =?utf-8?q?x?=",
-                                  .reason = "R\xc3\xa9"};
-    struct pn_digest_item plain = {.number = 8, .received_ms = NOW - DAY};
-    assert_int_equal(pn_digest_add(d, &evil, &err), 0);
-    assert_int_equal(pn_digest_add(d, &plain, &err), 0);
-    char *text = pn_digest_text(d, &len, &err);
+    struct pn_qdigest_item evil = {.number = 9,
+                                   .received_ms = NOW,
+                                   .size_bytes = 20500,
+                                   .sender = "<script>@x",
+                                   .subject = "a\r\nBcc: x@y\r\n\r\n<img src=http://e/> & \"q\" =?utf-8?q?x?=",
+                                   .reason = "R\xc3\xa9"};
+    struct pn_qdigest_item plain = {.number = 8, .received_ms = NOW - DAY};
+    assert_int_equal(pn_qdigest_add(d, &evil, &err), 0);
+    assert_int_equal(pn_qdigest_add(d, &plain, &err), 0);
+    char *text = pn_qdigest_text(d, &len, &err);
     check_lines(text, len);
     assert_int_equal(strlen(text), len);
     struct pn_qview *v = pn_qview_make(text, len, NULL, &err);
@@ -215,18 +215,18 @@ static void test_digest(void **state)
     free(g.bytes);
     pn_qview_free(v);
     /* The same again has the same Message-ID. */
-    char *again = pn_digest_text(d, &len, &err);
+    char *again = pn_qdigest_text(d, &len, &err);
     assert_string_equal(text, again);
     free(again);
     free(text);
     for (unsigned i = 0; i < 300; i++)
-        assert_int_equal(pn_digest_add(d, &plain, &err), 0);
-    assert_int_equal(pn_digest_items(d), 302);
-    text = pn_digest_text(d, &len, &err);
+        assert_int_equal(pn_qdigest_add(d, &plain, &err), 0);
+    assert_int_equal(pn_qdigest_items(d), 302);
+    text = pn_qdigest_text(d, &len, &err);
     check_lines(text, len);
     assert_non_null(strstr(text, "And 102 more"));
     free(text);
-    pn_digest_free(d);
+    pn_qdigest_free(d);
 }
 
 static void test_digest_refuses(void **state)
@@ -239,20 +239,20 @@ static void test_digest_refuses(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct pn_digest_options o = options();
+        struct pn_qdigest_options o = options();
         o.recipient = bad[i];
-        assert_null(pn_digest_new(&o, &keys, &err));
+        assert_null(pn_qdigest_new(&o, &keys, &err));
         o = options();
         o.sender = bad[i];
-        assert_null(pn_digest_new(&o, &keys, &err));
+        assert_null(pn_qdigest_new(&o, &keys, &err));
     }
     for (unsigned i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
-        struct pn_digest_options o = options();
+        struct pn_qdigest_options o = options();
         o.base_url = urls[i];
-        assert_null(pn_digest_new(&o, &keys, &err));
+        assert_null(pn_qdigest_new(&o, &keys, &err));
     }
-    struct pn_digest_options o = options();
-    assert_null(pn_digest_new(&o, NULL, &err)); /* links without a key */
+    struct pn_qdigest_options o = options();
+    assert_null(pn_qdigest_new(&o, NULL, &err)); /* links without a key */
 }
 
 static void test_due(void **state)
@@ -260,11 +260,11 @@ static void test_due(void **state)
     (void)state;
     /* 06:30 in UTC+1 is 05:30 UTC. */
     uint64_t at = NOW + (5 * 60 + 30) * 60000;
-    assert_int_equal(pn_digest_due_ms(NOW - DAY, NOW, 390, 3600000), at - DAY); /* yesterday's was left out */
-    assert_int_equal(pn_digest_due_ms(at - DAY, NOW, 390, 3600000), at);
-    assert_int_equal(pn_digest_due_ms(at, at + 1, 390, 3600000), at + DAY);
-    assert_int_equal(pn_digest_due_ms(0, NOW, 390, 3600000), at);
-    assert_int_equal(pn_digest_due_ms(at + 10 * DAY, NOW, 390, 3600000), at); /* the clock was put back */
+    assert_int_equal(pn_qdigest_due_ms(NOW - DAY, NOW, 390, 3600000), at - DAY); /* yesterday's was left out */
+    assert_int_equal(pn_qdigest_due_ms(at - DAY, NOW, 390, 3600000), at);
+    assert_int_equal(pn_qdigest_due_ms(at, at + 1, 390, 3600000), at + DAY);
+    assert_int_equal(pn_qdigest_due_ms(0, NOW, 390, 3600000), at);
+    assert_int_equal(pn_qdigest_due_ms(at + 10 * DAY, NOW, 390, 3600000), at); /* the clock was put back */
 }
 
 static void test_mime(void **state)
