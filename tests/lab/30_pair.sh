@@ -5,8 +5,8 @@
 . "$_here/../../scripts/lib/pair.sh"
 
 # Not the figures of scripts/chaos: a busy machine must not fail this test. PN_PAIR_HEARTBEAT= asks for the defaults.
-PAIR_HEARTBEAT=${PN_PAIR_HEARTBEAT-interval = 20ms; lease = 60ms; takeover = 100ms; probe-lead = 30ms;}
-LIMIT=${PN_PAIR_LIMIT:-600} # ms without an answer, for what is not planned
+PAIR_HEARTBEAT=${PN_PAIR_HEARTBEAT-interval = 50ms; lease = 150ms; takeover = 250ms; probe-lead = 60ms;}
+LIMIT=${PN_PAIR_LIMIT:-1000} # ms without an answer, for what is not planned
 
 pn_huge_setup
 pn_lab_start
