@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Searches in a host's store. usage: bench_search FOLDER [ITEMS] [SEARCHES] */
+/* Searches in a host's store. usage: bench_search FOLDER [ITEMS] [SEARCHES [CONNECTION]]
+ * CONNECTION: of a PostgreSQL database, as libpq says it; otherwise the embedded store in FOLDER. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,8 @@ static int by_value(const void *a, const void *b)
     return d < 0 ? -1 : d > 0;
 }
 
-static void fill_one(struct pn_hostdb *db, unsigned i, uint64_t *random, struct pn_error *err)
+static void fill_one(const struct pn_hostdb_ops *ops, struct pn_hostdb *db, unsigned i, uint64_t *random,
+                     struct pn_error *err)
 {
     char sender[64], rcpt[64], subject[80], rule[32], node[16], headers[400];
     char *rcpts[] = {rcpt};
@@ -60,7 +62,7 @@ static void fill_one(struct pn_hostdb *db, unsigned i, uint64_t *random, struct 
     item.rule = rule;
     item.reason = (char *)"spam score";
     item.received_ms = 1700000000000ull + 1000ull * i;
-    if (pn_hostdb_sqlite.insert(db, &item, 9000, headers, item.received_ms, err) != 1)
+    if (ops->insert(db, &item, 9000, headers, item.received_ms, err) != 1)
         fprintf(stderr, "%s\n", err->text);
 }
 
@@ -77,12 +79,16 @@ int main(int argc, char **argv)
     unsigned long rows = 0;
 
     if (argc < 2 || n < 10 || searches < 8) {
-        fprintf(stderr, "usage: %s FOLDER [ITEMS] [SEARCHES]\n", argv[0]);
+        fprintf(stderr, "usage: %s FOLDER [ITEMS] [SEARCHES [CONNECTION]]\n", argv[0]);
         return 2;
     }
     snprintf(dir, sizeof(dir), "%s/bench-search.%d", argv[1], (int)getpid());
     snprintf(path, sizeof(path), "%s/host.db", dir);
-    if (mkdir(dir, 0700) != 0 || ops->open(path, &db, &err) != 0) {
+#ifdef PN_HAVE_POSTGRESQL
+    if (argc > 4)
+        ops = &pn_hostdb_postgresql;
+#endif
+    if (mkdir(dir, 0700) != 0 || ops->open(argc > 4 ? argv[4] : path, &db, &err) != 0) {
         perror(dir);
         return 1;
     }
@@ -90,7 +96,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < n;) {
         ops->begin(db, &err);
         for (unsigned k = 0; k < 2000 && i < n; k++, i++)
-            fill_one(db, i, &random, &err);
+            fill_one(ops, db, i, &random, &err);
         if (ops->commit(db, &err) != 0)
             fprintf(stderr, "%s\n", err.text);
     }
@@ -142,6 +148,17 @@ int main(int argc, char **argv)
     printf("%u searches, %lu rows: median %.2f ms, p99 %.2f ms, worst %.2f ms\n", searches, rows, took[searches / 2],
            took[searches * 99 / 100], took[searches - 1]);
     free(took);
+    for (unsigned days = 1; days <= 30; days += 29) {
+        struct pn_report_ask ask = {.from_ms = 1700000000000ull, .to_ms = 1700000000000ull + days * 86400000ull};
+        struct pn_report *report = pn_report_new(&ask, &err);
+        double t0 = now();
+        if (report == NULL || ops->report(db, report, &err) != 0)
+            fprintf(stderr, "%s\n", err.text);
+        else
+            printf("report of %2u days: %8.2f ms, %llu quarantined\n", days, 1e3 * (now() - t0),
+                   (unsigned long long)report->total.event[PN_Q_EVENT_QUARANTINED].count);
+        pn_report_free(report);
+    }
     ops->close(db);
     fixture_remove(dir);
     return 0;
