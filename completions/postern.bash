@@ -25,7 +25,16 @@ _postern() {
     --service) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names service)" -- "$cur"); return ;;
     --passphrase-file | --ca-passphrase-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     --format) [[ $noun == rule ]] && mapfile -t COMPREPLY < <(compgen -W "csv json xml" -- "$cur")
+        [[ $noun == report || $noun == quarantine ]] && mapfile -t COMPREPLY < <(compgen -W "table json csv svg" -- "$cur")
         [[ $noun == perimeter ]] && mapfile -t COMPREPLY < <(compgen -W "postfix cidr rspamd" -- "$cur"); return ;;
+    --since | --until) mapfile -t COMPREPLY < <(compgen -W "1h 1d 7d 30d" -- "$cur"); return ;;
+    --state) mapfile -t COMPREPLY < <(compgen -W "new released deleted" -- "$cur"); return ;;
+    --kind) mapfile -t COMPREPLY < <(compgen -W "message record any" -- "$cur"); return ;;
+    --event) mapfile -t COMPREPLY < <(compgen -W "quarantined received rejected released virus spam evicted" -- "$cur"); return ;;
+    --by) mapfile -t COMPREPLY < <(compgen -W "day hour" -- "$cur"); return ;;
+    --section) mapfile -t COMPREPLY < <(compgen -W "time nodes senders recipients rules" -- "$cur"); return ;;
+    --node | --at) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names node)" -- "$cur"); return ;;
+    --sender | --recipient | --subject | --reason | --to | --bytes | --before | --top) return ;;
     --expires) mapfile -t COMPREPLY < <(compgen -W "15m 1h 1d 7d" -- "$cur"); return ;;
     --field) mapfile -t COMPREPLY < <(compgen -W "smtp-sender mime-sender smtp-recipient mime-recipient" -- "$cur"); return ;;
     --list) mapfile -t COMPREPLY < <(compgen -W "$_postern_lists" -- "$cur"); return ;;
@@ -51,6 +60,14 @@ _postern() {
         "cluster join") options+=" --dry-run --passphrase --passphrase-file" ;;
         "cluster remove") options+=" --yes" ;;
         "perimeter export") options+=" --format" ;;
+        "quarantine list" | "quarantine search") options+=" --sender --recipient --subject --node --rule --reason --event --state --kind --since --until --unseen --limit --before --waiting --at" ;;
+        "quarantine show") options+=" --raw --headers --at" ;;
+        "quarantine release") options+=" --to --welcomelist --again --at" ;;
+        "quarantine add" | "report add") options+=" --recipient --sender --reason --rule --gateway --event --direction --bytes" ;;
+        "quarantine backlog") options+=" --watch -n" ;;
+        "quarantine purge" | "quarantine digest") options+=" --dry-run --at" ;;
+        report* | "quarantine report") options+=" --by --since --until --node --format --section --top --at" ;;
+        "quarantine "*) options+=" --at" ;;
         "rule add") options+=" --owner --field --note" ;;
         "rule remove" | "rule restore") options+=" --owner --field" ;;
         "rule list") options+=" --owner --search --deleted --limit" ;;
@@ -68,7 +85,7 @@ _postern() {
     fi
 
     case ${#words[@]} in
-    0) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node cluster perimeter rule heartbeat log version help" -- "$cur") ;;
+    0) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node cluster perimeter rule quarantine report heartbeat log version help" -- "$cur") ;;
     1)
         case $noun in
         vip) mapfile -t COMPREPLY < <(compgen -W "list show move force" -- "$cur") ;;
@@ -79,11 +96,13 @@ _postern() {
         node) mapfile -t COMPREPLY < <(compgen -W "show list hold standby active" -- "$cur") ;;
         cluster) mapfile -t COMPREPLY < <(compgen -W "status members init invite join rename remove rotate-keys renew" -- "$cur") ;;
         rule) mapfile -t COMPREPLY < <(compgen -W "status add remove list search show put order import export log restore review held sync reset-clock" -- "$cur") ;;
+        quarantine) mapfile -t COMPREPLY < <(compgen -W "list search show release delete seen unseen hold unhold audit add status backlog retry purge digest link report" -- "$cur") ;;
+        report) mapfile -t COMPREPLY < <(compgen -W "add" -- "$cur") ;;
         perimeter) mapfile -t COMPREPLY < <(compgen -W "list export" -- "$cur") ;;
         heartbeat) mapfile -t COMPREPLY < <(compgen -W "keygen" -- "$cur") ;;
         check) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur"; compgen -f -- "$cur") ;;
         diff) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-        help) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node cluster perimeter rule heartbeat log version" -- "$cur") ;;
+        help) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node cluster perimeter rule quarantine report heartbeat log version" -- "$cur") ;;
         esac
         ;;
     2)
@@ -100,6 +119,8 @@ _postern() {
         "rule order") mapfile -t COMPREPLY < <(compgen -W "keyword attachment advanced" -- "$cur") ;;
         "rule import") mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
         "rule review") mapfile -t COMPREPLY < <(compgen -W "accept drop" -- "$cur") ;;
+        "quarantine digest") mapfile -t COMPREPLY < <(compgen -W "run" -- "$cur") ;;
+        "report add") mapfile -t COMPREPLY < <(compgen -W "received rejected quarantined released virus spam" -- "$cur") ;;
         "node hold") mapfile -t COMPREPLY < <(compgen -W "off" -- "$cur") ;;
         explain*) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names service)" -- "$cur") ;;
         esac
