@@ -30,7 +30,7 @@ const char *const pn_pg_schema[] = {
     "CREATE TABLE hour_count(hour bigint, node text COLLATE \"C\", event smallint, count bigint NOT NULL,"
     " bytes bigint NOT NULL, PRIMARY KEY(hour, node, event));"
     "CREATE TABLE hour_name(hour bigint, list smallint, node text COLLATE \"C\", name text COLLATE \"C\","
-    " count bigint NOT NULL, bytes bigint NOT NULL, PRIMARY KEY(hour, list, node, name));"
+    " count bigint NOT NULL, bytes bigint NOT NULL, PRIMARY KEY(list, hour, node, name));"
     "CREATE TABLE due(address text COLLATE \"C\" PRIMARY KEY, upto bigint NOT NULL);",
 };
 const int pn_pg_versions = sizeof(pn_pg_schema) / sizeof(pn_pg_schema[0]);
@@ -55,7 +55,7 @@ const char *const pn_pg_sql_text[PN_PG_COUNT] = {
         " count = h.count + excluded.count, bytes = h.bytes + excluded.bytes),"
         " m AS (INSERT INTO hour_name AS h SELECT $16::bigint, l, $1, a, count(*), $9::bigint * count(*)"
         " FROM ins, unnest($18::smallint[], $19::text[]) u(l, a) GROUP BY l, a"
-        " ON CONFLICT (hour, list, node, name) DO UPDATE SET count = h.count + excluded.count,"
+        " ON CONFLICT (list, hour, node, name) DO UPDATE SET count = h.count + excluded.count,"
         " bytes = h.bytes + excluded.bytes) SELECT number FROM ins",
     [PN_PG_GET] = "SELECT " ROW " FROM item WHERE number = $1",
     [PN_PG_STATE] =
@@ -92,7 +92,8 @@ const char *const pn_pg_sql_text[PN_PG_COUNT] = {
     [PN_PG_REPORT_NAME] = "SELECT name, sum(count)::bigint, sum(bytes)::bigint FROM hour_name WHERE hour >= $1"
                           " AND hour < $2 AND list = $4::smallint AND ($3::text IS NULL OR node = $3) GROUP BY name"
                           " ORDER BY 2 DESC, name LIMIT $5",
-    [PN_PG_REPORT_PURGE] = "WITH n AS (DELETE FROM hour_name WHERE hour < $1) DELETE FROM hour_count WHERE hour < $1",
+    [PN_PG_REPORT_PURGE] = "WITH n AS (DELETE FROM hour_name WHERE list IN (0, 1, 2) AND hour < $1) DELETE FROM "
+                           "hour_count WHERE hour < $1",
     [PN_PG_DUE] = "SELECT r.address, coalesce(d.upto, 0) FROM recipient r JOIN item i ON i.number = r.number"
                   " LEFT JOIN due d ON d.address = r.address WHERE r.number > $1 AND r.number <= $2"
                   " AND r.number > coalesce(d.upto, 0) AND r.address > $3 AND left(r.address, 1) <> '@' AND i.kind = 2"

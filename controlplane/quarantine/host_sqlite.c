@@ -38,7 +38,7 @@ static const char *const schema[] = {
     "CREATE TABLE hour_count(hour INTEGER, node TEXT, event INTEGER, count INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     " PRIMARY KEY(hour, node, event)) WITHOUT ROWID;"
     "CREATE TABLE hour_name(hour INTEGER, list INTEGER, node TEXT, name TEXT, count INTEGER NOT NULL,"
-    " bytes INTEGER NOT NULL, PRIMARY KEY(hour, list, node, name)) WITHOUT ROWID;"
+    " bytes INTEGER NOT NULL, PRIMARY KEY(list, hour, node, name)) WITHOUT ROWID;"
     "ALTER TABLE node ADD COLUMN items INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE node ADD COLUMN messages INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE node ADD COLUMN file_bytes INTEGER NOT NULL DEFAULT 0;"
@@ -66,7 +66,7 @@ static const char *const sql[PN_HS_COUNT] = {
                          " waiting = waiting + ?4 WHERE name = ?5",
     [PN_HS_HOUR_COUNT] = "INSERT INTO hour_count VALUES(?1, ?2, ?3, 1, ?4) ON CONFLICT(hour, node, event) DO UPDATE SET"
                          " count = count + 1, bytes = bytes + excluded.bytes",
-    [PN_HS_HOUR_NAME] = "INSERT INTO hour_name VALUES(?1, ?2, ?3, ?4, 1, ?5) ON CONFLICT(hour, list, node, name)"
+    [PN_HS_HOUR_NAME] = "INSERT INTO hour_name VALUES(?1, ?2, ?3, ?4, 1, ?5) ON CONFLICT(list, hour, node, name)"
                         " DO UPDATE SET count = count + 1, bytes = bytes + excluded.bytes",
     [PN_HS_GET] = "SELECT number, state, flags, taken_ms, file_bytes, body FROM item WHERE number = ?1",
     [PN_HS_STATE] = "UPDATE item SET state = ?2 WHERE number = ?1 AND state = 0 AND kind = 2 AND flags & 4 = 0",

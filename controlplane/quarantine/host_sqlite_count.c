@@ -135,7 +135,7 @@ int pn_hs_report_purge(struct pn_hostdb *db, uint64_t before_ms, struct pn_error
 
     if (change(db, ask(db, err, "DELETE FROM hour_count WHERE hour < ?", "n", hour), err) != 0)
         return -1;
-    return change(db, ask(db, err, "DELETE FROM hour_name WHERE hour < ?", "n", hour), err);
+    return change(db, ask(db, err, "DELETE FROM hour_name WHERE list IN (0, 1, 2) AND hour < ?", "n", hour), err);
 }
 
 int pn_hs_due(struct pn_hostdb *db, uint64_t low, uint64_t top, const char *after, unsigned limit,
