@@ -71,9 +71,9 @@ void pn_node_table(const struct pn_cli *cli, const json_t *nodes, FILE *out)
         pn_table_cell(t, PN_PLAIN, "%s",
                       pn_jnull(n, "sync_ago_ms") ? "" : pn_fmt_duration(pn_ji(n, "sync_ago_ms"), buf));
         pn_table_cell(t, pn_jb(n, "same_configuration") ? PN_PLAIN : PN_YELLOW, "%s",
-                      pn_jb(n, "same_configuration") ? "same"
-                      : heard                        ? "another"
-                                                     : "");
+                      !heard                           ? ""
+                      : pn_jb(n, "same_configuration") ? "same"
+                                                       : "another");
         if (paths)
             path_cell(t, pn_jo(n, "paths"));
     }

@@ -86,7 +86,9 @@ int pn_cli_vip_show(struct pn_cli *cli, int argc, char *argv[])
         return pn_cli_print_json(r);
     v = json_array_get(pn_jo(r, "vips"), 0);
     printf("vip %s\n", pn_js(v, "name"));
-    printf("  address    %s on port %s", pn_js(v, "address"), pn_js(v, "port"));
+    printf("  address    %s", pn_js(v, "address"));
+    if (*pn_js(v, "port"))
+        printf(" on port %s", pn_js(v, "port"));
     if (pn_ji(v, "vlan"))
         printf(", VLAN %lld", (long long)pn_ji(v, "vlan"));
     printf("\n  state      %s for %s (%s)\n", pn_js(v, "state"), pn_fmt_duration(pn_ji(v, "state_for_ms"), buf),

@@ -395,6 +395,7 @@ void pn_daemon_free(struct pn_daemon *d)
     if (d->node_conf)
         explicit_bzero(d->node_conf, sizeof(*d->node_conf));
     free(d->node_conf);
+    free(d->kept);
     pn_runtime_free(d->rt);
     pn_conf_free(d->conf);
     pn_eventlog_free(d->events);

@@ -48,6 +48,7 @@ struct pn_daemon {
     struct pn_runtime *rt;
     struct pn_ids ids;
     uint64_t dataplane_ns, dataplane_args; /* start of the one known last, digest of its arguments; 0: none */
+    struct pn_state *kept; /* as it is on disk; NULL: not known */
     bool ids_due; /* after a reload: the next compilation retires ids, which are to be kept on disk */
     bool seeded; /* health and spill of the dataplane found at the start were taken over */
     struct pn_health_engine *health;

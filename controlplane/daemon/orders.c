@@ -131,20 +131,30 @@ int pn_orders_save(struct pn_daemon *d, struct pn_error *err)
         pn_daemon_orders_collect(d, state);
         rc = pn_state_save(d->opt->state_dir, state, &why);
     }
-    free(state);
+    free(d->kept);
+    d->kept = rc == 0 ? state : NULL;
     if (rc == 0)
         return 0;
+    free(state);
     pn_eventlog_add(d->events, PN_LOG_ERROR, "order", "", "cannot be saved: %s", why.text);
     pn_error_set(err, "in effect, but not saved (a restart of posternd forgets it): %.150s", why.text);
     return 1;
 }
 
-/* After a reload or a new dataplane: nobody waits for the answer. */
+/* After a reload or a new dataplane: nobody waits for the answer, and mostly nothing has changed. */
 void pn_orders_keep(struct pn_daemon *d)
 {
+    struct pn_state *state = malloc(sizeof(*state));
     struct pn_error err;
+    bool same = false;
 
-    pn_orders_save(d, &err);
+    if (state && d->kept) {
+        pn_daemon_orders_collect(d, state);
+        same = memcmp(state, d->kept, sizeof(*state)) == 0;
+    }
+    free(state);
+    if (!same)
+        pn_orders_save(d, &err);
 }
 
 void pn_orders_load(struct pn_daemon *d)

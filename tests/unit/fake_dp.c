@@ -259,6 +259,7 @@ void fake_dp_stop(struct fake_dp *f)
 {
     fake_dp_hang_up(f);
     evconnlistener_free(f->listener);
+    f->listener = NULL;
     munmap(f->stats, sizeof(struct pn_stats_header) + (WORKERS + 1) * sizeof(struct pn_stats_worker));
     unlink(f->socket);
     unlink(f->stats_path);
