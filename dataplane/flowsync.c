@@ -77,6 +77,10 @@ void pn_flowsync_tick(struct pn_dataplane *dp)
 enum pn_dp_status pn_flowsync_in(struct pn_dataplane *dp, const struct pn_dp_flow *flows, unsigned n,
                                  struct pn_error *err)
 {
+    if (dp->snap_building) { /* it may bring the services and gateways that they have */
+        pn_error_set(err, "a snapshot is being taken");
+        return PN_DP_STATUS_BUSY;
+    }
     if (!dp->shared->sync) {
         pn_error_set(err, "flows: no heartbeat port is set");
         return PN_DP_STATUS_REJECTED;

@@ -15,6 +15,7 @@
 #include "dataplane/runtime.h"
 
 #define LOAD_EVERY_MS 4
+#define TIERS_AT_ONCE 32 /* some 50 us each: what comes after a snapshot mostly wants it there */
 #define SETTLE_US 5000 /* a worker comes round in microseconds, unless the machine keeps it from running */
 
 static uint64_t snap_vip_bits(const struct pn_dpsnap *snap)
@@ -116,16 +117,27 @@ static void snap_run(struct pn_build_job *job)
     j->snap = pn_dpsnap_rebuild(j->message, j->len, j->dp->args->flows / 4, j->previous, &j->err);
 }
 
+static bool snap_take(struct pn_dataplane *dp, struct pn_dpsnap *snap, struct pn_error *err)
+{
+    bool fits = snap && snapshot_fits(dp, snap, err) == 0;
+    if (fits)
+        install(dp, snap);
+    else
+        pn_dpsnap_free(snap);
+    return fits;
+}
+
 static void snap_done(struct pn_build_job *job)
 {
     struct snap_job *j = (struct snap_job *)job;
     struct pn_dataplane *dp = j->dp;
     dp->snap_building = false;
-    bool taken = dp->ipc && j->snap && snapshot_fits(dp, j->snap, &j->err) == 0;
-    if (taken)
-        install(dp, j->snap);
-    else
+    if (!dp->ipc) { /* the end: nobody asks any more */
         pn_dpsnap_free(j->snap);
+        free(j);
+        return;
+    }
+    bool taken = snap_take(dp, j->snap, &j->err);
     pn_ipc_server_answer(dp->ipc, j->ticket, taken ? PN_DP_STATUS_OK : PN_DP_STATUS_REJECTED,
                          taken ? NULL : j->err.text);
     free(j);
@@ -138,6 +150,9 @@ int pn_publish_snapshot(struct pn_dataplane *dp, const void *message, size_t len
         return pn_error_set(err, "workers have not let go of %d earlier snapshots", PN_RETIRED_MAX);
     if (dp->snap_building)
         return pn_error_set(err, "another client's snapshot is being taken");
+    const struct pn_snap_header *h = message;
+    if (h->n_tiers <= TIERS_AT_ONCE)
+        return snap_take(dp, pn_dpsnap_rebuild(message, len, dp->args->flows / 4, dp->snap, err), err) ? 0 : -1;
     struct snap_job *j = calloc(1, sizeof(*j) + len);
     if (!j)
         return pn_error_set(err, "snapshot: no memory");

@@ -85,7 +85,7 @@ struct pn_dataplane {
 struct pn_lease_clock pn_dataplane_clock(const struct pn_dataplane *dp);
 
 /*
- * publish.c. -1 and err: refused at once. 1: a builder's thread looks at it, the control socket's client is answered later. A
+ * publish.c. -1 and err: refused. 1: of many tiers, a builder's thread looks at it, and the control socket's client is answered later. A
  * rejected snapshot changes nothing.
  */
 int pn_publish_snapshot(struct pn_dataplane *dp, const void *message, size_t len, struct pn_error *err);

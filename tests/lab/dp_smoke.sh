@@ -169,6 +169,15 @@ run_variant() {
     ok "a session over IPv6" session_says fd00:9::100 8025 '220 g1 sees fd00:9::1'
     node_reachable "with leases"
 
+    # So many tiers that another thread compiles them; the client waits all the same.
+    local many=() t
+    for t in $(seq 40); do many+=(--tier "g1:$t+g2"); done
+    ok "a snapshot of 40 tiers" ctl snapshot 2 --vip v4=10.9.0.100 --vip v6=fd00:9::100 --gateway g1=10.9.0.3 \
+        --gateway g2=fd00:9::4,disabled "${many[@]}" --service smtp=8025,tiers=9
+    ok "runs once it is answered" sh -c "python3 '$here/dpctl.py' '$tmp/dp.sock' get | grep -q 'generation 2$'"
+    ok "and forwards" session_says 10.9.0.100 8025 '220 g1 sees 10.9.0.1'
+    not "a bad one of 40 tiers is refused" ctl snapshot 3 --vip v4=10.9.0.100,port=5 --gateway g1=10.9.0.3 \
+        "${many[@]/+g2/}" --service smtp=8025,tiers=9
     configure 2 --gateway x=10.9.0.77
     ctl snapshot 3 --vip v4=10.9.0.100 --vip v6=fd00:9::100 --gateway g1=10.9.0.3,drain --gateway g2=fd00:9::4 --tier g1 \
         --tier g2 --service smtp=8025

@@ -5,7 +5,7 @@
   dpctl.py SOCKET hello
   dpctl.py SOCKET snapshot GENERATION [--vip NAME=ADDR[,port=N][,vlan=N][,mac=M][,noannounce]]...
                   [--gateway NAME=ADDR[,port=N][,vlan=N][,mac=M][,local][,drain]]... [--tier GW[:WEIGHT]+GW...]...
-                  [--service NAME=L4PORT[,affinity=N][,established=S][,half-open=S]]...     (each on every VIP)
+                  [--service NAME=L4PORT[,affinity=N][,established=S][,half-open=S][,tiers=N]]...     (each on every VIP)
   dpctl.py SOCKET lease VIP-ID SECONDS [shorten] [forward=MS]      (0 gives it up)
   dpctl.py SOCKET probe | announce VIP-ID
   dpctl.py SOCKET flows | neighbours | ports | trace-start N | trace-read | get
@@ -131,7 +131,7 @@ def snapshot(generation, args):
     for n, port, o in services:
         for vip in range(len(vips)):
             rows += name(f'{n}-{vip}') + name('pool') + struct.pack(
-                '=HHHBBBBHHHIIII', count, vip, int(port), 6, int(o.get('affinity', 0)), 24, 64, 0, len(tiers), 0,
+                '=HHHBBBBHHHIIII', count, vip, int(port), 6, int(o.get('affinity', 0)), 24, 64, 0, int(o.get('tiers', len(tiers))), 0,
                 int(o.get('established', 900)), int(o.get('half-open', 30)), int(o.get('closing', 60)), 0)
             count += 1
     body = b''.join(vips) + rows + b''.join(tiers) + b''.join(gateways) + members
