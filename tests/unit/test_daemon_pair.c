@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
+#include "controlplane/actors/cluster.h"
 #include "controlplane/daemon/daemon.h"
 #include "controlplane/view/clock.h"
 #include "tests/unit/fake_dp.h"
@@ -24,7 +25,8 @@
 static const char conf_format[] =
     "cluster { name = \"test\" }\n"
     "heartbeat { interval = 50ms; lease = 200ms; takeover = 300ms; probe-lead = 80ms; key-file = \"%s/keys\" }\n"
-    "node \"n1\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.1 }; local-interface = pnlocal }\n"
+    "node \"n1\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.1 }; local-interface = pnlocal\n"
+    "  mesh { listen = \"127.0.0.1:%u\" } }\n"
     "node \"n2\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.2 }; local-interface = pnlocal }\n"
     "vip \"a\" { address = \"192.0.2.25\"; priority { n1 = 200; n2 = 100 } }\n"
     "vip \"b\" { address = \"192.0.2.26\"; priority { n1 = 100; n2 = 200 } }\n"
@@ -80,7 +82,7 @@ static int setup(void **state)
         snprintf(s->conf, sizeof(s->conf), "%s/postern.conf", s->dir);
         snprintf(s->sock, sizeof(s->sock), "%s/postern.sock", s->dir);
         snprintf(s->dp_path, sizeof(s->dp_path), "%s/dp.sock", s->dir);
-        snprintf(text, sizeof(text), conf_format, sides[0].dir);
+        snprintf(text, sizeof(text), conf_format, sides[0].dir, 20000u + (unsigned)getpid() % 20000u);
         write_file(s->dir, "postern.conf", text, 0644);
         s->opt = (struct pn_daemon_options){.config = s->conf,
                                             .dp_socket = s->dp_path,
@@ -272,6 +274,53 @@ static void test_no_start_without_keys(void **state)
     pn_log_init("test", PN_LOG_ERROR);
 }
 
+static void cluster_init(void *arg)
+{
+    struct pn_error err;
+    if (pn_cluster_init(pn_cluster_actor_cluster(arg), "test", NULL, &err) < 0)
+        abort();
+}
+
+/* Without a file a node starts, so that it can join, and owns nothing; with the cluster's keys it does. */
+static void test_keys_from_the_cluster(void **state)
+{
+    struct pn_conf_error errors[4];
+    char path[128];
+    unsigned n;
+    (void)state;
+    until(0, 1);
+    snprintf(path, sizeof(path), "%s/keys", sides[0].dir);
+    assert_int_equal(unlink(path), 0);
+    pn_log_init("test", 0);
+    assert_int_equal(pn_reload(sides[0].d, errors, 4, &n), -1); /* it would lose its addresses */
+    assert_non_null(strstr(errors[0].text, "cannot hear each other without keys"));
+    for (unsigned i = 0; i < 2; i++) {
+        pn_daemon_free(sides[i].d);
+        sides[i].dead = true;
+    }
+    start_one(0);
+    pn_log_init("test", PN_LOG_ERROR);
+    for (unsigned t = 0; t < 300; t++)
+        turn();
+    assert_false(leased(0, "a") || leased(0, "b"));
+    pn_vips_refresh(sides[0].d);
+    assert_true(sides[0].d->ownership.keyless);
+    assert_true(event_seen(sides[0].d, "keys", "", "owns no VIP"));
+    assert_int_equal(pn_reload(sides[0].d, errors, 4, &n), 0); /* nothing to lose here */
+
+    pn_loop_call(pn_cluster_actor_loop(sides[0].d->cluster), cluster_init, sides[0].d->cluster);
+    for (unsigned t = 0; t < 2500 && !(leased(0, "a") && leased(0, "b")); t++)
+        turn();
+    assert_true(leased(0, "a") && leased(0, "b"));
+    assert_true(event_seen(sides[0].d, "keys", "", "sent with the cluster's key"));
+    assert_true(sides[0].d->ring.keys[0].id >= 128);
+    /* A file again: its key is sent with, since the other node may have nothing else. The cluster's stays for receiving. */
+    write_keys("1 send " HEX "\n");
+    assert_int_equal(pn_reload(sides[0].d, errors, 4, &n), 0);
+    assert_int_equal(sides[0].d->ring.n_keys, 2);
+    assert_true(!sides[0].d->keys.cluster_sends && sides[0].d->keys.file && sides[0].d->keys.cluster);
+}
+
 /* Two daemons in one process are two bases with signals, which libevent remarks. */
 static void quiet(int severity, const char *text)
 {
@@ -288,6 +337,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_death_is_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keys_rotate_by_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_start_without_keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_keys_from_the_cluster, setup, teardown),
     };
     event_set_log_callback(quiet);
     pn_log_init("test", PN_LOG_ERROR);
