@@ -290,6 +290,29 @@ static void test_a_member_gone_bad(void **state)
     leave(w, &id);
 }
 
+/* Pings that lie about what it holds: it does not get the whole membership for each of them. */
+static void test_pings_that_lie(void **state)
+{
+    struct pn_control c = {.kind = PN_CONTROL_PING};
+    struct identity id;
+    struct world *w = stage(&id);
+    struct raw r;
+    (void)state;
+
+    hello_and_up(w, &r, &id);
+    world_run(w, 100);
+    size_t before = r.got;
+    for (unsigned i = 0; i < 500; i++) {
+        c.ping.members_digest = i;
+        put_control(&r, &c);
+    }
+    world_run(w, 150);
+    assert_true(n2_linked(w, 1));
+    assert_in_range(r.got - before, 500, 40000); /* answers, and a few lists */
+    raw_free(&r);
+    leave(w, &id);
+}
+
 /* One byte now and then keeps a link for a while, since large messages take time, not for ever. */
 static void test_a_message_that_never_ends(void **state)
 {
@@ -755,6 +778,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_bytes_instead_of_a_hello),
         cmocka_unit_test(test_a_member_gone_bad),
+        cmocka_unit_test(test_pings_that_lie),
         cmocka_unit_test(test_a_message_that_never_ends),
         cmocka_unit_test(test_hello_of_another),
         cmocka_unit_test(test_forged_with_the_ca_key),
