@@ -731,6 +731,24 @@ static void test_port_in_use(void **state)
     world_free(w);
 }
 
+/* Granted, but the disk of the newcomer fails: it is told, and is in no cluster. */
+static void test_join_on_a_broken_disk(void **state)
+{
+    struct world *w = world_new(false);
+    char token[PN_TOKEN_TEXT_BYTES];
+    (void)state;
+
+    world_init(w, 0);
+    WORLD_OK(pn_cluster_invite(w->nodes[0].c, 600, NULL, NULL, token, &world_error));
+    world_up(w, 1);
+    fclose(fopen(w->nodes[1].dir, "w")); /* a file where the folder should be */
+    world_join_try(w, 1, token, NULL, false, NULL);
+    assert_non_null(strstr(w->nodes[1].joined, "is not a folder"));
+    assert_int_equal(pn_cluster_state(w->nodes[1].c), PN_CLUSTER_NONE);
+    unlink(w->nodes[1].dir);
+    world_free(w);
+}
+
 /* Another address to listen on, while it runs. */
 static void test_listens_elsewhere(void **state)
 {
@@ -776,6 +794,7 @@ int main(void)
         cmocka_unit_test(test_rotation_outlives_the_remover),
         cmocka_unit_test(test_damaged_invites),
         cmocka_unit_test(test_port_in_use),
+        cmocka_unit_test(test_join_on_a_broken_disk),
         cmocka_unit_test(test_listens_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
