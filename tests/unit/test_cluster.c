@@ -752,6 +752,7 @@ static void test_join_on_a_broken_disk(void **state)
 /* Another address to listen on, while it runs. */
 static void test_listens_elsewhere(void **state)
 {
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000009)};
     struct world *w = world_new(false);
     (void)state;
 
@@ -767,6 +768,10 @@ static void test_listens_elsewhere(void **state)
     world_until(w, world_all_linked, 2, 5000);
     const struct pn_member *row = pn_members_named(pn_cluster_members(w->nodes[1].c), "n0");
     assert_int_equal(row->endpoints[0].addr.b[15], 9);
+    in.sin_port = htons(pn_cluster_port(w->nodes[0].c));
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+    close(fd);
     world_free(w);
 }
 
