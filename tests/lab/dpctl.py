@@ -120,7 +120,7 @@ def snapshot(generation, args):
             for gw, _, weight in rows:
                 members += struct.pack('=HHHH', gateway_ids[gw], int(weight or 100), 0, 0)
             tiers.append(name(f'tier{len(tiers)}') +
-                         struct.pack('=HHHHIHH', n_members, len(rows), 1, 0, 0, len(tiers), len(tiers)))
+                         struct.pack('=HHHHIHH', n_members, len(rows), 1, 0, 0, len(tiers), len(tiers) % 9))
             n_members += len(rows)
         elif opt == '--service':
             services.append(options(value))
