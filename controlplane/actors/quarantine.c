@@ -330,6 +330,5 @@ void pn_quarantine_actor_status(struct pn_quarantine_actor *a, struct pn_quarant
 
 void pn_quarantine_actor_queued(struct pn_quarantine_actor *a)
 {
-    if (!evtimer_pending(a->commit, NULL))
-        pn_qa_after(a->commit, 0);
+    pn_qa_after(a->commit, 0); /* sooner than a round of the host that may be waited for */
 }

@@ -154,7 +154,12 @@ void pn_qa_host_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_
     if (!p->receive)
         return; /* we are not the host, or not yet: the node says Hello again */
     pn_receive_frame(p->receive, bytes, len);
-    pn_quarantine_actor_queued(a); /* one round for all that comes in this moment, and the answers to repeats */
+    /* One round for what comes within the time that a round takes; answers to repeats go at once. */
+    uint32_t wait_ms = pn_host_commit_wait_ms(a->host, pn_clock_ms());
+    if (wait_ms == 0 || wait_ms == UINT32_MAX)
+        pn_quarantine_actor_queued(a);
+    else if (!evtimer_pending(a->commit, NULL))
+        pn_qa_after(a->commit, wait_ms);
 }
 
 /* ---- the store ---- */
