@@ -12,6 +12,7 @@
 #include "controlplane/actors/quarantine_internal.h"
 #include "controlplane/view/clock.h"
 
+#define SOON_MS 100u
 #define OUT_BYTES_MAX (4u << 20)
 #define IN_BYTES_MAX (48u << 20) /* a node has at most its window under way: 256 items of 128 KiB */
 
@@ -74,8 +75,8 @@ static void status_refresh(struct pn_quarantine_actor *a)
     now->is_host = pn_qa_is_host(a);
     now->forward = a->settings.conf.forward;
     now->dropped_frames = a->courier ? pn_courier_dropped(a->courier) : 0;
-    pn_qa_node_second(a, now);
-    pn_qa_host_second(a, now);
+    pn_qa_node_status(a, now);
+    pn_qa_host_status(a, now);
     pthread_mutex_lock(&a->lock);
     a->status = *now;
     pthread_mutex_unlock(&a->lock);
@@ -93,7 +94,22 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     follow(arg);
+    pn_qa_node_second(arg);
+    pn_qa_host_second(arg);
     status_refresh(arg);
+}
+
+static void on_soon(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    status_refresh(arg);
+}
+
+void pn_qa_changed(struct pn_quarantine_actor *a)
+{
+    if (!evtimer_pending(a->soon, NULL))
+        pn_qa_after(a->soon, SOON_MS);
 }
 
 static void on_commit(evutil_socket_t fd, short what, void *arg)
@@ -105,6 +121,7 @@ static void on_commit(evutil_socket_t fd, short what, void *arg)
     if (a->spool && pn_spool_queued(a->spool) && pn_spool_commit(a->spool))
         pn_qa_node_pump(a);
     pn_qa_host_commit(a);
+    pn_qa_changed(a);
 }
 
 static void on_due(evutil_socket_t fd, short what, void *arg)
@@ -239,9 +256,10 @@ struct pn_quarantine_actor *pn_quarantine_actor_new(const struct pn_quarantine_a
     if (!(a->writer = pn_loop_new(NULL, err)) || !(a->reader = pn_loop_new(NULL, err)))
         goto fail;
     a->second = event_new(pn_loop_base(a->writer), -1, EV_PERSIST, on_second, a);
+    a->soon = evtimer_new(pn_loop_base(a->writer), on_soon, a);
     a->commit = evtimer_new(pn_loop_base(a->writer), on_commit, a);
     a->due = evtimer_new(pn_loop_base(a->writer), on_due, a);
-    if (!a->second || !a->commit || !a->due || pn_qa_host_wire(a) < 0) {
+    if (!a->second || !a->soon || !a->commit || !a->due || pn_qa_host_wire(a) < 0) {
         pn_error_set(err, "out of memory");
         goto fail;
     }
@@ -296,11 +314,10 @@ void pn_quarantine_actor_stop(struct pn_quarantine_actor *a)
 
 void pn_quarantine_actor_free(struct pn_quarantine_actor *a)
 {
-    struct event *events[] = {a ? a->second : NULL, a ? a->commit : NULL, a ? a->due : NULL, a ? a->wire : NULL};
-
     if (!a)
         return;
     pn_quarantine_actor_stop(a);
+    struct event *events[] = {a->second, a->soon, a->commit, a->due, a->wire};
     for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++)
         if (events[i])
             event_free(events[i]);

@@ -313,17 +313,23 @@ static void partials_purge(struct pn_quarantine_actor *a)
     pn_qpartial_purge(pn_host_files(a->host), (uint64_t)now.tv_sec * 1000 - PARTIAL_KEEP_MS);
 }
 
-void pn_qa_host_second(struct pn_quarantine_actor *a, struct pn_quarantine_status *out)
+void pn_qa_host_second(struct pn_quarantine_actor *a)
+{
+    if (!a->host)
+        return;
+    partials_purge(a);
+    if (!pn_qa_is_host(a))
+        return;
+    pn_qa_keep_second(a);
+    pn_qa_digest_second(a);
+}
+
+void pn_qa_host_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out)
 {
     out->store_open = a->host != NULL;
     snprintf(out->store_error, sizeof(out->store_error), "%s", a->store_error);
     if (!a->host)
         return;
-    partials_purge(a);
-    if (pn_qa_is_host(a)) {
-        pn_qa_keep_second(a);
-        pn_qa_digest_second(a);
-    }
     out->purged = a->purged;
     pn_host_totals(a->host, &out->store);
     out->store_full = pn_qa_is_host(a) && pn_host_full(a->host);

@@ -79,7 +79,7 @@ struct pn_quarantine_actor {
     /* the writer's */
     struct pn_qa_settings settings;
     bool running;
-    struct event *second, *commit, *due, *wire;
+    struct event *second, *soon, *commit, *due, *wire;
     /* node */
     struct pn_spool *spool;
     char spool_error[256];
@@ -126,13 +126,15 @@ void pn_qa_event(struct pn_quarantine_actor *a, int log_level, const char *subje
     __attribute__((format(printf, 4, 5)));
 bool pn_qa_is_host(const struct pn_quarantine_actor *a);
 void pn_qa_after(struct event *timer, uint64_t ms);
+void pn_qa_changed(struct pn_quarantine_actor *a); /* the status is made new, soon */
 
 /* quarantine_node.c */
 void pn_qa_node_follow(struct pn_quarantine_actor *a); /* settings or peers changed; again each second */
 void pn_qa_node_close(struct pn_quarantine_actor *a);
 void pn_qa_node_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_t *bytes, size_t len);
 void pn_qa_node_pump(struct pn_quarantine_actor *a);
-void pn_qa_node_second(struct pn_quarantine_actor *a, struct pn_quarantine_status *out);
+void pn_qa_node_second(struct pn_quarantine_actor *a);
+void pn_qa_node_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out);
 bool pn_qa_listen(struct pn_quarantine_actor *a, const struct pn_conf_quarantine *conf);
 
 /* quarantine_intake.c */
@@ -144,7 +146,8 @@ void pn_qa_host_follow(struct pn_quarantine_actor *a);
 void pn_qa_host_close(struct pn_quarantine_actor *a);
 void pn_qa_host_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_t *bytes, size_t len);
 void pn_qa_host_commit(struct pn_quarantine_actor *a);
-void pn_qa_host_second(struct pn_quarantine_actor *a, struct pn_quarantine_status *out);
+void pn_qa_host_second(struct pn_quarantine_actor *a);
+void pn_qa_host_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out);
 /* A qsend of frames to a peer; arg is the struct pn_qa_peer. To this node itself they go round by the loop. */
 int pn_qa_send_as_node(void *peer, const uint8_t *bytes, size_t len);
 int pn_qa_send_as_host(void *peer, const uint8_t *bytes, size_t len);

@@ -80,6 +80,7 @@ static void away_stop(struct pn_quarantine_actor *a)
 static void on_committed(void *arg)
 {
     pn_qa_node_pump(arg);
+    pn_qa_changed(arg);
 }
 
 static void lmtp_stop(struct pn_quarantine_actor *a)
@@ -229,6 +230,7 @@ void pn_qa_node_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_
     if (!a->forward || a->target != (int)peer)
         return;
     pn_forward_frame(a->forward, bytes, len, pn_clock_ms());
+    pn_qa_changed(a);
     pn_qa_node_pump(a);
 }
 
@@ -382,12 +384,24 @@ static void reached_tell(struct pn_quarantine_actor *a, const struct pn_quaranti
     }
 }
 
-void pn_qa_node_second(struct pn_quarantine_actor *a, struct pn_quarantine_status *out)
+void pn_qa_node_second(struct pn_quarantine_actor *a)
+{
+    struct timespec now;
+    struct pn_error err;
+
+    if (!a->spool)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (pn_spool_purge(a->spool, (uint64_t)now.tv_sec * 1000, PURGE_A_SECOND, &err) < 0)
+        pn_log_limited(60000, PN_LOG_ERROR, "quarantine: %s", err.text);
+    pn_qa_intakes_forget(a, false);
+    level_tell(a, pn_spool_admit(a->spool, 0).level);
+}
+
+void pn_qa_node_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out)
 {
     struct pn_lmtp_server_stats lmtp = {0};
-    struct pn_error err;
     struct statvfs vfs;
-    struct timespec now;
 
     out->spool_open = a->spool != NULL;
     snprintf(out->spool_error, sizeof(out->spool_error), "%s", a->spool_error);
@@ -407,11 +421,6 @@ void pn_qa_node_second(struct pn_quarantine_actor *a, struct pn_quarantine_statu
     out->left_ms = UINT64_MAX;
     if (!a->spool)
         return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (pn_spool_purge(a->spool, (uint64_t)now.tv_sec * 1000, PURGE_A_SECOND, &err) < 0)
-        pn_log_limited(60000, PN_LOG_ERROR, "quarantine: %s", err.text);
-    pn_qa_intakes_forget(a, false);
-    level_tell(a, pn_spool_admit(a->spool, 0).level);
     pn_spool_totals(a->spool, &out->spool);
     if (statvfs(a->spool_path, &vfs) == 0)
         out->disk_free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
