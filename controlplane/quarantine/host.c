@@ -93,7 +93,7 @@ int pn_host_open(const struct pn_host_options *o, struct pn_host **out, struct p
         pn_error_set(err, "quarantine host: %s needs to be told how to connect", h->ops->name);
         goto fail;
     }
-    if (h->ops->open(o->where ? o->where : path, &h->db, err) != 0)
+    if (h->ops->open(o->where ? o->where : path, o->reader, &h->db, err) != 0)
         goto fail;
     if (!o->reader && pn_qfiles_sweep(h->files, keep_file, h) < 0) {
         pn_error_set(err, "%s: reading the folders: %s", h->path, strerror(errno));

@@ -158,7 +158,7 @@ static void db_close(struct pn_hostdb *db)
     free(db);
 }
 
-static int db_open(const char *where, struct pn_hostdb **out, struct pn_error *err)
+static int db_open(const char *where, bool reader, struct pn_hostdb **out, struct pn_error *err)
 {
     struct pn_hostdb *db = calloc(1, sizeof(*db));
 
@@ -169,6 +169,7 @@ static int db_open(const char *where, struct pn_hostdb **out, struct pn_error *e
         return pn_error_set(err, "PostgreSQL: how to connect is too long");
     }
     snprintf(db->where, sizeof(db->where), "%s", where);
+    db->reader = reader;
     db->words = pn_qwords_new(err);
     if (db->words == NULL || pn_pg_ready(db, err) != 0) {
         db_close(db);

@@ -17,6 +17,7 @@
 struct pn_hostdb {
     PGconn *c; /* NULL: none now */
     char where[1024]; /* as libpq says it; may have a password: never shown */
+    bool reader; /* without the lock, and read-only */
     bool in_tx;
     int old_pid; /* our last session's, which may still hold the lock; 0: none */
     uint64_t retry_ms; /* CLOCK_MONOTONIC: no connecting before */

@@ -218,6 +218,17 @@ static void say_nothing(void *arg, const char *text)
     (void)arg, (void)text;
 }
 
+/* A reader makes nothing: the tables are there and of this version, or it fails. */
+static int check_tables(struct pn_hostdb *db, struct pn_error *err)
+{
+    char text[32];
+
+    if (command(db, "SET default_transaction_read_only = on", "preparing", err) != 0 ||
+        value(db, "SELECT coalesce(max(version), 0) FROM pn_quarantine", text, sizeof(text), err) != 0)
+        return -1;
+    return atoi(text) == pn_pg_versions ? 0 : pn_error_set(err, "PostgreSQL: the tables are of another version");
+}
+
 static int begin_connection(struct pn_hostdb *db, struct pn_error *err)
 {
     /* Ours first: what `where` says counts. */
@@ -258,9 +269,11 @@ int pn_pg_ready(struct pn_hostdb *db, struct pn_error *err)
     int rc = begin_connection(db, err);
     if (rc == 0)
         rc = check_server(db, err);
-    if (rc == 0)
+    if (rc == 0 && db->reader)
+        rc = check_tables(db, err);
+    if (rc == 0 && !db->reader)
         rc = take_lock(db, err);
-    if (rc == 0)
+    if (rc == 0 && !db->reader)
         rc = migrate(db, err);
     if (rc == 0)
         rc = value(db, "SELECT value FROM meta WHERE key = 'store'", text, sizeof(text), err);

@@ -68,7 +68,8 @@ typedef int pn_host_node_each(void *arg, const char *node, const struct pn_hostd
 struct pn_hostdb;
 struct pn_hostdb_ops {
     const char *name; /* as configuration says it */
-    int (*open)(const char *where, struct pn_hostdb **out, struct pn_error *err);
+    /* reader: beside the one that writes, from another thread or process; it never changes anything. */
+    int (*open)(const char *where, bool reader, struct pn_hostdb **out, struct pn_error *err);
     void (*close)(struct pn_hostdb *db);
     int (*begin)(struct pn_hostdb *db, struct pn_error *err);
     int (*commit)(struct pn_hostdb *db, struct pn_error *err); /* a failed one is rolled back */

@@ -88,7 +88,7 @@ int main(int argc, char **argv)
     if (argc > 4)
         ops = &pn_hostdb_postgresql;
 #endif
-    if (mkdir(dir, 0700) != 0 || ops->open(argc > 4 ? argv[4] : path, &db, &err) != 0) {
+    if (mkdir(dir, 0700) != 0 || ops->open(argc > 4 ? argv[4] : path, false, &db, &err) != 0) {
         perror(dir);
         return 1;
     }

@@ -250,6 +250,29 @@ static void test_pages(void **state)
     world_stop(&w);
 }
 
+/* A second handle for another thread sees what the first has committed, and what comes later. */
+static void test_reader(void **state)
+{
+    struct pn_host_query q = PN_HOST_QUERY_ANY;
+    struct pn_host_options o = {.reader = true};
+    struct world w, second = {.host = NULL};
+    struct pn_error err;
+
+    (void)state;
+    world_start(&w);
+    take(&w, &(struct mail){.subject = "one"});
+    o.path = w.path;
+    store_options(&o);
+    if (pn_host_open(&o, &second.host, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(find(&second, q).n, 1);
+    take(&w, &(struct mail){.subject = "two"});
+    assert_int_equal(find(&second, q).n, 2);
+    assert_int_equal(pn_host_store(second.host), pn_host_store(w.host));
+    pn_host_close(second.host);
+    world_stop(&w);
+}
+
 static uint64_t event_of(const struct pn_report_line *l, unsigned event)
 {
     return l->event[event].count;
@@ -524,10 +547,10 @@ static void test_retention(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_words),    cmocka_unit_test(test_odd_bytes),
-                                       cmocka_unit_test(test_pages),    cmocka_unit_test(test_report),
-                                       cmocka_unit_test(test_digest),   cmocka_unit_test(test_totals),
-                                       cmocka_unit_test(test_retention)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_words),     cmocka_unit_test(test_odd_bytes),
+                                       cmocka_unit_test(test_pages),     cmocka_unit_test(test_report),
+                                       cmocka_unit_test(test_digest),    cmocka_unit_test(test_totals),
+                                       cmocka_unit_test(test_retention), cmocka_unit_test(test_reader)};
     int end = store_begin(argc, argv);
 
     return end >= 0 ? end : cmocka_run_group_tests(tests, NULL, NULL);

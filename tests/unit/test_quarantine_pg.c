@@ -144,7 +144,7 @@ static void test_commit_lost(void **state)
     (void)state;
     store_new();
     proxy_start();
-    if (ops->open(store.where, &db, &err) != 0)
+    if (ops->open(store.where, false, &db, &err) != 0)
         fail_msg("%s", err.text);
     uint64_t id = ops->store(db);
     assert_int_equal(insert(db, 1, &err), 1);
@@ -179,11 +179,17 @@ static void test_restart(void **state)
 
     (void)state;
     store_new();
-    if (ops->open(store.where, &db, &err) != 0)
+    if (ops->open(store.where, false, &db, &err) != 0)
         fail_msg("%s", err.text);
-    assert_int_equal(ops->open(store.where, &second, &err), -1); /* one host a store */
+    assert_int_equal(ops->open(store.where, false, &second, &err), -1); /* one host a store */
     assert_string_equal(err.text, "PostgreSQL: another process has this store");
     assert_int_equal(insert(db, 1, &err), 1);
+    if (ops->open(store.where, true, &second, &err) != 0) /* but a reader beside it */
+        fail_msg("%s", err.text);
+    assert_int_equal(items(second), 1);
+    assert_int_equal(insert(second, 9, &err), -1);
+    assert_int_equal(items(db), 1);
+    ops->close(second);
     /* Restarted between two calls: nobody notices. */
     store_server_stop(SIGINT);
     store_server_start();
@@ -212,29 +218,29 @@ static void test_wrong_servers(void **state)
     struct pn_error err;
 
     (void)state;
-    assert_int_equal(ops->open("host=/nowhere user=x password=secret", &db, &err), -1);
+    assert_int_equal(ops->open("host=/nowhere user=x password=secret", false, &db, &err), -1);
     assert_null(strstr(err.text, "secret"));
-    assert_int_equal(ops->open("nonsense=1", &db, &err), -1);
+    assert_int_equal(ops->open("nonsense=1", false, &db, &err), -1);
     store_new();
     assert_int_equal(store_psql("ALTER SYSTEM SET fsync = off"), 0);
     assert_int_equal(store_psql("SELECT pg_reload_conf()"), 0);
     nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
-    assert_int_equal(ops->open(store.where, &db, &err), -1);
+    assert_int_equal(ops->open(store.where, false, &db, &err), -1);
     assert_non_null(strstr(err.text, "fsync"));
     assert_int_equal(store_psql("ALTER SYSTEM RESET fsync"), 0);
     assert_int_equal(store_psql("SELECT pg_reload_conf()"), 0);
     assert_int_equal(store_psql("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"), 0);
     char where[300];
     snprintf(where, sizeof(where), "host=%s user=postern dbname=latin", store.dir);
-    assert_int_equal(ops->open(where, &db, &err), -1);
+    assert_int_equal(ops->open(where, false, &db, &err), -1);
     assert_non_null(strstr(err.text, "LATIN1"));
     /* A newer version's tables are left alone. */
-    assert_int_equal(ops->open(store.where, &db, &err), 0);
+    assert_int_equal(ops->open(store.where, false, &db, &err), 0);
     ops->close(db);
     char sql[80];
     snprintf(sql, sizeof(sql), "UPDATE w%u.pn_quarantine SET version = 99", store.schema);
     assert_int_equal(store_psql(sql), 0);
-    assert_int_equal(ops->open(store.where, &db, &err), -1);
+    assert_int_equal(ops->open(store.where, false, &db, &err), -1);
     assert_non_null(strstr(err.text, "newer version"));
 }
 
