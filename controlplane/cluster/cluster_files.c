@@ -147,8 +147,8 @@ int pn_cluster_load(struct pn_cluster *c, struct pn_error *err)
     c->key = load_key(c, PN_STORE_NODE_KEY, NULL, &locked, err);
     if (!c->key || load_keyring(c, err) < 0 || load_rotate(c, err) < 0)
         return -1;
-    if (pn_invites_load(&c->invites, c->opt.dir, err) <
-        0) /* tokens can be made again; a node must not be lost for them */
+    /* Tokens can be made again; a node must not be lost for them. */
+    if (pn_invites_load(&c->invites, c->opt.dir, err) < 0)
         pn_cluster_event(c, PN_LOG_ERROR, "", "tokens given out here are void: %s", err->text);
     EVP_PKEY *ca_key = pn_cluster_ca_key(c, NULL, &(struct pn_error){""}); /* to know whether it is locked */
     EVP_PKEY_free(ca_key);

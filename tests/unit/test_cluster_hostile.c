@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
@@ -286,6 +287,39 @@ static void test_a_member_gone_bad(void **state)
     assert_true(n2_linked(w, 1));
     assert_int_equal(pn_members_digest64(pn_cluster_members(w->nodes[0].c)), digest);
     assert_memory_equal(&ring, &w->nodes[0].ring, sizeof(ring));
+    raw_free(&r);
+    leave(w, &id);
+}
+
+static bool n2_skewed(struct world *w, int yes)
+{
+    struct pn_cluster_status s;
+    bool skewed = false;
+
+    pn_cluster_status(w->nodes[0].c, &s);
+    for (unsigned i = 0; i < s.n_peers; i++)
+        skewed |= s.skewed[i] && strcmp(s.peers[i].name, "n2") == 0;
+    return skewed == (yes != 0);
+}
+
+/* A clock ten seconds off is an alarm, nothing more. */
+static void test_clock_alarm(void **state)
+{
+    struct pn_control c = {.kind = PN_CONTROL_PONG};
+    struct identity id;
+    struct world *w = stage(&id);
+    struct timespec wall;
+    struct raw r;
+    (void)state;
+
+    hello_and_up(w, &r, &id);
+    assert_true(n2_skewed(w, 0));
+    clock_gettime(CLOCK_REALTIME, &wall);
+    c.pong.sent_us = pn_link_now_ms() * 1000;
+    c.pong.wall_us = (uint64_t)(wall.tv_sec + 10) * 1000000u;
+    put_control(&r, &c);
+    world_until(w, n2_skewed, 1, 2000);
+    assert_true(n2_linked(w, 1));
     raw_free(&r);
     leave(w, &id);
 }
@@ -778,6 +812,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_bytes_instead_of_a_hello),
         cmocka_unit_test(test_a_member_gone_bad),
+        cmocka_unit_test(test_clock_alarm),
         cmocka_unit_test(test_pings_that_lie),
         cmocka_unit_test(test_a_message_that_never_ends),
         cmocka_unit_test(test_hello_of_another),
