@@ -21,6 +21,7 @@
 #include "dataplane/filtering.h"
 #include "dataplane/ipc/server.h"
 
+#define LAUNCH_MS 2000 /* for the workers to begin, on CPUs that may be busy */
 #define LEAVE_US 2000 /* for what was just given to the workers to be sent */
 #define LINK_EVERY_MS 50 /* an owner with a second path for heartbeats gives up what it cannot serve so soon */
 #define WORKER_HUNG_NS 3000000000ull /* its heartbeat is at most 100 ms old while it lives */
@@ -136,6 +137,15 @@ static int workers_launch(struct pn_dataplane *dp, struct pn_error *err)
         if (rc)
             return pn_error_set(err, "worker %u: %s", w, rte_strerror(-rc));
         dp->workers_running = true;
+    }
+    /* They take their priority while they may: rights are given up once all stands. */
+    for (unsigned w = 0, waited_ms = 0; w < dp->n_workers && waited_ms < LAUNCH_MS;) {
+        if (atomic_load(&dp->workers[w]->running)) {
+            w++;
+            continue;
+        }
+        usleep(1000);
+        waited_ms++;
     }
     return 0;
 }

@@ -368,7 +368,8 @@ int pn_worker_loop(void *arg)
 
     prctl(PR_SET_TIMERSLACK, 1ul); /* else each sleep takes 50 us more */
     if (w->may_realtime)
-        pn_realtime_tick(&w->realtime); /* while it still may: rights are given up later */
+        pn_realtime_tick(&w->realtime);
+    atomic_store(&w->running, true);
     w->age_tsc = before;
     if (c->shared->qsbr != NULL) {
         rte_rcu_qsbr_thread_register(c->shared->qsbr, c->id);

@@ -88,6 +88,7 @@ struct pn_worker {
     struct rte_ring *handoff; /* its own, as in shared */
     uint32_t idle_sleep_us;
     bool may_realtime;
+    _Atomic bool running; /* its loop has begun, with the priority it got */
     struct pn_realtime realtime;
     uint32_t idle_rounds;
     uint32_t sleep_us; /* of the next sleep */

@@ -81,8 +81,16 @@ chaos_answer() { # NAME LABEL: the object with this label
 chaos_tools_start() {
     chaos_tool ping cl $PYTHON "$TOOLS/vipwatch.py" ping $VIP4
     chaos_tool arp rt $PYTHON "$TOOLS/vipwatch.py" arp $VIP4 --interval 3
+    : >> "$LAB/stalls"
+    chaos_tool stalls rt $PYTHON "$TOOLS/stalls.py" --seconds 1000000 --over 3 --log "$LAB/stalls"
     chaos_tool mail cl $PYTHON "$TOOLS/smtpdata.py" $VIP4 --accepted "$LAB/accepted"
 }
+# The longest time for which the machine itself kept its most urgent thread from running, ms.
+chaos_stalled() { # SINCE, /proc/uptime's first
+    awk -v since="$1" '$1 >= since && $2 > worst { worst = $2 } END { print worst + 0 }' "$LAB/stalls"
+}
+chaos_uptime() { cut -d' ' -f1 /proc/uptime; }
+
 chaos_tools_stop() {
     local name fd
     chaos_tell mail quit
@@ -206,7 +214,8 @@ chaos_refused() { [ "$SYS" = postern ] && postern_refused || echo 0; }
 
 # One fault, restored. Appends one object to $LAB/rounds. 1: the pair did not come back.
 chaos_round() { # FAULT NUMBER
-    local fault=$1 label=$SYS-$1-$2 settled=true before after refused
+    local fault=$1 label=$SYS-$1-$2 settled=true before after refused begun
+    begun=$(chaos_uptime)
     chaos_row "$fault"
     rm -f "$LAB/storm.json"
     chaos_tell mail "begin $label $CHAOS_HELD"
@@ -230,7 +239,7 @@ chaos_round() { # FAULT NUMBER
     chaos_answer ping "$label.restore" >> "$LAB/round.ping"
     chaos_answer arp "$label.restore" >> "$LAB/round.arp"
     jq -nc --arg system "$SYS" --arg fault "$fault" --arg label "$label" --arg must "$f_must" --arg text "$f_text" \
-        --argjson order "$f_order" --argjson settled $settled --argjson transitions "$((after > before ? after - before : 0))" \
+        --argjson order "$f_order" --argjson stalled_ms "$(chaos_stalled "$begun")" --argjson settled $settled --argjson transitions "$((after > before ? after - before : 0))" \
         --argjson refused "$(($(chaos_refused) - refused))" --argjson storm "$(cat "$LAB/storm.json" 2> /dev/null || echo null)" \
         --slurpfile ping "$LAB/round.ping" --slurpfile arp "$LAB/round.arp" --slurpfile mail "$LAB/round.mail" \
         '$ARGS.named | .mail = .mail[0]' >> "$LAB/rounds"

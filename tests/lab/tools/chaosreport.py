@@ -61,13 +61,15 @@ def summary(rounds, lost, strict):
         f["lost"] = sum(lost_of(r["label"], lost) for r in rs)
         f["changes"] = sum(a["changes"] for r in rs for a in r["arp"])
         f["transitions"] = sum(r["transitions"] for r in rs)
+        f["stalled_ms"] = max(r["stalled_ms"] for r in rs)
         f["probe_late_ms"] = max(p["late_ms"] for r in rs for p in r["ping"])
         storms = [r for r in rs if r["storm"]]
         if storms:
             f["storm"] = {"sent": sum(r["storm"]["sent"] for r in storms), "refused": sum(r["refused"] for r in storms),
                           "per_second": min(r["storm"]["per_second"] for r in storms)}
         for r in rs:
-            f["broken"] += [f"{r['label']}: {text}" for text in broken(r, lost_of(r["label"], lost)) if strict]
+            stalled = f" (the machine itself stood still for {r['stalled_ms']} ms)" if r["stalled_ms"] else ""
+            f["broken"] += [f"{r['label']}: {text}{stalled}" for text in broken(r, lost_of(r["label"], lost)) if strict]
     return sorted(out.values(), key=lambda f: f["order"])
 
 
