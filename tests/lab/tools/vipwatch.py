@@ -6,6 +6,7 @@ Runs until its stop file is there, then prints one JSON object. Without a stop f
 `cut LABEL` ends a stretch and prints one object for it, a quarter of a second later; the end of the input ends it."""
 import argparse
 import collections
+import gc
 import json
 import os
 import select
@@ -28,14 +29,18 @@ def checksum(data):
 
 
 def realtime():
+    """Below Postern's own threads, and never long at a time: a watcher that keeps the CPU would make what it measures."""
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(5))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(3))
     except OSError:
         pass
+    gc.disable()  # nothing here goes in circles
 
 
 class Ping:
     """One echo request an interval; a gap lasts from the first one lost to the next one answered."""
+
+    waits = True  # an answer belongs to the stretch of its request
 
     def __init__(self, args):
         self.vip = args.vip
@@ -47,6 +52,7 @@ class Ping:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self.ident = os.getpid() & 0xFFFF
         self.first, self.probes = 0, collections.deque()  # [sent, answered], numbered from first
+        self.begin()
 
     def send(self, now):
         n = self.first + len(self.probes)
@@ -69,28 +75,36 @@ class Ping:
             probe = self.probes[n - self.first]
             probe[1] = time.monotonic() - probe[0] < LATE_S
 
-    def stretch(self, end):
-        lost = sent = 0
-        gap = 0.0
-        since = None
-        answered = False
+    def begin(self):
+        self.sent = self.lost = 0
+        self.gap, self.since, self.answered = 0.0, None, False
+
+    def settle(self, end):
+        """Takes in the requests from before this time: each has its answer, or none."""
         while self.probes and self.probes[0][0] < end:
-            when, answered = self.probes.popleft()
+            when, self.answered = self.probes.popleft()
             self.first += 1
-            sent += 1
-            lost += not answered
-            if not answered and since is None:
-                since = when
-            if answered and since is not None:
-                gap = max(gap, when - since)
-                since = None
-        if since is not None:
-            gap = max(gap, end - since)
-        return {"sent": sent, "lost": lost, "gap_ms": round(gap * 1e3, 1), "answers_at_end": answered}
+            self.sent += 1
+            self.lost += not self.answered
+            if not self.answered and self.since is None:
+                self.since = when
+            if self.answered and self.since is not None:
+                self.gap = max(self.gap, when - self.since)
+                self.since = None
+
+    def stretch(self, end):
+        self.settle(end)
+        if self.since is not None:
+            self.gap = max(self.gap, end - self.since)
+        result = {"sent": self.sent, "lost": self.lost, "gap_ms": round(self.gap * 1e3, 1), "answers_at_end": self.answered}
+        self.begin()
+        return result
 
 
 class Arp:
     """One broadcast question an interval, so that every node that thinks it has the address answers each."""
+
+    waits = False
 
     def __init__(self, args):
         self.interval = args.interval / 1e3
@@ -100,7 +114,8 @@ class Arp:
         self.vip = socket.inet_aton(args.vip)
         self.request = (b"\xff" * 6 + self.own + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + self.own +
                         socket.inet_aton(args.sender) + b"\0" * 6 + self.vip)
-        self.answers, self.last = [], None
+        self.last = None
+        self.begin()
 
     def send(self, _now):
         self.socket.send(self.request)
@@ -109,38 +124,40 @@ class Arp:
         frame = self.socket.recv(2048)
         # Replies to us, from the address asked for. Announcements are no answers.
         if frame[:6] == self.own and frame[20:22] == b"\0\2" and frame[28:32] == self.vip:
-            self.answers.append((time.monotonic(), frame[22:28].hex(":")))
+            self.answer(time.monotonic(), frame[22:28].hex(":"))
 
-    def spans(self, answers):
-        open_, done = {}, []
-        for when, mac in answers:
-            span = open_.get(mac)
-            if span and when - span[1] < APART_S:
-                span[1] = when
-            else:
-                open_[mac] = [when, when, mac]
-                done.append(open_[mac])
-        return done
+    def begin(self):
+        self.answers = self.changes = 0
+        self.open, self.spans = {}, []  # by node, and all: [from, to, node]
 
-    def stretch(self, end):
-        answers = [a for a in self.answers if a[0] < end]
-        self.answers = [a for a in self.answers if a[0] >= end]
-        changes = 0
-        for _, mac in answers:
-            changes += self.last not in (None, mac)
-            self.last = mac
+    def answer(self, when, mac):
+        self.answers += 1
+        self.changes += self.last not in (None, mac)
+        self.last = mac
+        span = self.open.get(mac)
+        if span and when - span[1] < APART_S:
+            span[1] = when
+        else:
+            self.open[mac] = [when, when, mac]
+            self.spans.append(self.open[mac])
+
+    def settle(self, _end):
+        pass
+
+    def stretch(self, _end):
         # Two at a time: the stretches in which two nodes answered lie over each other.
-        spans = self.spans(answers)
         over = 0.0
         dual = 0
-        for i, a in enumerate(spans):
-            for b in spans[i + 1:]:
+        for i, a in enumerate(self.spans):
+            for b in self.spans[i + 1:]:
                 common = min(a[1], b[1]) - max(a[0], b[0])
                 if a[2] != b[2] and common >= 0:
                     dual += 1
                     over += max(common, self.interval)
-        return {"answers": len(answers), "changes": changes, "dual": dual, "dual_ms": round(over * 1e3, 1),
-                "macs": sorted({mac for _, mac in answers}), "last": answers[-1][1] if answers else ""}
+        result = {"answers": self.answers, "changes": self.changes, "dual": dual, "dual_ms": round(over * 1e3, 1),
+                  "macs": sorted(self.open), "last": self.last or ""}
+        self.begin()
+        return result
 
 
 class Watch:
@@ -161,8 +178,10 @@ class Watch:
         *lines, self.text = self.text.split(b"\n")
         for line in lines:
             word, _, label = line.decode().partition(" ")
-            if word == "cut":
+            if word == "cut" and self.what.waits:
                 self.cuts.append((time.monotonic(), label.strip()))
+            elif word == "cut":
+                self.tell(label.strip(), time.monotonic())
 
     def over(self):
         return os.path.exists(self.args.stop) if self.args.stop else self.ended
@@ -182,6 +201,7 @@ class Watch:
                 self.what.receive()
             if 0 in ready:
                 self.commands()
+            self.what.settle(min([now - LATE_S] + [when for when, _ in self.cuts[:1]]))
             while self.cuts and now - self.cuts[0][0] > LATE_S:
                 when, label = self.cuts.pop(0)
                 self.tell(label, when)
