@@ -86,6 +86,8 @@ struct pn_rules {
     unsigned n_names, n_names_committed, names_size;
 
     bool in_tx, full_tx, unsynced; /* unsynced: commits that may still be in memory only */
+    bool open_tx; /* a transaction that waits for more to come into it: pn_rdb_commit_later() */
+    uint64_t open_since_ms;
     struct pn_rdb_op *ops;
     size_t n_ops, ops_size;
     struct pn_rdb_note *notes;
@@ -116,6 +118,13 @@ struct pn_rules {
 int pn_rdb_fail(struct pn_rules *r, struct pn_error *err, const char *doing); /* from sqlite's error; -1 */
 int pn_rdb_begin(struct pn_rules *r, bool full, struct pn_error *err);
 int pn_rdb_commit(struct pn_rules *r, struct pn_error *err); /* rolls back by itself when it fails */
+/*
+ * The same, but soon rather than now: what comes next goes into the same transaction, up to a bound in number and time.
+ * For entries that arrive by the thousand while trees are compared: each by itself dirties pages all over the index.
+ * Until it is done, digests and counts are those of before; a failure takes all of it back, and it is sent again.
+ */
+int pn_rdb_commit_later(struct pn_rules *r, struct pn_error *err);
+int pn_rdb_settle(struct pn_rules *r, struct pn_error *err); /* does now what was left for later */
 void pn_rdb_rollback(struct pn_rules *r);
 int pn_rdb_durable(struct pn_rules *r, struct pn_error *err); /* all commits so far are on disk */
 int pn_rdb_name(struct pn_rules *r, const char *name, struct pn_error *err); /* its number, made when new; or -1 */

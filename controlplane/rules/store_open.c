@@ -290,6 +290,8 @@ void pn_rules_close(struct pn_rules *r)
         return;
     if (r->n_hits && pn_rdb_hits_flush(r, &err) != 0)
         pn_log_warning("rules: the last hits are not counted: %s", err.text);
+    if (r->open_tx && pn_rdb_settle(r, &err) != 0)
+        pn_log_warning("rules: what came last is not kept, it comes again: %s", err.text);
     pn_wal_stop(r->wal);
     for (unsigned i = 0; i < PN_SQL_COUNT; i++)
         sqlite3_finalize(r->sql[i]);

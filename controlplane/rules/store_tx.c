@@ -7,6 +7,8 @@
 #include "common/hash.h"
 #include "controlplane/rules/store.h"
 
+#define LATER_OPS_MAX 50000
+#define LATER_MS_MAX 1000
 #define NAMES_MAX 1024 /* of nodes, gone ones too: a peer that lies must not fill the table */
 
 int pn_rdb_fail(struct pn_rules *r, struct pn_error *err, const char *doing)
@@ -99,6 +101,12 @@ int pn_rdb_note_gone(struct pn_rules *r, const struct pn_rule_key *key, struct p
 
 int pn_rdb_begin(struct pn_rules *r, bool full, struct pn_error *err)
 {
+    if (r->open_tx && !full) {
+        r->in_tx = true;
+        return 0;
+    }
+    if (pn_rdb_settle(r, err) != 0)
+        return -1;
     if (full != r->full_tx) {
         if (pn_rdb_exec(r, full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", err) != 0)
             return -1;
@@ -114,7 +122,7 @@ int pn_rdb_begin(struct pn_rules *r, bool full, struct pn_error *err)
 
 static void forget(struct pn_rules *r)
 {
-    r->in_tx = false;
+    r->in_tx = r->open_tx = false;
     for (size_t i = 0; i < r->n_notes; i++)
         free(r->notes[i].gone);
     r->n_ops = r->n_notes = 0;
@@ -152,14 +160,38 @@ int pn_rdb_commit(struct pn_rules *r, struct pn_error *err)
     r->n_held += (uint64_t)r->held_delta;
     r->n_review += (uint64_t)r->review_delta;
     r->n_names_committed = r->n_names;
-    r->in_tx = false;
+    r->in_tx = r->open_tx = false;
     pn_rdb_notes_send(r);
     forget(r);
     return 0;
 }
 
+int pn_rdb_commit_later(struct pn_rules *r, struct pn_error *err)
+{
+    uint64_t now_ms = pn_rules_wall_ms(r);
+
+    if (!r->open_tx)
+        r->open_since_ms = now_ms;
+    if (r->full_tx || r->n_ops >= LATER_OPS_MAX || now_ms < r->open_since_ms ||
+        now_ms >= r->open_since_ms + LATER_MS_MAX)
+        return pn_rdb_commit(r, err);
+    r->open_tx = true;
+    r->in_tx = false;
+    return 0;
+}
+
+int pn_rdb_settle(struct pn_rules *r, struct pn_error *err)
+{
+    if (!r->open_tx)
+        return 0;
+    r->in_tx = true;
+    return pn_rdb_commit(r, err);
+}
+
 int pn_rdb_durable(struct pn_rules *r, struct pn_error *err)
 {
+    if (pn_rdb_settle(r, err) != 0)
+        return -1;
     if (!r->unsynced)
         return 0;
     /* A commit that waits for the disk takes all before it along. */

@@ -255,6 +255,7 @@ static int take_parts(struct pn_sync *s, const Pn__Frame *f, struct pn_error *er
 static int take(struct pn_sync *s, const Pn__Frame *f, struct pn_error *err)
 {
     bool writes = f->n_entries || f->n_items || f->n_versions || f->n_refused;
+    bool more = f->request != 0 || s->st.running; /* one frame of many; a push counts at once */
     int rc;
 
     s->asked = f->request != 0;
@@ -267,7 +268,7 @@ static int take(struct pn_sync *s, const Pn__Frame *f, struct pn_error *err)
     }
     rc = take_parts(s, f, err);
     if (writes && rc == 0)
-        rc = pn_rdb_commit(s->rules, err);
+        rc = more ? pn_rdb_commit_later(s->rules, err) : pn_rdb_commit(s->rules, err);
     else if (writes)
         pn_rdb_rollback(s->rules);
     if (s->asked && rc == 0) {
@@ -313,7 +314,7 @@ int pn_sync_input(struct pn_sync *s, const uint8_t *data, size_t len, struct pn_
         s->heard_ms = pn_rules_wall_ms(s->rules);
     }
     if (f->hello) {
-        if (sync_adopt_flush(s, &why) != 0)
+        if (sync_adopt_flush(s, &why) != 0 || pn_rdb_settle(s->rules, &why) != 0)
             pn_log_limited(10000, PN_LOG_ERROR, "rules: what %s sent was not taken: %s", s->peer, why.text);
         hello_take(s, f);
         if (f->hello->answer)

@@ -616,6 +616,26 @@ static uint64_t changed_at(unsigned node, const char *kind, const char *value)
     return stamp;
 }
 
+/* What comes by the thousand is written together, and is in force once the nodes have compared; a push is at once. */
+static void test_many_entries_are_few_transactions(void **state)
+{
+    struct pn_rules_status st;
+
+    (void)state;
+    rc_start(&c, 2);
+    add_range(0, "blocklist", 0, 4000);
+    rc_members(&c, 0, 2);
+    rc_connect(&c, 0, 1);
+    rc_settle(&c);
+    assert_true(rc_all_equal(&c));
+    assert_int_equal(pn_rules_count(c.rules[1], PN_KIND_BLOCK), 4000);
+    pn_rules_status(c.rules[1], &st);
+    assert_in_range(st.changes, 1, 4);
+    rc_change(&c, 0, "blocklist", NULL, "now@example.org", "", false);
+    rc_settle(&c);
+    assert_int_equal(pn_rules_count(c.rules[1], PN_KIND_BLOCK), 4001);
+}
+
 /* The last entry fills a frame to the brim, and nothing is left to say: that must not look like a question on its way. */
 static void test_a_frame_that_ends_full(void **state)
 {
@@ -704,6 +724,7 @@ int main(void)
         T(test_a_slow_peer_misses_nothing),
         T(test_what_an_exchange_costs),
         T(test_an_empty_node_takes_all_in_bounded_steps),
+        T(test_many_entries_are_few_transactions),
         T(test_a_frame_that_ends_full),
         T(test_a_cluster_is_joined_once),
         T(test_switching_off_is_no_join),
