@@ -12,7 +12,7 @@ struct event;
 #define RULES_TICK_MS 200
 #define RULES_REOPEN_MS 10000 /* a database that could not be opened is tried again */
 #define RULES_QUEUE_MAX (8u << 20) /* bytes a peer that its link has not taken */
-#define RULES_DEAF_ABOVE (4u << 20) /* above it, what the peer asks is not heard */
+#define RULES_DEAF_ABOVE (4u << 20) /* above it, what the peer says waits, too */
 #define RULES_BAN_FIRST_MS 1000
 #define RULES_BAN_MAX_MS 600000
 #define RULES_CHECK_MS 500 /* between two looks at whether a peer has what changed */
@@ -24,6 +24,11 @@ struct rules_frame {
     uint8_t data[];
 };
 
+struct rules_line { /* frames that wait, RULES_QUEUE_MAX bytes of them at most */
+    struct rules_frame *first, **last;
+    size_t bytes;
+};
+
 struct rules_peer {
     struct pn_rules_actor *a;
     bool used, up;
@@ -31,8 +36,8 @@ struct rules_peer {
     char name[PN_NAME_BYTES];
     struct pn_sync *sync; /* NULL: nothing is exchanged now */
     unsigned busy; /* inside its sync's calls: it must not be freed */
-    struct rules_frame *first, **last; /* what the link did not take */
-    size_t waiting_bytes;
+    struct rules_line out; /* what the link did not take */
+    struct rules_line in; /* what came meanwhile */
     uint64_t since_ms, ban_ms, banned_until_ms, checked_ms;
     uint64_t dropped, violations;
     char problem[160];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One exchange of rules with each peer whose link is up. What a full link does not take waits here, in bounds; a peer
- * that asks and does not read is not heard meanwhile, and what is lost that way is found with the next Hello. A peer that
+ * One exchange of rules with each peer whose link is up. What a full link does not take waits here, in bounds; while much
+ * does, what the peer says waits, too, and beyond the bound is lost: the next Hello finds what it was. A peer that
  * breaks the protocol is left alone for a while, longer each time; its link stays up, for others use it.
  */
 #include <stdio.h>
@@ -20,15 +20,40 @@ static struct rules_peer *peer_of(struct pn_rules_actor *a, const struct pn_id *
     return NULL;
 }
 
-static void queue_free(struct rules_peer *p)
+static void line_free(struct rules_line *l)
 {
-    for (struct rules_frame *f = p->first, *next; f; f = next) {
+    for (struct rules_frame *f = l->first, *next; f; f = next) {
         next = f->next;
         free(f);
     }
-    p->first = NULL;
-    p->last = &p->first;
-    p->waiting_bytes = 0;
+    *l = (struct rules_line){.last = &l->first};
+}
+
+static int line_add(struct rules_line *l, const uint8_t *bytes, size_t len)
+{
+    struct rules_frame *f = l->bytes + len <= RULES_QUEUE_MAX ? malloc(sizeof(*f) + len) : NULL;
+
+    if (!f)
+        return -1;
+    f->next = NULL;
+    f->len = len;
+    memcpy(f->data, bytes, len);
+    *l->last = f;
+    l->last = &f->next;
+    l->bytes += len;
+    return 0;
+}
+
+/* The caller's to free. */
+static struct rules_frame *line_take(struct rules_line *l)
+{
+    struct rules_frame *f = l->first;
+
+    l->first = f->next;
+    if (!l->first)
+        l->last = &l->first;
+    l->bytes -= f->len;
+    return f;
 }
 
 static void exchange_end(struct rules_peer *p)
@@ -37,7 +62,8 @@ static void exchange_end(struct rules_peer *p)
         return; /* whoever is inside sees to it, or the next tick does */
     pn_sync_free(p->sync);
     p->sync = NULL;
-    queue_free(p);
+    line_free(&p->out);
+    line_free(&p->in);
 }
 
 static void peer_forget(struct rules_peer *p)
@@ -50,23 +76,6 @@ static void peer_forget(struct rules_peer *p)
 
 /* ---- Frames out ---- */
 
-static void wait_in_line(struct rules_peer *p, const uint8_t *bytes, size_t len)
-{
-    struct rules_frame *f = p->waiting_bytes + len <= RULES_QUEUE_MAX ? malloc(sizeof(*f) + len) : NULL;
-
-    if (!f) {
-        p->dropped++; /* the next Hello finds what it said */
-        return;
-    }
-    f->next = NULL;
-    f->len = len;
-    memcpy(f->data, bytes, len);
-    *p->last = f;
-    p->last = &f->next;
-    p->waiting_bytes += len;
-    pn_sync_pause(p->sync, true);
-}
-
 static enum pn_send_result send_now(struct rules_peer *p, const uint8_t *bytes, size_t len)
 {
     struct pn_transport *t = pn_cluster_transport(p->a->options.cluster);
@@ -76,28 +85,24 @@ static enum pn_send_result send_now(struct rules_peer *p, const uint8_t *bytes, 
 static void on_out(void *arg, const uint8_t *bytes, size_t len)
 {
     struct rules_peer *p = arg;
-    enum pn_send_result result = p->first ? PN_SEND_FULL : send_now(p, bytes, len);
+    enum pn_send_result result = p->out.first ? PN_SEND_FULL : send_now(p, bytes, len);
 
-    if (result == PN_SEND_FULL)
-        wait_in_line(p, bytes, len);
-    else if (result == PN_SEND_TOO_LARGE)
+    if (result == PN_SEND_FULL) {
+        p->dropped += line_add(&p->out, bytes, len) < 0;
+        pn_sync_pause(p->sync, true);
+    } else if (result == PN_SEND_TOO_LARGE) {
         pn_log_limited(10000, PN_LOG_ERROR, "rules: a frame of %zu bytes for %s is longer than the link takes", len,
                        p->name);
+    }
 }
 
 /* The line moves on; whether it is empty. */
 static bool line_moves(struct rules_peer *p)
 {
-    while (p->first) {
-        struct rules_frame *f = p->first;
-
-        if (send_now(p, f->data, f->len) == PN_SEND_FULL)
+    while (p->out.first) {
+        if (send_now(p, p->out.first->data, p->out.first->len) == PN_SEND_FULL)
             return false;
-        p->first = f->next;
-        if (!p->first)
-            p->last = &p->first;
-        p->waiting_bytes -= f->len;
-        free(f);
+        free(line_take(&p->out));
     }
     return true;
 }
@@ -146,18 +151,11 @@ static void violation(struct rules_peer *p, const char *why)
     exchange_end(p);
 }
 
-static void on_message(void *arg, const struct pn_id *from, const uint8_t *bytes, size_t len)
+static int hear(struct rules_peer *p, const uint8_t *bytes, size_t len)
 {
-    struct rules_peer *p = peer_of(arg, from);
     struct pn_error err = {""};
     int rc;
 
-    if (!p || !p->sync || !p->up)
-        return;
-    if (p->waiting_bytes > RULES_DEAF_ABOVE) {
-        p->dropped++;
-        return;
-    }
     p->busy++;
     rc = pn_sync_input(p->sync, bytes, len, &err);
     p->busy--;
@@ -165,6 +163,30 @@ static void on_message(void *arg, const struct pn_id *from, const uint8_t *bytes
         violation(p, err.text);
     else if (!p->up)
         exchange_end(p);
+    return p->sync ? 0 : -1;
+}
+
+static void on_message(void *arg, const struct pn_id *from, const uint8_t *bytes, size_t len)
+{
+    struct rules_peer *p = peer_of(arg, from);
+
+    if (!p || !p->sync || !p->up)
+        return;
+    if (p->in.first || p->out.bytes > RULES_DEAF_ABOVE)
+        p->dropped += line_add(&p->in, bytes, len) < 0;
+    else
+        hear(p, bytes, len);
+}
+
+/* What waited to be heard, as long as the answers find room. */
+static void catch_up(struct rules_peer *p)
+{
+    while (p->sync && p->in.first && p->out.bytes <= RULES_DEAF_ABOVE) {
+        struct rules_frame *f = line_take(&p->in);
+
+        hear(p, f->data, f->len);
+        free(f);
+    }
 }
 
 static void on_up(void *arg, const struct pn_id *id)
@@ -195,7 +217,7 @@ static void on_writable(void *arg, const struct pn_id *id)
 {
     struct rules_peer *p = peer_of(arg, id);
 
-    if (!p || !p->sync || p->busy || !p->first)
+    if (!p || !p->sync || p->busy || !p->out.first)
         return;
     p->busy++;
     if (line_moves(p))
@@ -203,6 +225,8 @@ static void on_writable(void *arg, const struct pn_id *id)
     p->busy--;
     if (!p->up)
         exchange_end(p);
+    else
+        catch_up(p);
 }
 
 const struct pn_channel_ops rules_channel_ops = {
@@ -234,7 +258,13 @@ static void member_follow(struct pn_rules_actor *a, const struct pn_member *m)
         if (a->peers[i].used)
             continue;
         p = &a->peers[i];
-        *p = (struct rules_peer){.a = a, .used = true, .id = m->id, .last = &p->first};
+        *p = (struct rules_peer){
+            .a = a,
+            .used = true,
+            .id = m->id,
+        };
+        p->out.last = &p->out.first;
+        p->in.last = &p->in.first;
     }
     if (!p)
         return;
@@ -323,7 +353,7 @@ void rules_peers_tick(struct pn_rules_actor *a, uint64_t now_ms)
         pn_sync_tick(p->sync);
         pn_sync_status(p->sync, &s);
         /* What was changed a moment ago: does the peer have it? So the lag that is shown is true. */
-        if (!s.equal && !s.running && !p->first && now_ms >= p->checked_ms + RULES_CHECK_MS) {
+        if (!s.equal && !s.running && !p->out.first && now_ms >= p->checked_ms + RULES_CHECK_MS) {
             p->checked_ms = now_ms;
             pn_sync_check(p->sync);
         }
@@ -355,8 +385,8 @@ void rules_peers_status(const struct pn_rules_actor *a, struct pn_rules_actor_st
         memcpy(s->id, p->id.b, sizeof(s->id));
         memcpy(s->name, p->name, sizeof(s->name));
         s->up = p->up;
-        s->paused = p->first != NULL;
-        s->waiting_bytes = p->waiting_bytes;
+        s->paused = p->out.first != NULL;
+        s->waiting_bytes = p->out.bytes + p->in.bytes;
         s->dropped = p->dropped;
         s->violations = p->violations;
         s->retry_ms = p->banned_until_ms > now ? p->banned_until_ms - now : 0;
