@@ -185,7 +185,7 @@ char *pn_hs_lower(const char *text, char *out, size_t size)
     return out;
 }
 
-static int total_add(struct pn_hostdb *db, const char *node, int items, int messages, int64_t bytes, int waiting)
+int pn_hs_total_add(struct pn_hostdb *db, const char *node, int items, int messages, int64_t bytes, int waiting)
 {
     static const enum pn_hs_sql which[] = {PN_HS_TOTAL, PN_HS_NODE_TOTAL};
 
@@ -307,7 +307,8 @@ static int db_insert(struct pn_hostdb *db, const pn_q_item *item, uint64_t file_
     }
     pn_qdb_text(accept, 1, item->node);
     if (rc != 0 || pn_qdb_run(accept) != 0 || count_item(db, item, sender) != 0 ||
-        total_add(db, item->node, 1, item->kind == PN_Q_MESSAGE, (int64_t)file_bytes, item->kind == PN_Q_MESSAGE) != 0)
+        pn_hs_total_add(db, item->node, 1, item->kind == PN_Q_MESSAGE, (int64_t)file_bytes,
+                        item->kind == PN_Q_MESSAGE) != 0)
         return pn_qdb_fail(db->db, db->path, "writing", err);
     return 1;
 }
@@ -323,7 +324,7 @@ static int note_released(void *arg, const struct pn_host_row *row)
 {
     struct released *r = arg;
 
-    r->rc = total_add(r->db, row->item->node, 0, 0, 0, -1);
+    r->rc = pn_hs_total_add(r->db, row->item->node, 0, 0, 0, -1);
     if (r->rc == 0 && r->released)
         r->rc = hour_count(r->db, r->now_ms, row->item->node, PN_Q_EVENT_RELEASED, row->item->size_bytes);
     return 0;
@@ -379,94 +380,6 @@ static int db_sha_used(struct pn_hostdb *db, const uint8_t sha[PN_Q_SHA_BYTES])
     return pn_qdb_run(q);
 }
 
-/* One row loses all but its identity. */
-static int purge_row(struct pn_hostdb *db, sqlite3_stmt *found)
-{
-    static const enum pn_hs_sql clear[] = {PN_HS_PURGE_RECIPIENTS, PN_HS_PURGE_TEXT};
-    sqlite3_stmt *q = db->sql[PN_HS_PURGE_ROW];
-    int64_t number = sqlite3_column_int64(found, 0), bytes = sqlite3_column_int64(found, 2);
-    int message = sqlite3_column_int(found, 3) == PN_Q_MESSAGE;
-    pn_q_item bare = PN__Q__ITEM__INIT;
-    size_t len;
-
-    bare.node = (char *)(uintptr_t)sqlite3_column_text(found, 5);
-    bare.sequence = (uint64_t)sqlite3_column_int64(found, 6);
-    bare.kind = (uint32_t)sqlite3_column_int(found, 3);
-    bare.sha256 = (ProtobufCBinaryData){PN_Q_SHA_BYTES, (uint8_t *)(uintptr_t)sqlite3_column_blob(found, 1)};
-    uint8_t *body = bare.node ? pn_q_item_encode(&bare, &len) : NULL;
-    if (body == NULL)
-        return -1;
-    sqlite3_bind_int64(q, 1, number);
-    sqlite3_bind_blob64(q, 2, body, len, SQLITE_STATIC);
-    int rc = pn_qdb_run(q);
-    free(body);
-    for (unsigned i = 0; rc == 0 && i < 1u + (unsigned)message; i++) {
-        sqlite3_bind_int64(db->sql[clear[i]], 1, number);
-        rc = pn_qdb_run(db->sql[clear[i]]);
-    }
-    return rc == 0 ? total_add(db, bare.node, -1, -message, -bytes, -(message && sqlite3_column_int(found, 4) == 0))
-                   : -1;
-}
-
-static int purge_kind(struct pn_hostdb *db, const struct pn_host_purge *p, int kind, unsigned max, pn_host_gone *gone,
-                      void *arg, struct pn_error *err)
-{
-    sqlite3_stmt *q = db->sql[p->event >= 0 && p->state >= 0 ? PN_HS_PURGE_CLASS : PN_HS_PURGE_ANY],
-                 *read = db->sql[PN_HS_PURGE_READ];
-    int64_t *numbers = calloc(max ? max : 1, sizeof(*numbers));
-    uint8_t sha[PN_Q_SHA_BYTES];
-    unsigned n = 0, done = 0;
-    int rc;
-
-    if (numbers == NULL)
-        return pn_error_set(err, "no memory");
-    sqlite3_bind_int64(q, 1, p->received_before_ms > INT64_MAX ? INT64_MAX : (sqlite3_int64)p->received_before_ms);
-    sqlite3_bind_int(q, 2, kind);
-    sqlite3_bind_int(q, 3, p->event);
-    sqlite3_bind_int(q, 4, p->state);
-    if (p->node)
-        pn_qdb_text(q, 5, p->node);
-    else
-        sqlite3_bind_null(q, 5);
-    sqlite3_bind_int64(q, 6, max);
-    while ((rc = sqlite3_step(q)) == SQLITE_ROW && n < max)
-        numbers[n++] = sqlite3_column_int64(q, 0);
-    sqlite3_reset(q);
-    for (; rc == SQLITE_DONE && done < n;
-         done++) { /* changed only once the search is over: it walks an index of these */
-        sqlite3_bind_int64(read, 1, numbers[done]);
-        int64_t bytes = 0;
-        const void *blob = sqlite3_step(read) == SQLITE_ROW ? pn_qdb_blob(read, 1, PN_Q_SHA_BYTES) : NULL;
-        if (blob) {
-            memcpy(sha, blob, PN_Q_SHA_BYTES);
-            bytes = sqlite3_column_int64(read, 2);
-        }
-        bool ok = blob && purge_row(db, read) == 0;
-        sqlite3_reset(read);
-        if (!ok)
-            break;
-        if (kind == PN_Q_MESSAGE)
-            gone(arg, sha, (uint64_t)bytes);
-    }
-    free(numbers);
-    return rc == SQLITE_DONE && done == n ? (int)n : pn_qdb_fail(db->db, db->path, "purging", err);
-}
-
-static int db_purge(struct pn_hostdb *db, const struct pn_host_purge *p, pn_host_gone *gone, void *arg,
-                    struct pn_error *err)
-{
-    int n = 0;
-
-    for (int kind = PN_Q_RECORD; kind <= PN_Q_MESSAGE && n < (int)p->max; kind++)
-        if (p->kind < 0 || p->kind == kind) {
-            int some = purge_kind(db, p, kind, p->max - (unsigned)n, gone, arg, err);
-            if (some < 0)
-                return -1;
-            n += some;
-        }
-    return n;
-}
-
 static int db_totals(struct pn_hostdb *db, struct pn_hostdb_totals *out)
 {
     sqlite3_stmt *q = NULL;
@@ -503,7 +416,7 @@ const struct pn_hostdb_ops pn_hostdb_sqlite = {
     .flag_set = db_flag_set,
     .audit = db_audit,
     .sha_used = db_sha_used,
-    .purge = db_purge,
+    .purge = pn_hs_purge,
     .totals = db_totals,
     .node_totals = pn_hs_node_totals,
     .audit_list = pn_hs_audit_list,

@@ -44,6 +44,9 @@ char *pn_hs_lower(const char *text, char *out, size_t size);
 int pn_hs_find(struct pn_hostdb *db, const struct pn_host_query *q, pn_host_each *each, void *arg,
                struct pn_error *err);
 int pn_hs_get(struct pn_hostdb *db, uint64_t number, pn_host_each *each, void *arg, struct pn_error *err);
+int pn_hs_total_add(struct pn_hostdb *db, const char *node, int items, int messages, int64_t bytes, int waiting);
+int pn_hs_purge(struct pn_hostdb *db, const struct pn_host_purge *p, pn_host_gone *gone, void *arg,
+                struct pn_error *err);
 /* host_sqlite_count.c */
 int pn_hs_node_totals(struct pn_hostdb *db, pn_host_node_each *each, void *arg);
 int pn_hs_audit_list(struct pn_hostdb *db, uint64_t number, pn_host_audit_each *each, void *arg, struct pn_error *err);
