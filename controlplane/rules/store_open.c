@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The database file: made, checked, brought up to date, read into memory. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/error.h"
 #include "common/hash.h"
@@ -225,6 +227,10 @@ int pn_rdb_load(struct pn_rules *r, struct pn_error *err)
 static int open_db(struct pn_rules *r, struct pn_error *err)
 {
     char text[96];
+    int fd = open(r->options.path, O_RDWR | O_CREAT | O_CLOEXEC, 0640); /* lists name people; the log files follow */
+
+    if (fd >= 0)
+        close(fd); /* otherwise SQLite says why */
 
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS,
                    0); /* counting every allocation under one lock costs a tenth; too late is fine */
