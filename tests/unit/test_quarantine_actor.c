@@ -450,6 +450,7 @@ static void test_off_and_on(void **state)
     conf_make("forward = no");
     pn_quarantine_actor_reconfigure(actor, conf, 0);
     add(1, "stays here");
+    usleep(300000);
     json_t *items = json_object_get(ok("quarantine waiting", NULL), "items");
     assert_int_equal(json_array_size(items), 1);
     assert_int_equal(listed(NULL, NULL), 0);
