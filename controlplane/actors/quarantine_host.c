@@ -251,10 +251,15 @@ struct pn_host *pn_quarantine_actor_host(struct pn_quarantine_actor *a, struct p
 
 struct pn_host *pn_quarantine_actor_store(struct pn_quarantine_actor *a, struct pn_error *err)
 {
-    if (!a->store)
-        pn_error_set(err, "the host's store is not open: %s",
-                     a->reader_error[0] ? a->reader_error : "its error is in the log, or posternd is starting");
-    return a->store;
+    char why[sizeof(a->status.store_error)];
+
+    if (a->store)
+        return a->store;
+    pthread_mutex_lock(&a->lock);
+    snprintf(why, sizeof(why), "%s", a->reader_error[0] ? a->reader_error : a->status.store_error);
+    pthread_mutex_unlock(&a->lock);
+    pn_error_set(err, "the host's store is not open: %.200s", why[0] ? why : "posternd is starting");
+    return NULL;
 }
 
 static void receives_follow(struct pn_quarantine_actor *a)
@@ -331,7 +336,15 @@ void pn_qa_host_status(struct pn_quarantine_actor *a, struct pn_quarantine_statu
     if (!a->host)
         return;
     out->purged = a->purged;
-    pn_host_totals(a->host, &out->store);
+    bool mute = pn_host_totals(a->host, &out->store) < 0; /* a database of its own may go and come */
+    if (mute != a->store_mute)
+        pn_qa_event(a, mute ? PN_LOG_ERROR : PN_LOG_NOTICE, "store", "%s",
+                    mute ? "does not answer: nodes keep what they have" : "answers again");
+    a->store_mute = mute;
+    if (mute) {
+        out->store_open = false;
+        snprintf(out->store_error, sizeof(out->store_error), "it does not answer");
+    }
     out->store_full = pn_qa_is_host(a) && pn_host_full(a->host);
     if (out->store_full != a->store_full)
         pn_qa_event(a, out->store_full ? PN_LOG_ERROR : PN_LOG_NOTICE, "store", "%s",

@@ -103,7 +103,7 @@ struct pn_quarantine_actor {
     struct pn_host *host;
     char store_error[256], store_database[PN_CONF_TEXT_BYTES];
     uint64_t store_retry_ms, partials_ms;
-    bool store_full;
+    bool store_full, store_mute;
     struct pn_retention keep;
     struct pn_retention_config keep_config;
     uint64_t purged;

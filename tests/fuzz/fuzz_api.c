@@ -46,7 +46,7 @@ static void on_done(void *arg, json_t *reply)
 
 static void one_request(uint8_t how, const uint8_t *data, size_t size)
 {
-    struct pn_api_peer peer = {.may_write = how & 1, .root = how & 1};
+    struct pn_api_peer peer = {.may_write = how & 1, .root = how & 1, .remote = how & 4, .who = "fuzz"};
     static unsigned answers;
     unsigned before = answers;
     struct pn_api_call *call = pn_api_request(&f.view, peer, data, size, on_done, &answers);
