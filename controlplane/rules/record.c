@@ -2,6 +2,7 @@
 #include "controlplane/rules/record.h"
 
 #include <endian.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include <openssl/evp.h>
@@ -117,17 +118,31 @@ void pn_rule_hit_add(struct pn_rule *rule, const char *node, uint64_t count, uin
 
 /* ---- Hashes ---- */
 
-/* Fetched once: OpenSSL's look-up of an algorithm costs more than hashing a rule. */
+/* Fetched once: OpenSSL's look-up of an algorithm costs more than hashing a rule. A context for each thread. */
+static EVP_MD *sha256;
+static pthread_key_t context;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void context_free(void *ctx)
+{
+    EVP_MD_CTX_free(ctx);
+}
+
+static void hash_init(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (sha256 && pthread_key_create(&context, context_free) != 0)
+        sha256 = NULL;
+}
+
 static EVP_MD_CTX *hash_start(void)
 {
-    static __thread EVP_MD_CTX *ctx;
-    static EVP_MD *md;
+    static __thread EVP_MD_CTX *ctx; /* the key's value is only for its end */
 
-    if (md == NULL)
-        md = EVP_MD_fetch(NULL, "SHA256", NULL);
-    if (ctx == NULL)
-        ctx = EVP_MD_CTX_new();
-    if (md == NULL || ctx == NULL || EVP_DigestInit_ex2(ctx, md, NULL) != 1)
+    pthread_once(&once, hash_init);
+    if (ctx == NULL && sha256 != NULL && (ctx = EVP_MD_CTX_new()) != NULL)
+        pthread_setspecific(context, ctx);
+    if (ctx == NULL || EVP_DigestInit_ex2(ctx, sha256, NULL) != 1)
         return NULL;
     return ctx;
 }
