@@ -99,7 +99,8 @@ void pn_node_control(struct pn_node *n)
             control_addr(&c, &n->conf.group_v6);
         }
     }
-    n->io.send(n->io.arg, PN_DP_CONTROL, &c, sizeof(c), PN_TAG_OTHER);
+    n->control_ns = 0;
+    n->io.send(n->io.arg, PN_DP_CONTROL, &c, sizeof(c), PN_TAG_CONTROL);
 }
 
 static int make_seals(struct pn_node *n, struct pn_error *err)
@@ -177,10 +178,19 @@ int pn_node_configure(struct pn_node *n, const struct pn_node_conf *conf, uint64
 static void apply_installed(struct pn_node *n, uint64_t now_ns)
 {
     bool there = n->configured && n->linked && n->installed.dataplane && n->installed.dataplane == n->dataplane;
+    uint64_t before[PN_MAX_VIPS], held[PN_MAX_VIPS] = {0};
     if (!n->configured)
         return;
+    memcpy(before, n->written, sizeof(before));
+    if (there)
+        memset(n->written, 0, sizeof(n->written)); /* of VIPs that it does not run it holds none */
+    for (unsigned i = 0; there && i < n->installed.n; i++) {
+        uint16_t id = n->installed.ids[i];
+        if (id < PN_MAX_VIPS)
+            held[i] = n->written[id] = n->wrote[id] ? before[id] : n->installed.leases[i];
+    }
     EACH_PROTOCOL(p)
-    p->installed(n, n->installed.ids, n->installed.leases, there ? n->installed.n : 0, now_ns);
+    p->installed(n, n->installed.ids, held, there ? n->installed.n : 0, now_ns);
     n->due_ns = now_ns;
 }
 
@@ -191,8 +201,10 @@ void pn_node_linked(struct pn_node *n, bool linked, uint64_t dataplane, uint64_t
     n->beat = (struct pn_node_beat){.unanswered = 0};
     if (linked) {
         n->dataplane = dataplane;
-        if (other)
+        if (other) {
             memset(n->written, 0, sizeof(n->written));
+            memset(n->wrote, 0, sizeof(n->wrote));
+        }
         if (n->configured)
             pn_node_control(n);
         if (n->sync.node)
@@ -208,9 +220,6 @@ void pn_node_installed(struct pn_node *n, uint64_t dataplane, const uint16_t *id
     n->installed.n = n_ids < PN_MAX_VIPS ? n_ids : PN_MAX_VIPS;
     memmove(n->installed.ids, ids, n->installed.n * sizeof(ids[0]));
     memmove(n->installed.leases, leases, n->installed.n * sizeof(leases[0]));
-    for (unsigned i = 0; i < n->installed.n; i++)
-        if (ids[i] < PN_MAX_VIPS && n->written[ids[i]] < leases[i])
-            n->written[ids[i]] = leases[i];
     apply_installed(n, now_ns);
 }
 
@@ -232,6 +241,12 @@ static void write_leases(struct pn_node *n, const struct pn_dp_lease *leases, un
 {
     if (count)
         n->io.send(n->io.arg, PN_DP_LEASE, leases, count * sizeof(leases[0]), PN_TAG_LEASE);
+}
+
+static void wrote(struct pn_node *n, uint16_t vip, uint64_t deadline_ns)
+{
+    n->written[vip] = deadline_ns;
+    n->wrote[vip] = true;
 }
 
 static struct pn_dp_lease lease_of(struct pn_node *n, const struct pn_election_order *o, uint64_t now_ns)
@@ -269,7 +284,7 @@ void pn_node_obey(struct pn_node *n, const struct pn_election_out *out, bool def
                 n->beat.leases[n->beat.n++] = lease;
                 continue;
             }
-            n->written[o->vip] = o->deadline_ns;
+            wrote(n, o->vip, o->deadline_ns);
             leases[count++] = lease;
             if (count == PN_MAX_VIPS) {
                 write_leases(n, leases, count);
@@ -322,7 +337,7 @@ static void beat_done(struct pn_node *n, uint64_t now_ns)
             pn_election_unsent(&n->election, b->leases[i].vip, n->written[b->leases[i].vip]);
             continue;
         }
-        n->written[b->leases[i].vip] = b->leases[i].deadline_boottime_ns;
+        wrote(n, b->leases[i].vip, b->leases[i].deadline_boottime_ns);
         b->leases[kept++] = b->leases[i];
     }
     write_leases(n, b->leases, kept);
@@ -352,6 +367,9 @@ void pn_node_answer(struct pn_node *n, uint32_t tag, unsigned status, const void
             pn_node_say(n, PN_LOG_ERROR, "lease", "", "refused by the dataplane: %.*s",
                         (int)(bytes < 120 ? bytes : 120), (const char *)payload);
         }
+        break;
+    case PN_TAG_CONTROL: /* most likely BUSY: a worker has not come round. The one before is in force, or none */
+        n->control_ns = status == PN_DP_STATUS_OK ? 0 : now_ns + PN_NODE_RETRY_NS;
         break;
     case PN_TAG_SYNC_TX:
         pn_sync_sent(&n->sync);
@@ -387,6 +405,10 @@ void pn_node_step(struct pn_node *n, uint64_t now_ns, uint64_t *wake_ns)
     *wake_ns = UINT64_MAX;
     if (!n->configured || !n->linked)
         return;
+    if (n->control_ns && now_ns >= n->control_ns)
+        pn_node_control(n);
+    if (n->control_ns)
+        *wake_ns = n->control_ns;
     EACH_PROTOCOL(p)
     p->step(n, now_ns, wake_ns);
     if (n->sync.node)

@@ -18,7 +18,7 @@
 #define PN_NODE_PATHS PN_OWN_PATHS
 #define PN_NODE_PATH_SILENT_NS UINT64_C(1000000000) /* a path with nothing on it for so long is an alarm */
 #define PN_NODE_WITNESS_ID 0x8000u /* ids from here on: VIPs that this node only votes for (priority 0) */
-#define PN_NODE_RETRY_NS UINT64_C(200000000) /* a lease that was refused is asked for again after this */
+#define PN_NODE_RETRY_NS UINT64_C(200000000) /* what the dataplane has refused is asked for again after this */
 #define PN_NODE_LEAVE_HOLD_MS 10000u /* lease of a node that stops while no peer is there to take over */
 
 /* Where this node's heartbeats leave and arrive; v4 or v6 may be zero. */
@@ -73,7 +73,15 @@ struct pn_node_io {
 };
 
 /* What an answer belongs to; one to a heartbeat has its path, too (PN_TAG_OF_PATH). */
-enum pn_node_tag { PN_TAG_OTHER, PN_TAG_LEASE, PN_TAG_BEAT, PN_TAG_SYNC_TX, PN_TAG_FLOWS_IN, PN_TAG_RESYNC };
+enum pn_node_tag {
+    PN_TAG_OTHER,
+    PN_TAG_LEASE,
+    PN_TAG_BEAT,
+    PN_TAG_SYNC_TX,
+    PN_TAG_FLOWS_IN,
+    PN_TAG_RESYNC,
+    PN_TAG_CONTROL
+};
 #define PN_TAG_OF_PATH(path) ((path) << 8)
 /* And to whom: the protocol's id and 24 bits of its own, above those. */
 #define PN_TAG_PROTOCOL(id, own) (((uint32_t)(own)&0xffffffu) << 8 | 0x80u | (uint32_t)(id))
@@ -119,10 +127,12 @@ struct pn_node {
         unsigned n;
     } installed;
     struct pn_mac port_mac[PN_MAX_PORTS];
-    uint64_t written[PN_MAX_VIPS]; /* deadline last written to the dataplane, by id */
+    uint64_t written[PN_MAX_VIPS]; /* deadline that the dataplane has: read from it, then last written; by id */
+    bool wrote[PN_MAX_VIPS]; /* to this dataplane: what was read of it is of before that */
 
     uint64_t due_ns; /* next heartbeat by the timer */
     uint64_t retry_ns; /* leases again; 0 none */
+    uint64_t control_ns; /* PN_DP_CONTROL again; 0: it was taken */
     struct pn_node_beat beat;
     uint64_t send_by_ns; /* of packets made now; 0: no limit */
     unsigned beats_lost; /* in a row: none of their packets could be sent */

@@ -162,6 +162,11 @@ static void dp_take(unsigned i, const struct world_message *m)
         n->probe_ns[((const struct pn_dp_vip_ref *)m->payload)->vip] = w.now + WORLD_MS / 2;
         break;
     case PN_DP_CONTROL:
+        if (n->control_busy) {
+            n->control_busy--;
+            status = PN_DP_STATUS_BUSY;
+            break;
+        }
         n->control = *(const struct pn_dp_control *)m->payload;
         break;
     case PN_DP_ANNOUNCE:
@@ -255,8 +260,21 @@ static void installed(unsigned i)
     uint16_t ids[PN_MAX_VIPS];
     for (unsigned v = 0; v < w.n_vips; v++)
         ids[v] = (uint16_t)v;
-    pn_node_linked(&n->node, n->dp_there, n->dataplane, w.now);
+    if (!n->read_first)
+        pn_node_linked(&n->node, n->dp_there, n->dataplane, w.now);
     pn_node_installed(&n->node, n->dataplane, ids, n->lease, n->dp_there ? w.n_vips : 0, w.now);
+    if (n->read_first)
+        pn_node_linked(&n->node, n->dp_there, n->dataplane, w.now);
+    n->wake_ns = 0;
+}
+
+void world_node_relink(unsigned i)
+{
+    struct world_node *n = &w.nodes[i];
+    pn_node_linked(&n->node, false, n->dataplane, w.now);
+    drain(&n->to_dp);
+    drain(&n->from_dp);
+    pn_node_linked(&n->node, true, n->dataplane, w.now);
     n->wake_ns = 0;
 }
 

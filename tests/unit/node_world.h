@@ -51,6 +51,8 @@ struct world_node {
     unsigned walk; /* next flow of a walk + 1; 0: none */
     unsigned port_down; /* ports that cannot send, by bits */
     bool flows_busy;
+    unsigned control_busy; /* so many PN_DP_CONTROL are not taken */
+    bool read_first; /* what the dataplane holds is known before the own connection leads to it */
     struct pn_dp_control control; /* as it was told last */
     struct { /* the packet to a group that left last */
         struct pn_mac src_mac;
@@ -79,6 +81,7 @@ void world_end(void);
 void world_run(unsigned ms, bool want_single);
 unsigned world_owner(unsigned vip); /* WORLD_NODES: nobody */
 void world_node_start(unsigned i); /* a new process above the dataplane that is there */
+void world_node_relink(unsigned i); /* the own connection breaks, and is made again */
 void world_node_kill(unsigned i);
 void world_dp_kill(unsigned i);
 void world_dp_start(unsigned i);

@@ -9,6 +9,12 @@ static void reset_gap(void)
     w.worst_gap_ns = w.gap_ns = 0;
 }
 
+static void no_preemption(struct pn_node_conf *c, unsigned node)
+{
+    (void)node;
+    c->vips[0].want.preempt = PN_PREEMPT_NO;
+}
+
 static void test_each_owns_its_own(void **state)
 {
     (void)state;
@@ -158,11 +164,11 @@ static void test_standby_and_leave(void **state)
     world_end();
 }
 
-static void test_hold_covers_a_restart(void **state)
+static void hold_covers_a_restart(bool read_first)
 {
     struct pn_error err;
-    (void)state;
     world_start(2, 1, NULL);
+    w.nodes[0].read_first = read_first;
     world_run(300, true);
     assert_int_equal(pn_node_hold(&w.nodes[0].node, 61000, w.now, &err), -1);
     assert_int_equal(pn_node_hold(&w.nodes[0].node, 2000, w.now, &err), 0);
@@ -177,6 +183,73 @@ static void test_hold_covers_a_restart(void **state)
     world_node_kill(0);
     world_run(300, true);
     assert_int_equal(world_owner(0), 1);
+    world_end();
+}
+
+static void test_hold_covers_a_restart(void **state)
+{
+    (void)state;
+    hold_covers_a_restart(false);
+    hold_covers_a_restart(true);
+}
+
+/* What was read of the dataplane says nothing any more once a lease was written to it. */
+static void test_a_lease_that_was_read_grows_old(void **state)
+{
+    struct pn_error err;
+    (void)state;
+    world_start(2, 1, no_preemption);
+    world_run(300, true);
+    assert_int_equal(pn_node_hold(&w.nodes[0].node, 5000, w.now, &err), 0);
+    world_run(60, true);
+    uint16_t id = 0;
+    uint64_t read_ns = w.nodes[0].lease[0];
+    assert_true(read_ns > w.now + 4000 * WORLD_MS);
+    pn_node_installed(&w.nodes[0].node, w.nodes[0].dataplane, &id, &read_ns, 1, w.now); /* another snapshot */
+    assert_int_equal(pn_node_hold(&w.nodes[0].node, 0, w.now, &err), 0);
+    world_run(60, true);
+    assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", w.now, &err), 0);
+    world_run(60, true);
+    assert_int_equal(world_owner(0), 1);
+    world_node_relink(0);
+    world_run(300, true);
+    assert_int_equal(world_owner(0), 1);
+    world_end();
+}
+
+/* Of what it wrote itself it knows: an owner whose connection breaks for a moment goes on. */
+static void test_a_connection_that_breaks_ends_no_lease(void **state)
+{
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    reset_gap();
+    world_node_relink(0);
+    world_run(300, true);
+    assert_int_equal(world_owner(0), 0);
+    assert_int_equal(w.worst_gap_ns, 0);
+    assert_int_equal(w.nodes[1].node.election.vips[0].transitions, 0);
+    world_end();
+}
+
+/* A dataplane that could not take what is ours on the wire is told again. */
+static void test_what_is_ours_is_told_until_it_is_taken(void **state)
+{
+    (void)state;
+    world_start(2, 1, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        w.nodes[0].control = (struct pn_dp_control){.vrrp = false};
+        w.nodes[0].control_busy = 3;
+        if (i == 0)
+            world_node_start(0);
+        else
+            pn_node_control(&w.nodes[0].node);
+        world_run(150, false);
+        assert_int_equal(w.nodes[0].control.heartbeat_udp_port, 0);
+        world_run(1000, false);
+        assert_int_equal(w.nodes[0].control.heartbeat_udp_port, 24625);
+        assert_int_equal(w.nodes[0].control_busy, 0);
+    }
     world_end();
 }
 
@@ -668,6 +741,9 @@ int main(void)
         cmocka_unit_test(test_planned_move),
         cmocka_unit_test(test_standby_and_leave),
         cmocka_unit_test(test_hold_covers_a_restart),
+        cmocka_unit_test(test_a_lease_that_was_read_grows_old),
+        cmocka_unit_test(test_a_connection_that_breaks_ends_no_lease),
+        cmocka_unit_test(test_what_is_ours_is_told_until_it_is_taken),
         cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_forged_and_replayed_change_nothing),
         cmocka_unit_test(test_flows_are_there_before_it_takes_back),
