@@ -221,7 +221,8 @@ static void update_hold(struct pn_election *e, uint64_t now_ns, struct pn_electi
         const struct pn_heartbeat *last = &e->peers->peers[i].last;
         bool acked = false;
         for (unsigned j = 0; j < last->n_peers; j++)
-            acked |= last->peers[j].node == e->self && last->peers[j].flags & PN_HB_PEER_HOLD_ACK;
+            acked |= last->peers[j].node == e->self && last->peers[j].flags & PN_HB_PEER_HOLD_ACK &&
+                     last->peers[j].counter > e->hold_counter && last->peers[j].counter <= e->last_counter;
         granted = acked;
     }
     if (granted && !e->hold_granted)
@@ -378,6 +379,7 @@ void pn_election_configure(struct pn_election *e, const struct pn_election_times
         struct pn_election_vip *v = &e->vips[i];
         v->owner = v->vote = v->successor = PN_HB_NO_NODE;
         v->since_ns = now_ns;
+        v->vote_until_ns = now_ns + times->takeover; /* the process before may have voted */
         for (unsigned o = 0; o < n_old; o++) {
             if (strcmp(old[o].name, want[i].name) == 0 && old[o].id == want[i].id) {
                 *v = old[o];
@@ -513,4 +515,5 @@ void pn_election_hold(struct pn_election *e, uint32_t ms)
 {
     e->hold_ms = ms < PN_HOLD_MAX_MS ? ms : PN_HOLD_MAX_MS;
     e->hold_granted = false;
+    e->hold_counter = e->last_counter; /* an answer to an earlier hold is none to this one */
 }

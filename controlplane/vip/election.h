@@ -120,6 +120,7 @@ struct pn_election {
     bool mute; /* heartbeats cannot leave: effective priority 0 */
     uint32_t hold_ms; /* asked of the peers; 0 none */
     bool hold_granted;
+    uint64_t hold_counter; /* of our newest heartbeat that did not ask for it yet */
     uint64_t grace_ns; /* released with a successor: go on forwarding this long */
     struct {
         uint64_t counter, sent_ns;

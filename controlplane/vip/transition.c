@@ -42,8 +42,10 @@ void pn_el_back_up(struct pn_election *e, struct pn_election_vip *v, uint64_t no
     v->silent_since_ns = now_ns;
     v->want = false;
     v->better_since_ns = 0;
-    if (v->vote == e->self)
-        v->vote = PN_HB_NO_NODE; /* no lease of ours is left that it could back, and no candidacy */
+    if (v->vote == e->self) { /* no lease of ours is left that it could back, and no candidacy */
+        v->vote = PN_HB_NO_NODE;
+        v->vote_until_ns = now_ns;
+    }
     pn_el_enter(e, v, PN_EL_BACKUP, now_ns, reason);
 }
 
@@ -109,7 +111,7 @@ static unsigned majority(const struct pn_election *e)
 
 bool pn_el_vote_free(const struct pn_election_vip *v, uint8_t node, uint64_t now_ns)
 {
-    return v->vote == node || v->vote == PN_HB_NO_NODE || now_ns >= v->vote_until_ns;
+    return v->vote == node || now_ns >= v->vote_until_ns;
 }
 
 void pn_el_vote_for(const struct pn_election *e, struct pn_election_vip *v, uint8_t node, uint64_t counter,

@@ -459,6 +459,47 @@ static void test_hold_covers_a_restart(void **state)
 }
 
 /* Heartbeats cut one way or both, ARP not: the answered probe keeps the backup where it is. */
+/* Peers that have agreed to a short wait have not agreed to a long one. */
+static void test_a_longer_hold_is_asked_for_anew(void **state)
+{
+    (void)state;
+    world_start(2, 1, false, 14);
+    run_ms(300, true);
+    pn_election_hold(&w.nodes[0].election, 100);
+    run_ms(60, true);
+    assert_true(pn_election_held(&w.nodes[0].election, clock_of(&w.nodes[0])));
+    w.cut[0][1] = true; /* it does not hear of the other */
+    pn_election_hold(&w.nodes[0].election, 2000);
+    for (unsigned ms = 0; ms < 30; ms++) {
+        run_ms(1, true);
+        assert_false(w.nodes[0].election.hold_granted);
+        assert_true(w.nodes[0].lease[0] < clock_of(&w.nodes[0]) + 200 * MS);
+    }
+    w.cut[0][1] = false;
+    run_ms(60, true);
+    assert_true(pn_election_held(&w.nodes[0].election, clock_of(&w.nodes[0])));
+    assert_true(w.nodes[0].lease[0] > clock_of(&w.nodes[0]) + 1900 * MS);
+    world_end();
+}
+
+/* Its vote bound the process before, too: a voter that starts anew waits until that is over. */
+static void test_a_voter_that_starts_anew_waits(void **state)
+{
+    (void)state;
+    world_start(3, 1, true, 15);
+    run_ms(300, true);
+    assert_int_equal(w.nodes[2].election.vips[0].vote, 0);
+    control_start(&w.nodes[2], true);
+    for (unsigned ms = 0; ms < 34; ms++) {
+        run_ms(1, true);
+        assert_int_equal(w.nodes[2].election.vips[0].vote, PN_HB_NO_NODE);
+    }
+    run_ms(60, true);
+    assert_int_equal(w.nodes[2].election.vips[0].vote, 0);
+    assert_int_equal(owner_of(0), 0);
+    world_end();
+}
+
 /* A node that comes back takes nothing before it knows what its peer knows, and says what it waits for. */
 static void test_what_preemption_waits_for(void **state)
 {
@@ -683,6 +724,8 @@ int main(void)
         cmocka_unit_test(test_planned_move),
         cmocka_unit_test(test_standby_and_back),
         cmocka_unit_test(test_hold_covers_a_restart),
+        cmocka_unit_test(test_a_longer_hold_is_asked_for_anew),
+        cmocka_unit_test(test_a_voter_that_starts_anew_waits),
         cmocka_unit_test(test_what_preemption_waits_for),
         cmocka_unit_test(test_heartbeat_path_alone_fails),
         cmocka_unit_test(test_lost_answers_are_no_death),
