@@ -27,7 +27,7 @@ static void peers_print(struct pn_cli *cli, const json_t *peers)
                       equal                                                         ? PN_GREEN
                       : strcmp(state, "down") == 0 || strcmp(state, "refused") == 0 ? PN_RED
                                                                                     : PN_YELLOW,
-                      "%s", state);
+                      "%s", pn_js(p, "state"));
         pn_table_cell(t, PN_PLAIN, "%s",
                       equal                   ? ""
                       : pn_jnull(p, "lag_ms") ? "ever"
