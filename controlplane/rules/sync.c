@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/error.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "controlplane/rules/sync_internal.h"
 
@@ -170,10 +171,23 @@ static void run_start(struct pn_sync *s)
     s->n_queue = s->n_waiting = 0;
     s->run_places = 0;
     s->st.running = true;
-    s->heard_ms = pn_rules_wall_ms(s->rules);
+    s->heard_ms = s->run_ms = pn_rules_wall_ms(s->rules);
+    s->run_gap = s->gap;
     for (unsigned k = 0; k < PN_KIND_LIMIT; k++)
         if (s->ask & PN_KIND_BIT(k))
             sync_queue(s, (uint8_t)k, root);
+}
+
+/*
+ * Not when a comparison of just these sums has left them as they are: one side does not take what the other has, since its
+ * disk is full, or does not know it as valid. That is tried again with every Hello that comes of itself.
+ */
+static bool run_wanted(const struct pn_sync *s)
+{
+    uint64_t now_ms = pn_rules_wall_ms(s->rules);
+
+    return s->ask && !s->st.running &&
+           (s->gap != s->run_gap || now_ms < s->run_ms || now_ms >= s->run_ms + PN_SYNC_HELLO_MS);
 }
 
 /* ---- Frames in ---- */
@@ -199,7 +213,7 @@ static void hello_take(struct pn_sync *s, const Pn__Frame *f)
                        (long long)(pn_hlc_ms(f->clock) - pn_rules_wall_ms(r)));
     stamp = f->clock < r->clock.last ? f->clock : r->clock.last;
     s->st.greeted = true;
-    s->ask = 0;
+    s->ask = s->gap = 0;
     for (unsigned k = 0; k < PN_KIND_LIMIT; k++)
         s->st.classes[k].both = false;
     for (size_t i = 0; i < h->n_classes; i++) {
@@ -212,8 +226,10 @@ static void hello_take(struct pn_sync *s, const Pn__Frame *f)
         s->st.classes[c->kind].peer_count = c->count;
         s->st.classes[c->kind].equal = pn_digest_sum_equal(&mine, &theirs);
         differ |= !s->st.classes[c->kind].equal;
-        if (!s->st.classes[c->kind].equal && asks(s, r->classes[c->kind].complete == 0, c->complete == 0))
+        if (!s->st.classes[c->kind].equal && asks(s, r->classes[c->kind].complete == 0, c->complete == 0)) {
             s->ask |= PN_KIND_BIT(c->kind);
+            s->gap += pn_hash_mum(mine.lo ^ c->kind, theirs.hi) + pn_hash_mum(mine.hi, theirs.lo ^ c->kind) + 1;
+        }
         pn_rdb_floor_raise(r, (uint8_t)c->kind, c->floor);
         if (s->st.classes[c->kind].equal)
             pn_rdb_ack(r, s->peer, (uint8_t)c->kind, stamp, c->complete);
@@ -319,12 +335,8 @@ int pn_sync_input(struct pn_sync *s, const uint8_t *data, size_t len, struct pn_
         hello_take(s, f);
         if (f->hello->answer)
             hello_send(s, false);
-        if (s->ask && !s->st.running)
-            s->want_run = true;
-    }
-    if (s->want_run && !s->st.running) {
-        s->want_run = false;
-        run_start(s);
+        if (run_wanted(s))
+            run_start(s);
     }
     pump(s);
     pn_wire_done(f);

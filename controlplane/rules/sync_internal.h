@@ -38,8 +38,10 @@ struct pn_sync {
     void *arg;
     struct pn_wire_out wire;
     struct pn_sync_status st;
-    bool paused, missed, want_run;
+    bool paused, missed;
     uint64_t ask; /* kinds that differ and that we compare */
+    uint64_t gap; /* of the last Hello: both sides' sums of these */
+    uint64_t run_gap, run_ms; /* the same when we began to compare, and when that was */
     bool asked; /* the frame being handled wants an answer from us */
     size_t answered; /* bytes of that answer so far */
     uint64_t answered_ms; /* wall clock of the last one */
