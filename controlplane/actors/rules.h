@@ -92,12 +92,14 @@ enum pn_rules_prefixes_kind {
     PN_RULES_PREFIXES_SET, /* a part of the whole set; first, last tell where it begins and ends */
     PN_RULES_PREFIXES_PATCH, /* changes since; may be empty */
     PN_RULES_PREFIXES_AGAIN, /* too much has changed: ask for the whole set */
+    PN_RULES_PREFIXES_FAILED, /* the set cannot be read; ask for it again after a while */
 };
 struct pn_rules_prefixes {
     enum pn_rules_prefixes_kind kind;
     uint64_t ticket; /* of the question */
     bool first, last;
     uint64_t from, generation; /* SET: generation only. Never 0, and never the same for two contents */
+    char error[256]; /* FAILED: why */
     unsigned n; /* <= PN_DP_PREFIXES_MAX */
     struct pn_dp_prefix list[PN_DP_PREFIXES_MAX];
 };

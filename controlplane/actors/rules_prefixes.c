@@ -4,6 +4,7 @@
  * up and nothing piles up: what changes while nobody asks waits here, up to a bound beyond which the whole set is told
  * again. A change that is told twice, or that the set had already, does no harm there.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -62,7 +63,8 @@ static void set_fill(struct pn_rules_actor *a, struct pn_rules_prefixes *p)
         const struct pn_rules_query query = {.kind = lists[f->list].kind};
 
         if (pn_rules_scan(a->store, &query, &f->page, PN_DP_PREFIXES_MAX, set_row, p, &end, &err) < 0) {
-            p->kind = PN_RULES_PREFIXES_AGAIN;
+            p->kind = PN_RULES_PREFIXES_FAILED;
+            snprintf(p->error, sizeof(p->error), "%s", err.text);
             return;
         }
         if (end) {

@@ -238,6 +238,11 @@ static void on_prefixes(void *arg, struct pn_rules_prefixes *p)
         ask(f, true);
         return;
     }
+    if (p->kind == PN_RULES_PREFIXES_FAILED) {
+        failed(f, p->error);
+        free(p);
+        return;
+    }
     f->part = p;
     if (p->kind == PN_RULES_PREFIXES_PATCH) {
         f->step = PATCH;

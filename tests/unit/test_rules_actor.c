@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "controlplane/actors/rules.h"
 #include "tests/unit/cluster_world.h"
 
@@ -392,6 +394,25 @@ static void test_prefixes(void **state)
     got = NULL;
 }
 
+/* A database that breaks is no reason to ask again at once: the answer is another one than "ask again". */
+static void test_prefixes_that_cannot_be_read(void **state)
+{
+    char path[128];
+    sqlite3 *db;
+
+    (void)state;
+    actor_up(0);
+    world_until(w, opened, 0, 2000);
+    snprintf(path, sizeof(path), "%s/%s", dir[0], PN_RULES_DB_NAME);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "ALTER TABLE entry RENAME TO gone", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(next(true, 1)->kind, PN_RULES_PREFIXES_FAILED);
+    assert_non_null(strstr(got->error, "entry"));
+    free(got);
+    got = NULL;
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -400,6 +421,7 @@ int main(void)
         T(test_a_peer_that_lies_is_left_alone_for_a_while),
         T(test_narrow_links),
         T(test_prefixes),
+        T(test_prefixes_that_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
