@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the main lcore hands to the workers whole: snapshots, leases, load. Old ones are freed when nobody reads them. */
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -13,6 +12,7 @@
 #include "dataplane/builder.h"
 #include "dataplane/ipc/server.h"
 #include "dataplane/runtime.h"
+#include "dataplane/settle.h"
 
 #define LOAD_EVERY_MS 4
 #define TIERS_AT_ONCE 32 /* some 50 us each: what comes after a snapshot mostly wants it there */
@@ -212,13 +212,7 @@ int pn_publish_leases(struct pn_dataplane *dp, const struct pn_dp_lease *leases,
 
 bool pn_publish_settle(struct pn_dataplane *dp, unsigned us)
 {
-    uint64_t token = rte_rcu_qsbr_start(dp->qsbr), until = rte_rdtsc() + dp->tsc_hz / 1000000 * us;
-    while (rte_rcu_qsbr_check(dp->qsbr, token, false) != 1) {
-        if (rte_rdtsc() > until)
-            return false;
-        sched_yield(); /* it may share this CPU */
-    }
-    return true;
+    return pn_settle(dp->qsbr, dp->tsc_hz, us);
 }
 
 void pn_publish_tick(struct pn_dataplane *dp)
