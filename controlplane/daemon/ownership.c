@@ -154,6 +154,8 @@ static void turn(struct pn_own *o, bool readable)
     link_ns = pn_rtlink_run(o->link, pn_clock_ns());
     pn_node_step(&o->node, pn_clock_ns(), &wake_ns);
     pn_rtlink_flush(o->link, pn_clock_ns());
+    if (pn_rtlink_fd(o->link) < 0) /* it may have ended just now, and no descriptor will tell */
+        link_ns = pn_rtlink_run(o->link, pn_clock_ns());
     arm(o, link_ns < wake_ns ? link_ns : wake_ns);
 }
 

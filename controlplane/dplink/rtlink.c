@@ -158,7 +158,8 @@ uint64_t pn_rtlink_run(struct pn_rtlink *l, uint64_t now_ns)
             l->pending[l->head].sent_ns = now_ns;
         if (l->count && now_ns - l->pending[l->head].sent_ns > REPLY_TIMEOUT_NS)
             drop(l, now_ns, "no answer");
-        return l->count ? now_ns + REPLY_TIMEOUT_NS : UINT64_MAX;
+        if (l->fd >= 0)
+            return l->count ? now_ns + REPLY_TIMEOUT_NS : UINT64_MAX;
     }
     if (now_ns < l->retry_ns)
         return l->retry_ns;
@@ -173,7 +174,7 @@ uint64_t pn_rtlink_run(struct pn_rtlink *l, uint64_t now_ns)
         return l->retry_ns;
     put(l, PN_DP_HELLO, NULL, 0, 0);
     pn_rtlink_flush(l, now_ns);
-    return now_ns + REPLY_TIMEOUT_NS;
+    return l->fd >= 0 ? now_ns + REPLY_TIMEOUT_NS : l->retry_ns;
 }
 
 static void take_hello(struct pn_rtlink *l, unsigned status, size_t bytes, uint64_t now_ns)
