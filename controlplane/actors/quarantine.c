@@ -14,7 +14,7 @@
 
 #define SOON_MS 100u
 #define OUT_BYTES_MAX (4u << 20)
-#define IN_BYTES_MAX (48u << 20) /* a node has at most its window under way: 256 items of 128 KiB */
+#define IN_BYTES_MAX (48u << 20) /* waiting for the writer; more is dropped and comes again */
 
 /* ---- events, on the main loop ---- */
 
