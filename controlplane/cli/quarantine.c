@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -67,6 +68,7 @@ int pn_cli_quarantine_add(struct pn_cli *cli, int argc, char *argv[])
                                             {"direction", 0, &direction, NULL},   {NULL, 0, NULL, NULL}};
     uint8_t *buf = malloc(PIECE_BYTES);
     bool failed = false;
+    struct stat st;
     long long number;
     json_t *args, *r;
     char to[32768] = "";
@@ -97,6 +99,8 @@ int pn_cli_quarantine_add(struct pn_cli *cli, int argc, char *argv[])
     pn_cli_put(args, "gateway", gateway);
     pn_cli_put(args, "event", event);
     pn_cli_put(args, "direction", direction);
+    if (fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode))
+        json_object_set_new(args, "size_bytes", json_integer((json_int_t)st.st_size));
     status = pn_cli_call(cli, "quarantine add begin", args, &r);
     if (status == PN_EXIT_OK) {
         number = (long long)pn_ji(r, "number");

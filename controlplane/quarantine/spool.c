@@ -48,7 +48,7 @@ struct pn_q_verdict pn_spool_admit(struct pn_spool *s, uint64_t want_bytes)
 
 struct pn_intake *pn_spool_begin(struct pn_spool *s, uint64_t size_hint_bytes, bool *full, struct pn_error *err)
 {
-    struct pn_q_verdict v = pn_spool_admit(s, size_hint_bytes);
+    struct pn_q_verdict v = pn_spool_admit(s, size_hint_bytes ? size_hint_bytes : 1); /* nothing fits into nothing */
 
     *full = v.decision != PN_Q_TAKE;
     if (*full) {

@@ -460,6 +460,18 @@ static void test_off_and_on(void **state)
     assert_int_equal(json_array_size(json_object_get(ok("quarantine waiting", NULL), "items")), 0);
 }
 
+/* Whoever does not say how large a message is gets no further than others. */
+static void test_full(void **state)
+{
+    (void)state;
+    conf_make("forward = no; quota = 1");
+    start();
+    wait_open();
+    add(1, "fills it");
+    assert_non_null(
+        strstr(refused("quarantine add begin", json_pack("{s:s}", "recipients", "a@example.net"), "refused"), "full"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,6 +479,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_released_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_spool, setup, teardown),
         cmocka_unit_test_setup_teardown(test_off_and_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
