@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/addr.h"
 #include "common/log.h"
+#include "dataplane/builder.h"
 #include "dataplane/core/control.h"
 #include "dataplane/core/membership.h"
 #include "dataplane/core/ndp.h"
@@ -54,6 +56,65 @@ static int kernel_member(const struct pn_groups *g, const struct pn_group *group
                       join ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, &req, sizeof(req));
 }
 
+/* Asked on the kernel's thread: the answer can wait for its RTNL lock. */
+struct ask {
+    struct pn_build_job job; /* first */
+    struct pn_dataplane *dp;
+    struct pn_group group; /* which */
+    bool join;
+    int error; /* 0: done */
+};
+
+static struct pn_group *find(struct pn_groups *g, const struct pn_addr *addr, uint16_t port, uint16_t vlan, int ifindex)
+{
+    for (unsigned i = 0; i < g->n; i++) {
+        struct pn_group *group = &g->group[i];
+        if (group->port == port && group->vlan == vlan && group->ifindex == ifindex &&
+            pn_addr_equal(&group->addr, addr))
+            return group;
+    }
+    return NULL;
+}
+
+static void ask_run(struct pn_build_job *job)
+{
+    struct ask *a = (struct ask *)job;
+    bool answer = a->job.done != NULL;
+    a->error = kernel_member(&a->dp->groups, &a->group, a->join) == 0 || errno == EADDRINUSE ? 0 : errno;
+    if (!answer)
+        free(a);
+}
+
+static int ask(struct pn_dataplane *dp, const struct pn_group *group, bool join, void (*done)(struct pn_build_job *job))
+{
+    struct ask *a = calloc(1, sizeof(*a));
+    if (!a)
+        return -1;
+    *a = (struct ask){.job = {.run = ask_run, .done = done}, .dp = dp, .group = *group, .join = join};
+    pn_builder_put(dp->kernel, &a->job);
+    return 0;
+}
+
+static void join_done(struct pn_build_job *job)
+{
+    struct ask *a = (struct ask *)job;
+    struct pn_group *group = find(&a->dp->groups, &a->group.addr, a->group.port, a->group.vlan, a->group.ifindex);
+    char text[PN_ADDR_TEXT_BYTES];
+
+    if (group && !job->dropped) {
+        group->asking = false;
+        group->joined = a->error == 0;
+        if (a->error && !group->failed)
+            pn_log_warning("port %s: the kernel does not join %s, which a switch may need: %s",
+                           a->dp->ports.port[group->port].name, pn_addr_format(&group->addr, text, sizeof(text)),
+                           strerror(a->error));
+        group->failed = a->error != 0;
+    } else if (!job->dropped && a->error == 0) {
+        ask(a->dp, &a->group, false, NULL); /* not wanted any more */
+    }
+    free(a);
+}
+
 static void want(struct pn_dataplane *dp, const struct pn_addr *addr, uint16_t port, uint16_t vlan)
 {
     struct pn_groups *g = &dp->groups;
@@ -64,15 +125,10 @@ static void want(struct pn_dataplane *dp, const struct pn_addr *addr, uint16_t p
     if (port >= dp->ports.n_configured)
         return;
     int ifindex = pn_resolve_interface(dp, port, vlan);
-    for (unsigned i = 0; i < g->n; i++) {
-        struct pn_group *group = &g->group[i];
-        if (group->port == port && group->vlan == vlan && group->ifindex == ifindex &&
-            pn_addr_equal(&group->addr, addr)) {
-            group->wanted = true;
-            return;
-        }
-    }
-    if (g->n < PN_GROUPS_MAX)
+    struct pn_group *group = find(g, addr, port, vlan, ifindex);
+    if (group)
+        group->wanted = true;
+    else if (g->n < PN_GROUPS_MAX)
         g->group[g->n++] =
             (struct pn_group){.addr = *addr, .port = port, .vlan = vlan, .ifindex = ifindex, .wanted = true};
 }
@@ -99,17 +155,6 @@ static void want_all(struct pn_dataplane *dp)
     }
 }
 
-static void join(struct pn_dataplane *dp, struct pn_group *group)
-{
-    char text[PN_ADDR_TEXT_BYTES];
-
-    group->joined = kernel_member(&dp->groups, group, true) == 0 || errno == EADDRINUSE;
-    if (!group->joined && !group->failed)
-        pn_log_warning("port %s: the kernel does not join %s, which a switch may need: %m",
-                       dp->ports.port[group->port].name, pn_addr_format(&group->addr, text, sizeof(text)));
-    group->failed = !group->joined;
-}
-
 static void report(struct pn_dataplane *dp, const struct pn_group *group, bool join)
 {
     const struct pn_port *p = &dp->ports.port[group->port];
@@ -131,7 +176,7 @@ static void report_due(struct pn_dataplane *dp, struct pn_group *group)
 static void leave(struct pn_dataplane *dp, struct pn_group *group)
 {
     if (group->joined)
-        kernel_member(&dp->groups, group, false);
+        ask(dp, group, false, NULL);
     else if (group->reports)
         report(dp, group, false);
 }
@@ -156,9 +201,9 @@ void pn_groups_tick(struct pn_dataplane *dp)
             *group = g->group[--g->n];
             continue;
         }
-        if (group->ifindex && !group->joined)
-            join(dp, group);
-        if (!group->joined)
+        if (group->ifindex && !group->joined && !group->asking)
+            group->asking = ask(dp, group, true, join_done) == 0;
+        if (!group->joined && (group->failed || !group->ifindex))
             report_due(dp, group);
     }
 }

@@ -23,6 +23,7 @@ struct pn_groups {
         uint16_t port, vlan;
         int ifindex; /* the kernel's; 0: our own reports */
         bool wanted, joined, failed;
+        bool asking; /* the kernel has been asked and has not answered */
         uint64_t report_ms; /* next of our own */
         unsigned reports;
     } group[PN_GROUPS_MAX];

@@ -7,24 +7,65 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
 #include "common/error.h"
 #include "common/log.h"
+#include "dataplane/builder.h"
 #include "dataplane/loop.h"
 
 #define REPLY_SEQ 1u /* of our questions; events carry 0 */
+#define WAITING_MAX 1024u /* questions that have not left */
 #define CONFIRMED_LATELY 300u /* hundredths of a second; the kernel itself trusts a neighbour for up to 45 s */
 
 struct pn_neigh_link {
     struct pn_loop_source source; /* first */
     struct mnl_socket *nl;
     int loop;
+    struct pn_builder *kernel;
+    _Atomic unsigned waiting;
     pn_neigh_heard_fn *heard;
     void *arg;
 };
+
+struct question {
+    struct pn_build_job job; /* first */
+    struct pn_neigh_link *link;
+    bool quiet; /* its failure means nothing */
+    char buf[256] __attribute__((aligned(8)));
+};
+
+/* On the thread for what may block. */
+static void question_run(struct pn_build_job *job)
+{
+    struct question *q = (struct question *)job;
+    struct pn_neigh_link *l = q->link;
+    if (mnl_socket_sendto(l->nl, q->buf, ((struct nlmsghdr *)q->buf)->nlmsg_len) < 0 && !q->quiet)
+        pn_log_limited(10000, PN_LOG_WARNING, "netlink: neighbour request: %s", strerror(errno));
+    atomic_fetch_sub(&l->waiting, 1);
+    free(q);
+}
+
+static struct question *question_new(struct pn_neigh_link *l)
+{
+    struct question *q = atomic_load(&l->waiting) < WAITING_MAX ? calloc(1, sizeof(*q)) : NULL;
+    if (!q) {
+        pn_log_limited(10000, PN_LOG_WARNING, "netlink: neighbour requests wait for the kernel, some are left out");
+        return NULL;
+    }
+    q->job.run = question_run;
+    q->link = l;
+    return q;
+}
+
+static void question_put(struct question *q)
+{
+    atomic_fetch_add(&q->link->waiting, 1);
+    pn_builder_put(q->link->kernel, &q->job);
+}
 
 static struct nlmsghdr *message(char *buf, uint16_t type, uint16_t flags, int ifindex, const struct pn_addr *addr,
                                 uint16_t state, uint8_t ndm_flags)
@@ -49,30 +90,35 @@ static struct nlmsghdr *message(char *buf, uint16_t type, uint16_t flags, int if
 
 void pn_neigh_link_ask(struct pn_neigh_link *l, int ifindex, const struct pn_addr *addr, bool anew)
 {
-    char buf[256];
-    struct nlmsghdr *h;
-    if (anew) {
-        h = message(buf, RTM_DELNEIGH, 0, ifindex, addr, 0, 0);
-        mnl_socket_sendto(l->nl, h, h->nlmsg_len);
+    /*
+     * NEWNEIGH starts resolution of an unknown or failed entry. NTF_EXT_MANAGED would leave entries behind that the kernel
+     * goes on probing after we are gone; the refresh timers are ours anyway. GETNEIGH asks for what is known now: an entry
+     * that is reachable already causes no event.
+     */
+    static const struct {
+        uint16_t type, flags;
+        uint8_t ndm_flags;
+    } steps[] = {{RTM_DELNEIGH, 0, 0}, {RTM_NEWNEIGH, NLM_F_CREATE, NTF_USE}, {RTM_GETNEIGH, 0, 0}};
+    for (unsigned i = anew ? 0 : 1; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        struct question *q = question_new(l);
+        if (!q)
+            return;
+        q->quiet = steps[i].type == RTM_DELNEIGH;
+        message(q->buf, steps[i].type, steps[i].flags, ifindex, addr, 0, steps[i].ndm_flags);
+        question_put(q);
     }
-    /* Starts resolution of an unknown or failed entry. NTF_EXT_MANAGED would leave entries behind that the kernel
-     * goes on probing after we are gone; the refresh timers are ours anyway. */
-    h = message(buf, RTM_NEWNEIGH, NLM_F_CREATE, ifindex, addr, 0, NTF_USE);
-    if (mnl_socket_sendto(l->nl, h, h->nlmsg_len) < 0)
-        pn_log_limited(10000, PN_LOG_WARNING, "netlink: neighbour request: %s", strerror(errno));
-    /* And what is known now: an entry that is reachable already causes no event. */
-    h = message(buf, RTM_GETNEIGH, 0, ifindex, addr, 0, 0);
-    if (mnl_socket_sendto(l->nl, h, h->nlmsg_len) < 0)
-        pn_log_limited(10000, PN_LOG_WARNING, "netlink: neighbour query: %s", strerror(errno));
 }
 
 /* The kernel would wait seconds for traffic of its own before it verifies; this makes it ask now. */
 static void probe_now(struct pn_neigh_link *l, int ifindex, const struct pn_addr *addr, const struct pn_mac *mac)
 {
-    char buf[256];
-    struct nlmsghdr *h = message(buf, RTM_NEWNEIGH, NLM_F_REPLACE, ifindex, addr, NUD_PROBE, 0);
+    struct question *q = question_new(l);
+    if (!q)
+        return;
+    q->quiet = true;
+    struct nlmsghdr *h = message(q->buf, RTM_NEWNEIGH, NLM_F_REPLACE, ifindex, addr, NUD_PROBE, 0);
     mnl_attr_put(h, NDA_LLADDR, sizeof(mac->b), mac->b);
-    mnl_socket_sendto(l->nl, h, h->nlmsg_len);
+    question_put(q);
 }
 
 struct heard {
@@ -149,7 +195,8 @@ static void link_ready(struct pn_loop_source *source, uint32_t events)
     }
 }
 
-struct pn_neigh_link *pn_neigh_link_new(int loop, pn_neigh_heard_fn *heard, void *arg, struct pn_error *err)
+struct pn_neigh_link *pn_neigh_link_new(int loop, struct pn_builder *kernel, pn_neigh_heard_fn *heard, void *arg,
+                                        struct pn_error *err)
 {
     struct pn_neigh_link *l = calloc(1, sizeof(*l));
     if (!l) {
@@ -157,6 +204,7 @@ struct pn_neigh_link *pn_neigh_link_new(int loop, pn_neigh_heard_fn *heard, void
         return NULL;
     }
     l->loop = loop;
+    l->kernel = kernel;
     l->heard = heard;
     l->arg = arg;
     l->nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The kernel's neighbour table through rtnetlink: it is asked to find an address on an interface, and what it knows
- * and learns comes back through a callback. Nothing blocks; a lost message is made good by the next question.
+ * and learns comes back through a callback. A question can wait for the kernel's RTNL lock, which any program that changes
+ * an interface holds, so it leaves from a thread of its own; a lost one is made good by the next.
  */
 #ifndef POSTERN_DATAPLANE_NEIGH_LINK_H
 #define POSTERN_DATAPLANE_NEIGH_LINK_H
@@ -16,8 +17,11 @@ enum pn_neigh_heard {
 typedef void pn_neigh_heard_fn(void *arg, int ifindex, const struct pn_addr *addr, enum pn_neigh_heard heard,
                                const struct pn_mac *mac);
 
+struct pn_builder;
 struct pn_neigh_link;
-struct pn_neigh_link *pn_neigh_link_new(int loop, pn_neigh_heard_fn *heard, void *arg, struct pn_error *err);
+/* kernel: the thread for what may block; ended before the link is freed. */
+struct pn_neigh_link *pn_neigh_link_new(int loop, struct pn_builder *kernel, pn_neigh_heard_fn *heard, void *arg,
+                                        struct pn_error *err);
 void pn_neigh_link_free(struct pn_neigh_link *l); /* NULL allowed */
 
 /*

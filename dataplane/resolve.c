@@ -168,7 +168,7 @@ int pn_resolve_start(struct pn_dataplane *dp, struct pn_error *err)
     dp->neigh = pn_neigh_table_new(&timers, &dp->shared->neigh, err);
     if (!dp->neigh)
         return -1;
-    dp->link = pn_neigh_link_new(dp->loop, kernel_heard, dp, err);
+    dp->link = pn_neigh_link_new(dp->loop, dp->kernel, kernel_heard, dp, err);
     return dp->link ? 0 : -1;
 }
 

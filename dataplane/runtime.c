@@ -20,6 +20,7 @@
 #include "dataplane/builder.h"
 #include "dataplane/filtering.h"
 #include "dataplane/ipc/server.h"
+#include "dataplane/watch.h"
 
 #define LAUNCH_MS 2000 /* for the workers to begin, on CPUs that may be busy */
 #define LEAVE_US 2000 /* for what was just given to the workers to be sent */
@@ -160,6 +161,9 @@ static int start(struct pn_dataplane *dp, struct pn_error *err)
     if (pn_stats_seg_new(&dp->stats, dp->args->stats, dp->n_workers, dp->tsc_hz, err))
         return -1;
     dp->main_stats = pn_stats_seg_worker(&dp->stats, dp->n_workers);
+    dp->kernel = pn_builder_new(dp->loop, "pn-kernel", err);
+    if (!dp->kernel || pn_watch_start(dp, err))
+        return -1;
     pn_groups_start(dp);
     if (shared_make(dp, err))
         return -1;
@@ -207,6 +211,8 @@ void pn_dataplane_tick(struct pn_dataplane *dp)
     pn_ipc_server_tick(dp->ipc, dp->now_ms);
     if (dp->tick % PN_GROUPS_EVERY_MS == 0)
         pn_groups_tick(dp);
+    if (dp->tick % PN_WATCH_EVERY_MS == 0)
+        pn_watch_tick(dp);
     if (dp->tick % LINK_EVERY_MS == 0) {
         pn_ports_poll_losses(&dp->ports, &dp->main_stats->counters[PN_C_RX_MISSED],
                              &dp->main_stats->counters[PN_C_RX_NO_BUFFER]);
@@ -244,7 +250,9 @@ void pn_dataplane_stop(struct pn_dataplane *dp)
         dp->workers_running = false;
     }
     pn_builder_free(dp->builder);
-    dp->builder = NULL;
+    pn_builder_free(dp->kernel);
+    dp->builder = dp->kernel = NULL;
+    pn_watch_stop(dp);
     pn_filtering_stop(dp);
     if (dp->qsbr)
         pn_publish_free(dp);

@@ -25,6 +25,7 @@ struct rte_rcu_qsbr;
 struct pn_filtering;
 struct pn_builder;
 struct pn_ipc_server;
+struct pn_watch;
 struct pn_neigh_link;
 
 struct pn_retired {
@@ -54,6 +55,8 @@ struct pn_dataplane {
     struct pn_retired retired[PN_RETIRED_MAX];
     unsigned n_retired;
     struct pn_builder *builder; /* of snapshots */
+    struct pn_builder *kernel; /* asks the kernel what may wait for its locks */
+    struct pn_watch *watch;
     bool snap_building;
     struct pn_load_pub *load[2];
     unsigned load_current;

@@ -390,15 +390,25 @@ void pn_ports_poll_losses(struct pn_ports *ports, uint64_t *missed, uint64_t *no
     }
 }
 
-/* Somebody may take our program off (`ip link set dev X xdp off`): VIPs' frames would be the kernel's. */
-static void xdp_watch(struct pn_port *p)
+struct pn_port_xdp_look pn_port_xdp_look(const struct pn_port *p)
 {
-    int rc = pn_xdp_attach_again(&p->xdp, p->ifindex);
+    struct pn_port_xdp_look look = {.there = p->kind == PN_PORT_AF_XDP && pn_netif_index(p->ifname) == p->ifindex};
+    if (look.there)
+        look.rc = pn_xdp_attach_again(&p->xdp, p->ifindex);
+    look.error = errno;
+    return look;
+}
+
+void pn_port_xdp_tell(struct pn_port *p, const struct pn_port_xdp_look *look)
+{
+    int rc = look->rc;
+    if (!look->there)
+        return;
     if (rc > 0)
         pn_log_warning("port %s: the XDP program had been taken off %s: attached again", p->name, p->ifname);
     if (rc < 0 && !p->xdp_lost)
         pn_log_error("port %s: %s has not our XDP program any more, VIPs get no packets: %s", p->name, p->ifname,
-                     errno == EEXIST ? "another program is there" : strerror(errno));
+                     look->error == EEXIST ? "another program is there" : strerror(look->error));
     if (rc >= 0 && p->xdp_lost)
         pn_log_notice("port %s: our XDP program is on %s again", p->name, p->ifname);
     p->xdp_lost = rc < 0;
@@ -436,8 +446,6 @@ uint32_t pn_ports_poll_link(struct pn_ports *ports)
             pn_log_error("port %s: %s is another interface now (%d, was %d)", p->name, p->ifname, ifindex, p->ifindex);
             ports->replaced = true;
         }
-        if (ifindex && ifindex == p->ifindex)
-            xdp_watch(p);
         bool up = p->kind == PN_PORT_AF_XDP
                       ? ifindex == p->ifindex && pn_netif_running(p->ifname)
                       : rte_eth_link_get_nowait(p->dev_id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;

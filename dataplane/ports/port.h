@@ -90,6 +90,18 @@ void pn_ports_control(struct pn_ports *ports, const struct pn_dp_control *contro
 /* Adds what devices have lost since the last call; about once a second. */
 void pn_ports_poll_losses(struct pn_ports *ports, uint64_t *missed, uint64_t *no_buffer);
 
+/*
+ * Whether our XDP program is still where it was; it is attached again if somebody took it off (`ip link set dev X xdp off`:
+ * VIPs' frames would be the kernel's). Looking waits for the kernel's RTNL lock, so it may be done on another thread; what was
+ * seen is logged and kept by pn_port_xdp_tell().
+ */
+struct pn_port_xdp_look {
+    bool there; /* the port has such an interface, still the same */
+    int rc, error; /* of pn_xdp_attach_again(); errno */
+};
+struct pn_port_xdp_look pn_port_xdp_look(const struct pn_port *p);
+void pn_port_xdp_tell(struct pn_port *p, const struct pn_port_xdp_look *look);
+
 /* Reads link states and logs changes; call about once a second. Returns the bits of ports whose link came up. */
 uint32_t pn_ports_poll_link(struct pn_ports *ports);
 
