@@ -224,7 +224,6 @@ static void reconfigure(void *arg)
 {
     struct reconfigure *c = arg;
     struct pn_rules_actor *a = c->a;
-    uint64_t before = a->options.classes;
     struct pn_error err;
 
     memcpy(a->options.node, c->node, sizeof(a->options.node));
@@ -232,7 +231,8 @@ static void reconfigure(void *arg)
     free(c);
     if (!a->store)
         return;
-    if (before != a->options.classes && pn_rules_classes_set(a->store, a->options.classes, &err) < 0)
+    /* Not compared with the configuration before: what a full disk refused then is done now. */
+    if (pn_rules_classes_set(a->store, a->options.classes, &err) < 0)
         rules_event(a, PN_LOG_ERROR, "", "what is synchronised stays as it was: %s", err.text);
     rules_peers_follow(a);
     pn_rules_actor_check(a);

@@ -75,12 +75,12 @@ void pn_daemon_rules_init(struct pn_daemon *d)
     memcpy(o.node, d->conf->nodes[d->node].name, sizeof(o.node));
     if (snprintf(o.state_dir, sizeof(o.state_dir), "%s", d->opt->state_dir) < (int)sizeof(o.state_dir))
         d->rules = pn_rules_actor_new(&o, &err);
-    if (d->rules && d->cluster && pn_cluster_actor_on_members(d->cluster, on_members, d->rules) < 0)
-        pn_eventlog_add(d->events, PN_LOG_ERROR, "rules", "", "they do not hear of new members: too many listeners");
     if (d->rules && pn_rules_actor_start(d->rules, &err) < 0) {
         pn_rules_actor_free(d->rules);
         d->rules = NULL;
     }
+    if (d->rules && d->cluster && pn_cluster_actor_on_members(d->cluster, on_members, d->rules) < 0)
+        pn_eventlog_add(d->events, PN_LOG_ERROR, "rules", "", "they do not hear of new members: too many listeners");
     if (!d->rules)
         pn_eventlog_add(d->events, PN_LOG_ERROR, "rules", "", "cannot start: %s", err.text);
     d->view.rules = d->rules;

@@ -394,19 +394,42 @@ static void test_prefixes(void **state)
     got = NULL;
 }
 
-/* A database that breaks is no reason to ask again at once: the answer is another one than "ask again". */
-static void test_prefixes_that_cannot_be_read(void **state)
+static void db_do(const char *text)
 {
     char path[128];
     sqlite3 *db;
 
+    snprintf(path, sizeof(path), "%s/%s", dir[0], PN_RULES_DB_NAME);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void test_a_switch_that_failed_is_tried_again(void **state)
+{
+    uint64_t want = ~PN_KIND_BIT(PN_KIND_BLOCK);
+
     (void)state;
     actor_up(0);
     world_until(w, opened, 0, 2000);
-    snprintf(path, sizeof(path), "%s/%s", dir[0], PN_RULES_DB_NAME);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "ALTER TABLE entry RENAME TO gone", NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
+    db_do("ALTER TABLE meta RENAME TO gone");
+    pn_rules_actor_reconfigure(actor[0], "alone", want);
+    world_run(w, 50);
+    assert_non_null(strstr(events, "stays as it was"));
+    assert_true(pn_rules_classes(pn_rules_actor_store(actor[0])) == UINT64_MAX);
+    db_do("ALTER TABLE gone RENAME TO meta");
+    pn_rules_actor_reconfigure(actor[0], "alone", want);
+    world_run(w, 50);
+    assert_true(pn_rules_classes(pn_rules_actor_store(actor[0])) == want);
+}
+
+/* A database that breaks is no reason to ask again at once: the answer is another one than "ask again". */
+static void test_prefixes_that_cannot_be_read(void **state)
+{
+    (void)state;
+    actor_up(0);
+    world_until(w, opened, 0, 2000);
+    db_do("ALTER TABLE entry RENAME TO gone");
     assert_int_equal(next(true, 1)->kind, PN_RULES_PREFIXES_FAILED);
     assert_non_null(strstr(got->error, "entry"));
     free(got);
@@ -422,6 +445,7 @@ int main(void)
         T(test_narrow_links),
         T(test_prefixes),
         T(test_prefixes_that_cannot_be_read),
+        T(test_a_switch_that_failed_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
