@@ -146,16 +146,23 @@ static FILE *open_input(const char *path)
     static char data[65536];
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r"), *copy;
     size_t n;
+    int error;
 
     if (!f || fseek(f, 0, SEEK_SET) == 0)
         return f;
     copy = tmpfile();
     while (copy && (n = fread(data, 1, sizeof(data), f)) > 0)
         if (fwrite(data, 1, n, copy) < n)
-            return NULL;
-    if (copy)
+            break;
+    if (copy && !ferror(f) && fflush(copy) == 0 && !ferror(copy)) {
         rewind(copy);
-    return copy;
+        return copy;
+    }
+    error = errno;
+    if (copy)
+        fclose(copy);
+    errno = error;
+    return NULL;
 }
 
 static int report(struct import *im, bool dry_run)

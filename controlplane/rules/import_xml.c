@@ -11,6 +11,7 @@
 struct xml {
     XML_Parser parser;
     unsigned depth;
+    bool known; /* it is a list, an empty one perhaps */
     const char *wrong;
 };
 
@@ -31,8 +32,10 @@ static void XMLCALL start_element(void *arg, const XML_Char *name, const XML_Cha
         XML_StopParser(x->parser, XML_FALSE);
         return;
     }
+    x->known |= strcmp(local_name(name), "data") == 0;
     if (strcmp(local_name(name), "row") != 0)
         return;
+    x->known = true;
     for (unsigned a = 0; attributes[a]; a += 2) {
         const char *attribute = local_name(attributes[a]);
         int column = import_column(attribute, strlen(attribute));
@@ -112,6 +115,8 @@ static int xml_feed(struct pn_importer *i, const char *data, size_t len, bool la
         if (end)
             break;
     }
+    if (last && !x->known)
+        return pn_error_set(err, "not a list as GFI exports it: it has neither <rs:data> nor a <z:row>");
     return 0;
 }
 

@@ -169,6 +169,11 @@ static void test_xml_of_gfi(void **state)
     assert_int_equal(import(PN_IMPORT_XML, "whitelist", "<x>\n<row entry='a@b.example'>\n</x>", true, &r, &err), -1);
     assert_non_null(strstr(err.text, "line 3"));
     assert_int_equal(rc_get(&c, 0, "welcomelist", "a@b.example", NULL), 0);
+    /* Something else is not an empty list. */
+    assert_int_equal(import(PN_IMPORT_XML, "whitelist", "<a><entry>a@b.example</entry></a>", true, &r, &err), -1);
+    assert_non_null(strstr(err.text, "z:row"));
+    assert_int_equal(import(PN_IMPORT_XML, "whitelist", "<xml><data/></xml>", true, &r, &err), 0);
+    assert_int_equal(r.added, 0);
 }
 
 static void test_what_is_exported_can_be_imported(void **state)
