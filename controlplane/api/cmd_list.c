@@ -27,10 +27,10 @@ void pn_cmd_status(struct pn_api_call *call)
     const struct pn_view *v = call->view;
 
     pn_api_ok(call,
-              json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "node", pn_show_node(v),
+              json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "node", pn_show_node(v),
                         "nodes", pn_show_nodes(v), "config", pn_show_config(v), "dataplane", pn_show_dataplane(v),
-                        "totals", pn_show_totals(v), "cluster", pn_show_cluster(v), "quarantine", pn_json_quarantine(v),
-                        "vips", all(v, v->conf->n_vips, pn_show_vip), "services",
+                        "totals", pn_show_totals(v), "cluster", pn_show_cluster(v), "rules", pn_show_rules(v),
+                        "quarantine", pn_json_quarantine(v), "vips", all(v, v->conf->n_vips, pn_show_vip), "services",
                         all(v, v->conf->n_services, pn_show_service), "pools", all(v, v->conf->n_pools, pn_show_pool),
                         "gateways", all(v, v->conf->n_gateways, gateway_plain), "at_ms", (json_int_t)v->now_ms()));
 }

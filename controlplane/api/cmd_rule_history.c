@@ -21,7 +21,8 @@ static int add(struct rows *r, json_t *o, size_t bytes)
     json_array_append_new(r->list, o);
     r->n++;
     r->bytes += bytes;
-    return r->bytes > PN_RULE_REPLY_BYTES;
+    r->more = r->bytes > PN_RULE_REPLY_BYTES;
+    return r->more;
 }
 
 static int on_version(void *arg, const struct pn_rules_version *v)
@@ -164,7 +165,7 @@ static void held(struct pn_api_work *work)
         json_decref(r.list);
         pn_api_work_fail(work, PN_API_REFUSED, "%s", err.text);
     } else {
-        pn_api_work_ok(work, json_pack("{s:o}", "rules", r.list));
+        pn_api_work_ok(work, json_pack("{s:o, s:b}", "rules", r.list, "more", r.more));
     }
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How the rules stand: what there is, and who has the same. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "controlplane/api/handlers.h"
 #include "controlplane/api/json.h"
 #include "controlplane/api/rule.h"
+#include "controlplane/api/show.h"
 
 static json_t *class_json(const struct pn_kind *kind, const struct pn_rules_class_status *c)
 {
@@ -109,6 +111,67 @@ void pn_cmd_rule_status(struct pn_api_call *call)
 {
     call->partial = filter_json(call->view->filter); /* the main loop's */
     pn_rule_work(call, status);
+}
+
+/* ---- At the top of `postern status` ---- */
+
+#define BEHIND_ALARM_MS 60000
+
+static void alarm_add(json_t *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void alarm_add(json_t *list, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    json_array_append_new(list, pn_json_text(text));
+}
+
+static void peer_alarms(json_t *list, const struct pn_rules_peer_status *p)
+{
+    if (p->retry_ms)
+        alarm_add(list, "rules: %s does not keep to the protocol and is not listened to for %llu s: %s", p->name,
+                  (unsigned long long)(p->retry_ms + 999) / 1000, p->problem);
+    else if (p->up && p->lag_ms > BEHIND_ALARM_MS)
+        alarm_add(list, "rules: %s and this node have not had the same for %llu s (postern rule status)", p->name,
+                  (unsigned long long)p->lag_ms / 1000);
+}
+
+static json_t *alarms(const struct pn_view *v, const struct pn_rules_actor_status *s)
+{
+    json_t *list = json_array();
+
+    if (!s->open)
+        alarm_add(list, "rules: none on this node: %s", s->problem);
+    if (s->store.held)
+        alarm_add(list, "rules: %llu from clocks that run ahead wait (postern rule held)",
+                  (unsigned long long)s->store.held);
+    if (s->store.review)
+        alarm_add(list, "rules: %llu to review (postern rule review)", (unsigned long long)s->store.review);
+    if (s->store.clock_ahead_ms)
+        alarm_add(list, "rules: changes made here are stamped %llu s ahead of the clock (postern rule reset-clock)",
+                  (unsigned long long)s->store.clock_ahead_ms / 1000);
+    for (unsigned i = 0; i < s->n_peers; i++)
+        peer_alarms(list, &s->peers[i]);
+    if (v->filter && v->filter->error[0])
+        alarm_add(list, "rules: the newest networks are not in the dataplane: %s", v->filter->error);
+    return list;
+}
+
+json_t *pn_show_rules(const struct pn_view *v)
+{
+    struct pn_rules_actor_status *s = v->rules ? malloc(sizeof(*s)) : NULL;
+    json_t *out;
+
+    if (!s)
+        return json_null();
+    pn_rules_actor_status(v->rules, s);
+    out =
+        json_pack("{s:b, s:o, s:o}", "open", s->open, "entries", pn_json_u64(s->store.entries), "alarms", alarms(v, s));
+    free(s);
+    return out;
 }
 
 /* Asks all peers for their digests; how they stood is the answer. Whoever waits asks again. */

@@ -19,6 +19,7 @@ json_t *pn_show_config(const struct pn_view *v);
 json_t *pn_show_node(const struct pn_view *v);
 json_t *pn_show_nodes(const struct pn_view *v); /* all of them, this one too */
 json_t *pn_show_cluster(const struct pn_view *v); /* state and alarms; null: the part does not run */
+json_t *pn_show_rules(const struct pn_view *v); /* how many, and alarms; null: the part does not run */
 json_t *pn_show_totals(const struct pn_view *v);
 json_t *pn_show_flow(const struct pn_view *v, const struct pn_dp_flow *flow);
 

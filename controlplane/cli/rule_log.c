@@ -121,6 +121,8 @@ static int rules_print(struct pn_cli *cli, json_t *r, bool held)
         pn_table_cell(t, PN_PLAIN, "%s", held ? pn_fmt_time(pn_ji(v, "in_force_ms"), force) : pn_js(v, "note"));
     }
     pn_table_print(t, stdout);
+    if (pn_jb(r, "more"))
+        fprintf(stderr, "(the first %zu; there are more)\n", json_array_size(pn_jo(r, "rules")));
     json_decref(r);
     return PN_EXIT_OK;
 }

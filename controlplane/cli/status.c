@@ -44,6 +44,7 @@ static void alarms(const struct pn_cli *cli, const json_t *r, FILE *out)
     if (strcmp(pn_js(pn_jo(r, "cluster"), "heartbeat_keys"), "none") == 0)
         alarm_line(cli, out, "no key for heartbeats: this node owns no VIP (postern cluster init or join)");
     json_array_foreach(pn_jo(pn_jo(r, "cluster"), "alarms"), i, row) alarm_line(cli, out, "%s", json_string_value(row));
+    json_array_foreach(pn_jo(pn_jo(r, "rules"), "alarms"), i, row) alarm_line(cli, out, "%s", json_string_value(row));
     json_array_foreach(pn_jo(r, "nodes"), i, row)
     {
         if (!pn_jb(row, "heard") && pn_jnull(row, "heard_ago_ms"))

@@ -18,6 +18,9 @@ want "a rule on the first" pn_on n1 rule put keyword lottery --text "first" --no
 sleep 0.05
 want "and another of that name on the second, later" pn_on n2 rule put keyword lottery --text "second"
 
+want_not "an input that cannot be read is no empty list" bash -c \
+    "ip netns exec $LAB_PREFIX-nd $PN_CLI --socket $LAB/run/n1.sock rule import - --format csv --list blocklist 0> >(cat)"
+
 pn_on n1 cluster init > "$LAB/log/init"
 pn_on n1 -j cluster invite | jq -r .token > "$LAB/token"
 pn_on n2 -j cluster join "$(cat "$LAB/token")" --dry-run > "$LAB/dry.json" || fail "the rehearsal failed"
@@ -114,6 +117,7 @@ pn_on n2 rule add blocklist x@example.org > "$LAB/said" 2>&1 || rc=$?
 want_eq "rules are unavailable" "$rc" 3
 want "and why is said" grep -q "rules.db" "$LAB/said"
 want "it is in the log" bash -c "ip netns exec $LAB_PREFIX-m1 $PN_CLI --socket $LAB/run/n2.sock log | grep -q 'no rules on this node'"
+want "and among the alarms" bash -c "ip netns exec $LAB_PREFIX-m1 $PN_CLI --socket $LAB/run/n2.sock status | grep -q '^! rules: none on this node'"
 mv "$LAB/n2/rules.db" "$LAB/n2/damaged.db"
 whole() { [ "$(pn_two_count n2 blocklist)" = 200027 ]; }
 want "with the file moved away everything comes back" pn_wait 60 whole

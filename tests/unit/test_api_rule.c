@@ -197,6 +197,43 @@ static void test_import_is_all_or_nothing_and_lists_come_in_pages(void **state)
             "row 1: ");
 }
 
+static void test_a_long_history_says_that_there_is_more(void **state)
+{
+    char *body = malloc(PN_RULE_BODY_MAX + 1);
+    const json_t *r;
+
+    (void)state;
+    memset(body, 'x', PN_RULE_BODY_MAX);
+    body[PN_RULE_BODY_MAX] = '\0';
+    for (unsigned i = 0; i < 70; i++) {
+        body[0] = (char)('0' + i % 10);
+        ok("rule put", json_pack("{s:s, s:s, s:s}", "list", "keyword", "value", "long", "text", body));
+    }
+    r = ok("rule log", NULL);
+    assert_true(json_array_size(json_object_get(r, "versions")) < 69);
+    assert_true(json_is_true(json_object_get(r, "more")));
+    assert_false(json_is_true(json_object_get(ok("rule held", NULL), "more")));
+    free(body);
+}
+
+static void test_status_shows_what_is_wrong(void **state)
+{
+    struct pn_filter_status filter = {.known = true};
+    const json_t *r;
+
+    (void)state;
+    ok("rule status", NULL); /* it is open from here on */
+    r = json_object_get(ok("status", NULL), "rules");
+    assert_true(json_is_true(json_object_get(r, "open")));
+    assert_int_equal(json_array_size(json_object_get(r, "alarms")), 0);
+    snprintf(filter.error, sizeof(filter.error), "too many");
+    f.view.filter = &filter;
+    r = json_object_get(json_object_get(ok("status", NULL), "rules"), "alarms");
+    assert_int_equal(json_array_size(r), 1);
+    assert_non_null(strstr(json_string_value(json_array_get(r, 0)), "too many"));
+    f.view.filter = NULL;
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -204,6 +241,8 @@ int main(void)
         T(test_one_entry),
         T(test_what_is_wrong_is_named),
         T(test_import_is_all_or_nothing_and_lists_come_in_pages),
+        T(test_a_long_history_says_that_there_is_more),
+        T(test_status_shows_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
