@@ -48,7 +48,8 @@ static uint64_t hold_of_owner(const struct pn_election *e, const struct pn_elect
         return 0;
     const struct pn_heartbeat *last = &e->peers->peers[v->owner].last;
     uint64_t ms = last->flags & PN_HB_HOLD ? last->hold_ms : 0;
-    return (ms < PN_HOLD_MAX_MS ? ms : PN_HOLD_MAX_MS) * MS;
+    uint64_t hold_ns = (ms < PN_HOLD_MAX_MS ? ms : PN_HOLD_MAX_MS) * MS;
+    return hold_ns + hold_ns / PN_HOLD_DRIFT_PART;
 }
 
 static uint64_t claim_time(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns)

@@ -459,6 +459,27 @@ static void test_hold_covers_a_restart(void **state)
 }
 
 /* Heartbeats cut one way or both, ARP not: the answered probe keeps the backup where it is. */
+/* The wait for a hold is long enough for clocks to run apart: nobody asks for the VIP while it is leased. */
+static void test_a_long_hold_allows_for_clocks(void **state)
+{
+    (void)state;
+    world_start(2, 1, false, 16);
+    w.nodes[0].drift_ppm = -10000;
+    w.nodes[1].drift_ppm = 10000;
+    run_ms(300, true);
+    pn_election_hold(&w.nodes[0].election, 10000);
+    run_ms(60, true);
+    assert_true(pn_election_held(&w.nodes[0].election, clock_of(&w.nodes[0])));
+    stop_control(&w.nodes[0], false);
+    for (unsigned ms = 0; ms < 10000 || responds(0, 0); ms++) {
+        run_ms(1, true);
+        assert_true(w.nodes[1].election.vips[0].state == PN_EL_BACKUP || !responds(0, 0));
+    }
+    run_ms(500, true);
+    assert_int_equal(owner_of(0), 1);
+    world_end();
+}
+
 /* Peers that have agreed to a short wait have not agreed to a long one. */
 static void test_a_longer_hold_is_asked_for_anew(void **state)
 {
@@ -724,6 +745,7 @@ int main(void)
         cmocka_unit_test(test_planned_move),
         cmocka_unit_test(test_standby_and_back),
         cmocka_unit_test(test_hold_covers_a_restart),
+        cmocka_unit_test(test_a_long_hold_allows_for_clocks),
         cmocka_unit_test(test_a_longer_hold_is_asked_for_anew),
         cmocka_unit_test(test_a_voter_that_starts_anew_waits),
         cmocka_unit_test(test_what_preemption_waits_for),
