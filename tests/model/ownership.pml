@@ -21,6 +21,7 @@
 #define DRIFT_EVERY 10
 #define AGE_MAX 2   /* older is all the same */
 #define STALE 7     /* of a boot, or to a boot, that is gone: its challenge no longer fits */
+#define LOST_ANSWERS 4 /* ticks in a row whose answers a wire may lose that lost the heartbeats before (-DLOSSY_ANSWERS) */
 #define ANSWERED_WITHIN 14 /* ticks: takeover, the second node's later turn, the first heartbeat, a tick of drift */
 
 mtype = { INIT, BACKUP, PROBE, OWNER };
@@ -46,6 +47,10 @@ heartbeat wire[2];     /* on its way to node i */
 heartbeat recorded[2]; /* what an attacker kept of those sent to node i */
 byte faults;
 bool cut;
+bool got;           /* the probe of this tick was answered */
+#ifdef LOSSY_ANSWERS
+byte answered[2] = TAKEOVER; /* ticks since an owner that is not heard has answered; TAKEOVER: not known to live */
+#endif
 #ifdef CUT
 byte since_cut = 10; /* ticks since a cut healed */
 #endif
@@ -61,6 +66,26 @@ byte transitions; /* of ownership since then */
 #define answers(i) false
 #else
 #define answers(i) (!cut && responds(i))
+#endif
+
+#ifdef LOSSY_ANSWERS
+#ifdef BUG_LOSTANSWER
+#define known_alive(i) false
+#else
+#define known_alive(i) (answered[i] < TAKEOVER)
+#endif
+#define forget_answers(i) answered[i] = TAKEOVER
+inline ask(i) {
+    if
+    :: answers(other(i)) -> answered[i] = 0; got = true
+    :: answers(other(i)) && answered[i] < LOST_ANSWERS -> answered[i]++; got = false
+    :: !answers(other(i)) -> if :: answered[i] < TAKEOVER -> answered[i]++ :: else -> skip fi; got = false
+    fi
+}
+#else
+#define known_alive(i) false
+#define forget_answers(i) skip
+inline ask(i) { got = answers(other(i)) }
 #endif
 
 inline grow(a) { if :: a < AGE_MAX -> a++ :: else -> skip fi }
@@ -96,7 +121,7 @@ inline send(i) {
 }
 
 /* The claim and its first heartbeat are one step: the lease starts with it, or the claim is void. */
-inline claim(i) { state[i] = OWNER; due[i] = 0; renew(i); moved() }
+inline claim(i) { forget_answers(i); state[i] = OWNER; due[i] = 0; renew(i); moved() }
 
 inline become_backup(i) { state[i] = BACKUP; silent[i] = 0; lease[i] = 0; want[i] = false }
 
@@ -105,6 +130,7 @@ inline obey(i, m) {
     newest[i] = m.age;
     if
     :: m.owner ->
+        forget_answers(i);
         if
         :: state[i] == OWNER && i == 1 -> become_backup(1); moved() /* the lower yields at once */
         :: state[i] == OWNER && i == 0 -> skip                         /* the winner announces again */
@@ -155,21 +181,31 @@ inline control(i) {
         :: state[i] == BACKUP || state[i] == PROBE ->
             if :: silent[i] < TAKEOVER + HEARTBEAT -> silent[i]++ :: else -> skip fi;
             if
+            :: state[i] == PROBE || silent[i] >= TAKEOVER - PROBE_LEAD + i * HEARTBEAT -> ask(i)
+            :: else -> skip
+            fi;
+            if
             :: state[i] == BACKUP && silent[i] >= TAKEOVER - PROBE_LEAD + i * HEARTBEAT ->
                 if
-                :: answers(other(i)) -> skip /* answered: the path failed, not the owner; asked again */
-                :: !cut && !answers(other(i)) && state[other(i)] == PROBE && running[other(i)] ->
+                :: got -> skip /* answered: the path failed, not the owner; asked again */
+                :: !cut && !got && state[other(i)] == PROBE && running[other(i)] ->
                     if
                     :: i == 0 -> become_backup(1); state[0] = PROBE /* rival probes: the lower MAC goes on */
                     :: else -> silent[i] = 0
                     fi
                 :: else -> state[i] = PROBE; silent[i] = TAKEOVER - PROBE_LEAD + i * HEARTBEAT
                 fi
-            :: state[i] == PROBE && answers(other(i)) -> become_backup(i)
-            :: state[i] == PROBE && silent[i] >= TAKEOVER + i * HEARTBEAT && !answers(other(i)) ->
+#ifdef LOSSY_ANSWERS
+            :: state[i] == PROBE && got -> state[i] = BACKUP /* silent as before: asked again at once */
+#else
+            :: state[i] == PROBE && got -> become_backup(i)
+#endif
+            /* Known to live by its answers alone: one that is lost is no sign of its death. */
+            :: state[i] == PROBE && silent[i] >= TAKEOVER + i * HEARTBEAT && !got && !known_alive(i) ->
                 claim(i)
             :: else -> skip
-            fi
+            fi;
+            got = false
         :: else -> skip
         fi;
         if
