@@ -9,6 +9,7 @@
 #include "controlplane/vip/transition.h"
 
 #define MS UINT64_C(1000000)
+#define CONTROL_TOLD_NS (60000 * MS)
 #define FORWARD_MAX_NS (PN_DP_FORWARD_MAX_MS * MS)
 
 #define EACH_PROTOCOL(p)                                                                                               \
@@ -370,6 +371,11 @@ void pn_node_answer(struct pn_node *n, uint32_t tag, unsigned status, const void
         break;
     case PN_TAG_CONTROL: /* most likely BUSY: a worker has not come round. The one before is in force, or none */
         n->control_ns = status == PN_DP_STATUS_OK ? 0 : now_ns + PN_NODE_RETRY_NS;
+        if (status != PN_DP_STATUS_OK && status != PN_DP_STATUS_BUSY &&
+            pn_node_may_tell(&n->control_told_ns, CONTROL_TOLD_NS, now_ns))
+            pn_node_say(n, PN_LOG_ERROR, "node", pn_node_name(n, n->conf.self),
+                        "what is ours on the wire was refused by the dataplane, heartbeats may not arrive: %.*s",
+                        (int)(bytes < 80 ? bytes : 80), (const char *)payload);
         break;
     case PN_TAG_SYNC_TX:
         pn_sync_sent(&n->sync);

@@ -164,7 +164,7 @@ static void dp_take(unsigned i, const struct world_message *m)
     case PN_DP_CONTROL:
         if (n->control_busy) {
             n->control_busy--;
-            status = PN_DP_STATUS_BUSY;
+            status = n->control_refused ? PN_DP_STATUS_REJECTED : PN_DP_STATUS_BUSY;
             break;
         }
         n->control = *(const struct pn_dp_control *)m->payload;

@@ -52,6 +52,7 @@ struct world_node {
     unsigned port_down; /* ports that cannot send, by bits */
     bool flows_busy;
     unsigned control_busy; /* so many PN_DP_CONTROL are not taken */
+    bool control_refused; /* for good, not for now */
     bool read_first; /* what the dataplane holds is known before the own connection leads to it */
     struct pn_dp_control control; /* as it was told last */
     struct { /* the packet to a group that left last */

@@ -250,6 +250,15 @@ static void test_what_is_ours_is_told_until_it_is_taken(void **state)
         assert_int_equal(w.nodes[0].control.heartbeat_udp_port, 24625);
         assert_int_equal(w.nodes[0].control_busy, 0);
     }
+    unsigned alarms = w.nodes[0].alarms;
+    for (unsigned i = 0; i < 2; i++) {
+        w.nodes[0].control_refused = i == 1;
+        w.nodes[0].control_busy = 3;
+        pn_node_control(&w.nodes[0].node);
+        world_run(1000, true);
+        assert_int_equal(w.nodes[0].control_busy, 0);
+        assert_int_equal(w.nodes[0].alarms, alarms + i); /* said once, not each time */
+    }
     world_end();
 }
 
