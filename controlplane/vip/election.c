@@ -86,10 +86,15 @@ void pn_election_rival(struct pn_election *e, uint16_t vip, bool rival_goes_firs
     struct pn_election_vip *v = by_id(e, vip);
     if (!v || v->state != PN_EL_PROBE || v->exclusive) /* exclusive: votes decide */
         return;
-    if (rival_goes_first)
+    if (rival_goes_first && v->rival_told) {
+        v->state = PN_EL_BACKUP;
+        v->silent_since_ns = now_ns;
+    } else if (rival_goes_first) {
         pn_el_back_up(e, v, now_ns, "another backup probes for it too and goes first");
-    else
+        v->rival_told = true;
+    } else {
         pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_PROBE, .vip = v->id}); /* so that it hears of us */
+    }
 }
 
 /* --- time --- */

@@ -76,6 +76,7 @@ struct pn_election_vip {
     bool cut; /* its port cannot send: effective priority 0 */
     bool path_failed; /* owner answers on the wire, its heartbeats do not come */
     bool path_told; /* the alarm was given: it is more than a few lost ones */
+    bool rival_told; /* it was said that another backup goes first: anybody can make rivals up */
     uint64_t answered_ns; /* path_failed: when it answered last */
     uint64_t lease_ns; /* deadline last ordered; 0 none */
 

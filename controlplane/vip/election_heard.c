@@ -28,7 +28,7 @@ static void hear_owner(struct pn_election *e, struct pn_election_vip *v, uint8_t
         pn_el_back_up(e, v, now_ns, "an owner was heard");
     v->owner = node;
     v->silent_since_ns = now_ns;
-    v->path_failed = v->path_told = false;
+    v->path_failed = v->path_told = v->rival_told = false;
     v->release_left = 0;
 
     bool better = pn_el_priority(e, v) > row->priority;

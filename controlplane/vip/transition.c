@@ -70,7 +70,7 @@ void pn_el_own(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns
     v->owner = e->self;
     v->want = false;
     v->yielded = false;
-    v->path_failed = v->path_told = false;
+    v->path_failed = v->path_told = v->rival_told = false;
     v->release_left = 0;
     pn_el_enter(e, v, PN_EL_OWNER, now_ns, reason);
     /* The claim goes out at once; the lease starts with it, in the step that sends it. */

@@ -50,7 +50,7 @@ static struct {
     unsigned loss_percent, delay_max_us;
     bool cut[NODES][NODES]; /* heartbeats from, to */
     bool arp_cut[NODES][NODES];
-    unsigned alarms;
+    unsigned alarms, rivals;
     unsigned answer_lost_each, answers; /* every so many-th answer to a probe does not come; 0: all come */
     unsigned n_vips;
     bool exclusive;
@@ -77,6 +77,7 @@ static void event(void *arg, const struct pn_election_vip *v, const char *text)
 {
     struct node *n = arg;
     w.alarms += strncmp(text, "alarm", 5) == 0;
+    w.rivals += strncmp(text, "another backup", 14) == 0;
     if (w.verbose)
         printf("%8.2f ms node %d %s: %s (%s)\n", (double)w.now / 1e6, (int)(n - w.nodes), v->name,
                pn_election_state_name[v->state], text);
@@ -480,6 +481,33 @@ static void test_a_long_hold_allows_for_clocks(void **state)
     world_end();
 }
 
+/* Rivals that somebody makes up keep a backup back, but fill no log; when they end, it claims. */
+static void test_rivals_are_told_of_once(void **state)
+{
+    (void)state;
+    for (unsigned round = 1; round <= 2; round++) {
+        if (round == 1)
+            world_start(2, 1, false, 17);
+        run_ms(300, true);
+        assert_int_equal(owner_of(0), 0);
+        kill_dataplane(&w.nodes[0]);
+        w.nodes[0].running = false;
+        for (unsigned ms = 0; ms < 500; ms++) {
+            struct pn_election_out out = {.n = 0};
+            run_ms(1, true);
+            pn_election_rival(&w.nodes[1].election, 0, true, clock_of(&w.nodes[1]), &out);
+            assert_int_equal(out.n, 0);
+            assert_int_equal(owner_of(0), NODES);
+        }
+        assert_int_equal(w.rivals, round);
+        run_ms(100, true);
+        assert_int_equal(owner_of(0), 1);
+        start_dataplane(&w.nodes[0]);
+        control_start(&w.nodes[0], true);
+    }
+    world_end();
+}
+
 /* Peers that have agreed to a short wait have not agreed to a long one. */
 static void test_a_longer_hold_is_asked_for_anew(void **state)
 {
@@ -746,6 +774,7 @@ int main(void)
         cmocka_unit_test(test_standby_and_back),
         cmocka_unit_test(test_hold_covers_a_restart),
         cmocka_unit_test(test_a_long_hold_allows_for_clocks),
+        cmocka_unit_test(test_rivals_are_told_of_once),
         cmocka_unit_test(test_a_longer_hold_is_asked_for_anew),
         cmocka_unit_test(test_a_voter_that_starts_anew_waits),
         cmocka_unit_test(test_what_preemption_waits_for),
