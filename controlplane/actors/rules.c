@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "controlplane/actors/rules.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <event2/event.h>
@@ -57,14 +59,22 @@ void rules_event(struct pn_rules_actor *a, int level, const char *subject, const
 
 /* ---- The store ---- */
 
+#define PATH_BYTES (sizeof(((struct pn_rules_actor_options *)0)->state_dir) + sizeof(PN_RULES_DB_NAME) + 1)
+
+static const char *store_path(const struct pn_rules_actor *a, char path[PATH_BYTES])
+{
+    snprintf(path, PATH_BYTES, "%s/%s", a->options.state_dir, PN_RULES_DB_NAME);
+    return path;
+}
+
 static void store_open(struct pn_rules_actor *a)
 {
-    char path[sizeof(a->options.state_dir) + sizeof(PN_RULES_DB_NAME) + 1];
-    struct pn_rules_options options = {.path = path, .node = a->options.node};
+    char path[PATH_BYTES];
+    struct pn_rules_options options = {.path = store_path(a, path), .node = a->options.node};
     struct pn_error err = {""};
     struct pn_rules *r;
+    struct stat st = {0};
 
-    snprintf(path, sizeof(path), "%s/%s", a->options.state_dir, PN_RULES_DB_NAME);
     r = pn_rules_open(&options, &err);
     if (r && pn_rules_classes_set(r, a->options.classes, &err) < 0) {
         pn_rules_close(r);
@@ -82,10 +92,28 @@ static void store_open(struct pn_rules_actor *a)
     a->problem[0] = '\0';
     a->errors_told = 0;
     a->store = r;
+    stat(path, &st);
+    a->file_dev = st.st_dev;
+    a->file_ino = st.st_ino;
     pn_rules_push_set(r, rules_peers_push, a);
     pn_rules_watch_add(r, rules_prefixes_watch, a);
     rules_prefixes_open(a);
     rules_peers_follow(a);
+}
+
+/* What is written to a file that was moved away, since it is damaged, would be lost; so the next one begins at once. */
+static void store_leave_moved(struct pn_rules_actor *a)
+{
+    char path[PATH_BYTES];
+    struct stat st;
+
+    if (stat(store_path(a, path), &st) == 0 ? st.st_dev == a->file_dev && st.st_ino == a->file_ino : errno != ENOENT)
+        return;
+    snprintf(a->problem, sizeof(a->problem), "%s was moved away", path);
+    rules_event(a, PN_LOG_WARNING, "", "%.200s: a new one is made, and filled by the other nodes", a->problem);
+    rules_peers_end(a);
+    pn_rules_close(a->store);
+    a->store = NULL;
 }
 
 static void errors_tell(struct pn_rules_actor *a, const struct pn_rules_status *s)
@@ -129,6 +157,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    if (a->store)
+        store_leave_moved(a);
     if (!a->store && now >= a->reopen_ms)
         store_open(a);
     if (a->store) {

@@ -3,6 +3,7 @@
 #define POSTERN_ACTORS_RULES_INTERNAL_H
 
 #include <pthread.h>
+#include <sys/types.h>
 
 #include "controlplane/actors/rules.h"
 #include "controlplane/cluster/cluster.h"
@@ -63,6 +64,8 @@ struct pn_rules_actor {
     bool own_loop, started;
     struct event *tick;
     struct pn_rules *store;
+    dev_t file_dev; /* which file the store is */
+    ino_t file_ino;
     char problem[256];
     uint64_t reopen_ms, errors_told;
     bool joined; /* the store knows the cluster that this node is in */
@@ -82,6 +85,7 @@ extern const struct pn_channel_ops rules_channel_ops;
 void rules_peers_push(void *actor, uint8_t kind, const uint8_t *frame, size_t len);
 void rules_peers_tick(struct pn_rules_actor *a, uint64_t now_ms);
 void rules_peers_follow(struct pn_rules_actor *a); /* the cluster, its members, names */
+void rules_peers_end(struct pn_rules_actor *a); /* all exchanges: the store goes */
 void rules_peers_free(struct pn_rules_actor *a);
 void rules_peers_status(const struct pn_rules_actor *a, struct pn_rules_actor_status *out);
 

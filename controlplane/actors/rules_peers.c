@@ -151,7 +151,7 @@ static void violation(struct rules_peer *p, const char *why)
     exchange_end(p);
 }
 
-static int hear(struct rules_peer *p, const uint8_t *bytes, size_t len)
+static void hear(struct rules_peer *p, const uint8_t *bytes, size_t len)
 {
     struct pn_error err = {""};
     int rc;
@@ -163,7 +163,6 @@ static int hear(struct rules_peer *p, const uint8_t *bytes, size_t len)
         violation(p, err.text);
     else if (!p->up)
         exchange_end(p);
-    return p->sync ? 0 : -1;
 }
 
 static void on_message(void *arg, const struct pn_id *from, const uint8_t *bytes, size_t len)
@@ -359,6 +358,14 @@ void rules_peers_tick(struct pn_rules_actor *a, uint64_t now_ms)
         }
         p->busy--;
     }
+}
+
+void rules_peers_end(struct pn_rules_actor *a)
+{
+    for (unsigned i = 0; i < PN_MAX_NODES; i++)
+        if (a->peers[i].used)
+            exchange_end(&a->peers[i]);
+    a->joined = false;
 }
 
 void rules_peers_free(struct pn_rules_actor *a)

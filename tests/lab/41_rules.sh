@@ -121,3 +121,10 @@ want "and among the alarms" bash -c "ip netns exec $LAB_PREFIX-m1 $PN_CLI --sock
 mv "$LAB/n2/rules.db" "$LAB/n2/damaged.db"
 whole() { [ "$(pn_two_count n2 blocklist)" = 200027 ]; }
 want "with the file moved away everything comes back" pn_wait 60 whole
+
+# The same while it is in use.
+mv "$LAB/n2/rules.db" "$LAB/n2/moved.db"
+want "it is noticed at once" pn_wait 5 test -e "$LAB/n2/rules.db"
+want "a change goes into the new one" pn_on n2 rule add blocklist into-the-new@example.org
+again() { [ "$(pn_two_count n2 blocklist)" = 200028 ]; }
+want "and everything comes back again" pn_wait 60 again

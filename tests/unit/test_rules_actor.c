@@ -423,6 +423,33 @@ static void test_a_switch_that_failed_is_tried_again(void **state)
     assert_true(pn_rules_classes(pn_rules_actor_store(actor[0])) == want);
 }
 
+static bool empty_again(struct world *world, int node)
+{
+    char path[128];
+
+    (void)world;
+    snprintf(path, sizeof(path), "%s/%s", dir[node], PN_RULES_DB_NAME);
+    return pn_rules_actor_store(actor[node]) && count(node, PN_KIND_BLOCK) == 0 && access(path, F_OK) == 0;
+}
+
+static void test_a_file_that_is_moved_away_while_it_is_used(void **state)
+{
+    char path[128], away[136];
+
+    (void)state;
+    actor_up(0);
+    world_until(w, opened, 0, 2000);
+    assert_int_equal(change(0, "blocklist", "a@example.org", false), 0);
+    snprintf(path, sizeof(path), "%s/%s", dir[0], PN_RULES_DB_NAME);
+    snprintf(away, sizeof(away), "%s.away", path);
+    assert_int_equal(rename(path, away), 0);
+    world_until(w, empty_again, 0, 2000);
+    world_run(w, 20);
+    assert_non_null(strstr(events, "was moved away"));
+    assert_int_equal(change(0, "blocklist", "b@example.org", false), 0);
+    actor_down(0);
+}
+
 /* A database that breaks is no reason to ask again at once: the answer is another one than "ask again". */
 static void test_prefixes_that_cannot_be_read(void **state)
 {
@@ -445,6 +472,7 @@ int main(void)
         T(test_narrow_links),
         T(test_prefixes),
         T(test_prefixes_that_cannot_be_read),
+        T(test_a_file_that_is_moved_away_while_it_is_used),
         T(test_a_switch_that_failed_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
