@@ -111,7 +111,8 @@ static void hello_send(struct pn_sync *s, bool answer)
 
 int sync_queue(struct pn_sync *s, uint8_t kind, struct pn_digest_place at)
 {
-    if (++s->run_places > SYNC_RUN_PLACES_MAX)
+    /* Nobody has asked, or the peer tells of places without end: the next Hello shows whether there is more. */
+    if (!s->st.running || s->n_queue == SYNC_QUEUE_MAX || ++s->run_places > SYNC_RUN_PLACES_MAX)
         return 0;
     if (s->n_queue == s->queue_size) {
         size_t size = s->queue_size ? 2 * s->queue_size : 256;

@@ -15,6 +15,7 @@
 #define SYNC_STALL_MS 15000 /* no answer for so long: start over */
 #define SYNC_BUSY_MS 300 /* after an answer of ours the peer is probably still asking */
 #define SYNC_RUN_PLACES_MAX 4000000
+#define SYNC_QUEUE_MAX 131072 /* places that wait to be asked about, 3 MiB; deep first, an honest tree has 50,000 */
 
 #define SYNC_ADOPT_MAX 100000 /* newer stamps that wait to be written together */
 

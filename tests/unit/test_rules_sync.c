@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 
 #include "controlplane/rules/hlc.h"
+#include "controlplane/rules/sync_internal.h"
 #include "tests/unit/rules_cluster.h"
 
 #define MINUTE 60
@@ -639,6 +640,36 @@ static void test_what_stays_different_is_not_compared_all_the_time(void **state)
     assert_int_equal(rc_get(&c, 1, "blocklist", "b@example.org", NULL), 1);
 }
 
+/* A peer that answers with places that nobody asked about does not make us grow. */
+static void test_answers_without_end(void **state)
+{
+    static struct pn_digest_place places[16];
+    static struct pn_digest_sum sums[16];
+    struct pn_wire_out w = {0};
+    struct pn_error err;
+
+    (void)state;
+    rc_start(&c, 2);
+    add_range(0, "blocklist", 0, 200);
+    rc_connect(&c, 0, 1);
+    rc_deliver(&c, 1, 0); /* n1 begins to ask; nobody answers */
+    assert_true(c.sync[0][1]->st.running);
+    for (unsigned i = 0; i < 16; i++) {
+        places[i] = pn_digest_child((struct pn_digest_place){0, 0}, i);
+        sums[i] = (struct pn_digest_sum){1000, i, 7};
+    }
+    for (unsigned round = 0; round < 400; round++) {
+        pn_wire_begin(&w, 1, c.now_ms, 0, 0);
+        for (unsigned i = 0; i < 60; i++)
+            pn_wire_sums(&w, PN_KIND_BLOCK, places, sums, 16);
+        if (pn_sync_input(c.sync[0][1], w.data, w.len, &err) != 0)
+            fail_msg("%s", err.text);
+    }
+    assert_true(c.sync[0][1]->n_queue > 1000);
+    assert_true(c.sync[0][1]->queue_size <= SYNC_QUEUE_MAX);
+    pn_wire_free(&w);
+}
+
 static uint64_t changed_at(unsigned node, const char *kind, const char *value)
 {
     struct pn_rule rule;
@@ -773,6 +804,7 @@ int main(void)
         T(test_switching_off_is_no_join),
         T(test_peers_that_lie),
         T(test_what_stays_different_is_not_compared_all_the_time),
+        T(test_answers_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
