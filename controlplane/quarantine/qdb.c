@@ -88,6 +88,8 @@ int pn_qdb_open(const char *path, uint32_t application_id, const char *const *sc
         pn_qdb_fail(db, path, "opening", err);
         goto fail;
     }
+    /* Without it a statement that partial indexes might serve is prepared anew for each value bound to it. */
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
     if (migrate(db, path, application_id, schema, versions, err) != 0)
         goto fail;
     if (pn_qsync_folder_of(path, err) != 0) /* a new file's name must be as durable as what is written to it */
