@@ -49,7 +49,9 @@ static int open_all(const char *path, bool reader, struct pn_qfiles **out, struc
     f->out_size = ZSTD_compressBound(PN_QSMALL_BYTES);
     f->out = malloc(f->out_size);
     f->small = ZSTD_createCCtx();
-    if (f->out == NULL || f->small == NULL) {
+    f->unpack = ZSTD_createDCtx();
+    f->hash = EVP_MD_CTX_new();
+    if (f->out == NULL || f->small == NULL || f->unpack == NULL || f->hash == NULL) {
         pn_error_set(err, "no memory");
         goto fail;
     }
@@ -97,6 +99,8 @@ void pn_qfiles_close(struct pn_qfiles *f)
         if (fds[i] >= 0)
             close(fds[i]);
     ZSTD_freeCCtx(f->small);
+    ZSTD_freeDCtx(f->unpack);
+    EVP_MD_CTX_free(f->hash);
     free(f->out);
     free(f);
 }
@@ -110,26 +114,48 @@ char *pn_qfiles_name(const uint8_t sha[PN_Q_SHA_BYTES], char name[PN_QNAME_BYTES
     return name;
 }
 
+static bool name_give(struct pn_qfiles *f, struct pn_qtmp *t, unsigned flags)
+{
+    char name[PN_QNAME_BYTES];
+
+    t->published = renameat2(t->dir, t->name, f->root, pn_qfiles_name(t->sha, name), flags) == 0;
+    return t->published;
+}
+
 void pn_qfiles_publish(struct pn_qfiles *f, struct pn_qtmp **tmps, unsigned n, bool *ok, struct pn_error *err)
 {
     bool touched[PN_QFOLDERS] = {false}, bad[PN_QFOLDERS] = {false};
-    char name[PN_QNAME_BYTES];
+    bool at_once = pn_qfiles_sync_at_once(f, n);
+    unsigned named = 0, all = 0;
 
     for (unsigned i = 0; i < n; i++)
-        ok[i] = tmps[i]->finished;
-    pn_qfiles_sync_data(f, tmps, n, ok, err);
+        all += ok[i] = tmps[i]->finished;
+    /* Names first, then one sync for all: after a cut a name may be there without its data, so only where there was
+     * none before, which no row means yet. */
+    for (unsigned i = 0; at_once && i < n; i++)
+        if (ok[i] && name_give(f, tmps[i], RENAME_NOREPLACE)) {
+            touched[tmps[i]->sha[0] >> 4] = true;
+            named++;
+        }
+    if (at_once && syncfs(f->root) == 0) {
+        if (named == all)
+            return;
+        memset(touched, 0, sizeof(touched)); /* these are done */
+    } else {
+        pn_qfiles_sync_data(f, tmps, n, ok, err);
+    }
     for (unsigned i = 0; i < n; i++) {
         struct pn_qtmp *t = tmps[i];
-        if (!ok[i])
+        if (!ok[i] || t->published)
             continue;
-        if (renameat(t->dir, t->name, f->root, pn_qfiles_name(t->sha, name)) != 0) {
+        if (!name_give(f, t, 0)) {
             pn_error_set(err, "%s: rename: %s", f->path, strerror(errno));
             ok[i] = false;
             continue;
         }
-        t->published = touched[t->sha[0] >> 4] = true;
+        touched[t->sha[0] >> 4] = true;
     }
-    pn_qfiles_sync_folders(f, n, touched, bad, err);
+    pn_qfiles_sync_folders(f, touched, bad, err);
     for (unsigned i = 0; i < n; i++)
         ok[i] = ok[i] && !bad[tmps[i]->sha[0] >> 4];
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Message files, zstd, named by the SHA-256 of the raw message: ROOT/a/ab12...zst. They are made in ROOT/tmp, or come
- * in pieces in ROOT/partial, and get their name only after fsync; the folder is synced before anyone hears of it.
+ * in pieces in ROOT/partial; data, name and folder are synced before anyone hears of it, and no name that is taken changes
+ * to a file that is not.
  * One thread. Several rows may mean one file; who deletes makes sure that none is left.
  */
 #ifndef POSTERN_QUARANTINE_FILES_H

@@ -17,6 +17,8 @@ struct pn_qfiles {
     int root, tmp, partial; /* folders */
     uint64_t next_tmp;
     ZSTD_CCtx *small;
+    ZSTD_DCtx *unpack;
+    EVP_MD_CTX *hash; /* of what is unpacked */
     void *out; /* of out_size, for compressing and reading */
     size_t out_size;
     bool whole; /* this file system's syncfs() is as good as fsync() of each file */
@@ -39,10 +41,12 @@ struct pn_qtmp {
     bool finished, published;
 };
 
-/* files_sync.c: tmps[i] with ok[i] on disk; ok[i] goes where it failed. */
+/* files_sync.c: one sync of all is better for n files. */
+bool pn_qfiles_sync_at_once(const struct pn_qfiles *f, unsigned n);
+/* tmps[i] with ok[i] on disk; ok[i] goes where it failed. */
 void pn_qfiles_sync_data(struct pn_qfiles *f, struct pn_qtmp **tmps, unsigned n, bool *ok, struct pn_error *err);
 /* The same for folders by number: touched in, bad out. */
-void pn_qfiles_sync_folders(struct pn_qfiles *f, unsigned n, const bool touched[PN_QFOLDERS], bool bad[PN_QFOLDERS],
+void pn_qfiles_sync_folders(struct pn_qfiles *f, const bool touched[PN_QFOLDERS], bool bad[PN_QFOLDERS],
                             struct pn_error *err);
 void pn_qfiles_sync_open(struct pn_qfiles *f);
 int pn_qfiles_write(int fd, const void *bytes, size_t len, uint64_t *count); /* all of it, or -1 with errno */

@@ -211,69 +211,80 @@ static int head_sink(void *arg, const uint8_t *bytes, size_t len)
     return 0;
 }
 
+struct unpack {
+    struct pn_qfiles *f;
+    const uint8_t *sha; /* NULL: not checked */
+    uint64_t raw_bytes, total;
+    size_t left;
+    pn_qsink *sink;
+    void *arg;
+};
+
+static int unpack_begin(struct unpack *u, struct pn_error *err)
+{
+    u->left = 1;
+    ZSTD_DCtx_reset(u->f->unpack, ZSTD_reset_session_and_parameters);
+    ZSTD_DCtx_setParameter(u->f->unpack, ZSTD_d_windowLogMax, PN_QWINDOW_LOG_MAX);
+    return EVP_DigestInit_ex(u->f->hash, EVP_sha256(), NULL) == 1 ? 0 : pn_error_set(err, "SHA-256 failed");
+}
+
+/* 0; 1: the sink has enough; -1 with err. Uses the second half of f->out. */
+static int unpack_piece(struct unpack *u, const void *bytes, size_t len, struct pn_error *err)
+{
+    const size_t half = u->f->out_size / 2;
+    uint8_t *out = (uint8_t *)u->f->out + half;
+    ZSTD_inBuffer i = {bytes, len, 0};
+    bool more = false;
+
+    while (i.pos < i.size || more) {
+        ZSTD_outBuffer o = {out, half, 0};
+        if (u->left == 0)
+            return pn_error_set(err, "%s: bytes after the end of a message file", u->f->path);
+        u->left = ZSTD_decompressStream(u->f->unpack, &o, &i);
+        more = o.pos == o.size && u->left != 0;
+        u->total += o.pos;
+        if (ZSTD_isError(u->left) || u->total > u->raw_bytes || u->total > PN_Q_MESSAGE_BYTES_MAX)
+            return pn_error_set(err, "%s: damaged message file (%s)", u->f->path,
+                                ZSTD_isError(u->left) ? ZSTD_getErrorName(u->left) : "too long");
+        if (u->sha)
+            EVP_DigestUpdate(u->f->hash, out, o.pos);
+        if (u->sink && o.pos && u->sink(u->arg, out, o.pos) != 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int unpack_end(struct unpack *u, struct pn_error *err)
+{
+    uint8_t got[PN_Q_SHA_BYTES];
+
+    if (u->left != 0 || (u->raw_bytes != UINT64_MAX && u->total != u->raw_bytes))
+        return pn_error_set(err, "%s: message file is cut short", u->f->path);
+    if (u->sha && (EVP_DigestFinal_ex(u->f->hash, got, NULL) != 1 || memcmp(got, u->sha, PN_Q_SHA_BYTES) != 0))
+        return pn_error_set(err, "%s: message file is not the message it is named for", u->f->path);
+    return 0;
+}
+
 int pn_qfiles_unpack(struct pn_qfiles *f, int fd, const uint8_t *sha, uint64_t raw_bytes, pn_qsink *sink, void *arg,
                      struct pn_error *err)
 {
-    ZSTD_DCtx *d = ZSTD_createDCtx();
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    const size_t half = f->out_size / 2;
-    uint8_t *in = f->out, *out = in + half, got[PN_Q_SHA_BYTES];
-    uint64_t total = 0, at = 0;
-    size_t left = 1;
-    int rc = -1;
+    struct unpack u = {.f = f, .sha = sha, .raw_bytes = raw_bytes, .sink = sink, .arg = arg};
+    uint64_t at = 0;
 
-    if (d == NULL || hash == NULL || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1) {
-        pn_error_set(err, "no memory");
-        goto out;
+    if (unpack_begin(&u, err) != 0)
+        return -1;
+    for (ssize_t n; (n = pread(fd, f->out, f->out_size / 2, (off_t)at)) != 0; at += (uint64_t)n) {
+        if (n < 0)
+            return pn_error_set(err, "%s: read: %s", f->path, strerror(errno));
+        int rc = unpack_piece(&u, f->out, (size_t)n, err);
+        if (rc != 0)
+            return rc > 0 ? 0 : -1;
     }
-    ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax, PN_QWINDOW_LOG_MAX);
-    for (ssize_t n; (n = pread(fd, in, half, (off_t)at)) != 0; at += (uint64_t)n) {
-        if (n < 0) {
-            pn_error_set(err, "%s: read: %s", f->path, strerror(errno));
-            goto out;
-        }
-        ZSTD_inBuffer i = {in, (size_t)n, 0};
-        bool more = false;
-        while (i.pos < i.size || more) {
-            ZSTD_outBuffer o = {out, half, 0};
-            if (left == 0) {
-                pn_error_set(err, "%s: bytes after the end of a message file", f->path);
-                goto out;
-            }
-            left = ZSTD_decompressStream(d, &o, &i);
-            more = o.pos == o.size && left != 0;
-            total += o.pos;
-            if (ZSTD_isError(left) || total > raw_bytes || total > PN_Q_MESSAGE_BYTES_MAX) {
-                pn_error_set(err, "%s: damaged message file (%s)", f->path,
-                             ZSTD_isError(left) ? ZSTD_getErrorName(left) : "too long");
-                goto out;
-            }
-            if (sha)
-                EVP_DigestUpdate(hash, out, o.pos);
-            if (sink && o.pos && sink(arg, out, o.pos) != 0) {
-                rc = 0;
-                goto out;
-            }
-        }
-    }
-    if (left != 0 || (raw_bytes != UINT64_MAX && total != raw_bytes))
-        pn_error_set(err, "%s: message file is cut short", f->path);
-    else if (sha && (EVP_DigestFinal_ex(hash, got, NULL) != 1 || memcmp(got, sha, PN_Q_SHA_BYTES) != 0))
-        pn_error_set(err, "%s: message file is not the message it is named for", f->path);
-    else
-        rc = 0;
-out:
-    ZSTD_freeDCtx(d);
-    EVP_MD_CTX_free(hash);
-    return rc;
+    return unpack_end(&u, err);
 }
 
-static struct pn_qtmp *checked(struct pn_qtmp *t, const uint8_t *sha, uint64_t raw_bytes, struct pn_error *err)
+static struct pn_qtmp *finished(struct pn_qtmp *t, const uint8_t *sha, uint64_t raw_bytes)
 {
-    if (pn_qfiles_unpack(t->f, t->fd, sha, raw_bytes, head_sink, t, err) != 0) {
-        pn_qtmp_drop(t);
-        return NULL;
-    }
     memcpy(t->sha, sha, PN_Q_SHA_BYTES);
     t->raw_bytes = raw_bytes;
     t->finished = true;
@@ -284,18 +295,23 @@ struct pn_qtmp *pn_qtmp_import(struct pn_qfiles *f, const uint8_t sha[PN_Q_SHA_B
                                const void *bytes, size_t len, struct pn_error *err)
 {
     struct pn_qtmp *t = pn_qtmp_new(f);
+    struct unpack u = {.f = f, .sha = sha, .raw_bytes = raw_bytes, .sink = head_sink, .arg = t};
 
     if (t == NULL) {
         pn_error_set(err, "no memory");
         return NULL;
     }
-    if (file_open(t, err) != 0 || pn_qfiles_write(t->fd, bytes, len, &t->file_bytes) != 0) {
-        if (t->fd >= 0)
-            failed(t, "write", err);
+    if (unpack_begin(&u, err) != 0 || unpack_piece(&u, bytes, len, err) < 0 || unpack_end(&u, err) != 0 ||
+        file_open(t, err) != 0) {
         pn_qtmp_drop(t);
         return NULL;
     }
-    return checked(t, sha, raw_bytes, err);
+    if (pn_qfiles_write(t->fd, bytes, len, &t->file_bytes) != 0) {
+        failed(t, "write", err);
+        pn_qtmp_drop(t);
+        return NULL;
+    }
+    return finished(t, sha, raw_bytes);
 }
 
 /* The name carries the total: pieces of a file that was compressed anew never mix with older ones. */
@@ -361,7 +377,11 @@ struct pn_qtmp *pn_qpartial_finish(struct pn_qfiles *f, const uint8_t sha[PN_Q_S
         pn_qtmp_drop(t);
         return NULL;
     }
-    return checked(t, sha, raw_bytes, err);
+    if (pn_qfiles_unpack(f, t->fd, sha, raw_bytes, head_sink, t, err) != 0) {
+        pn_qtmp_drop(t);
+        return NULL;
+    }
+    return finished(t, sha, raw_bytes);
 }
 
 unsigned pn_qpartial_purge(struct pn_qfiles *f, uint64_t before_ms)

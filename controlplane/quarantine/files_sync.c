@@ -43,15 +43,13 @@ static bool little_dirty(const struct pn_qfiles *f)
                WHOLE_DIRTY_KB;
 }
 
-static bool whole(const struct pn_qfiles *f, unsigned n)
+bool pn_qfiles_sync_at_once(const struct pn_qfiles *f, unsigned n)
 {
-    return f->whole && n >= WHOLE_MIN && little_dirty(f) && syncfs(f->root) == 0;
+    return f->whole && n >= WHOLE_MIN && little_dirty(f);
 }
 
 void pn_qfiles_sync_data(struct pn_qfiles *f, struct pn_qtmp **tmps, unsigned n, bool *ok, struct pn_error *err)
 {
-    if (whole(f, n))
-        return;
     /* All data on its way first, so the fsyncs that follow share the journal's commits. */
     for (unsigned i = 0; n > 1 && i < n; i++)
         if (ok[i])
@@ -77,11 +75,9 @@ static int folder_sync(struct pn_qfiles *f, unsigned d)
     return rc;
 }
 
-void pn_qfiles_sync_folders(struct pn_qfiles *f, unsigned n, const bool touched[PN_QFOLDERS], bool bad[PN_QFOLDERS],
+void pn_qfiles_sync_folders(struct pn_qfiles *f, const bool touched[PN_QFOLDERS], bool bad[PN_QFOLDERS],
                             struct pn_error *err)
 {
-    if (whole(f, n))
-        return;
     for (unsigned d = 0; d < PN_QFOLDERS; d++)
         if (touched[d] && folder_sync(f, d) != 0) {
             pn_error_set(err, "%s/%x: fsync: %s", f->path, d, strerror(errno));

@@ -195,7 +195,7 @@ uint32_t pn_host_commit_wait_ms(struct pn_host *h, uint64_t now_ms)
     return wait - (uint32_t)(now_ms - h->queued_ms);
 }
 
-static int insert(struct pn_host *h, const struct pn_host_put *p, struct pn_error *err)
+static int insert(struct pn_host *h, struct pn_host_put *p, struct pn_error *err)
 {
     static char headers[2 * PN_QTMP_HEAD_MAX];
     struct pn_pb_budget budget;
@@ -212,11 +212,11 @@ static int insert(struct pn_host *h, const struct pn_host_put *p, struct pn_erro
     }
     int rc = h->ops->insert(h->db, item, p->tmp ? pn_qtmp_file_bytes(p->tmp) : 0, headers, now_ms(), err);
     pn_pb_free(&budget, item);
+    p->known = rc == 0;
     return rc < 0 ? -1 : 0;
 }
 
-static int commit_rows(struct pn_host *h, const struct pn_host_put *queue, unsigned n, const bool *ok,
-                       struct pn_error *err)
+static int commit_rows(struct pn_host *h, struct pn_host_put *queue, unsigned n, const bool *ok, struct pn_error *err)
 {
     if (h->ops->begin(h->db, err) != 0)
         return -1;
@@ -229,7 +229,7 @@ static int commit_rows(struct pn_host *h, const struct pn_host_put *queue, unsig
 }
 
 /* After a change with all of them failed: each by itself, as long as it does not look like the store's own fault. */
-static void commit_each(struct pn_host *h, const struct pn_host_put *queue, unsigned n, bool *ok, struct pn_error *err)
+static void commit_each(struct pn_host *h, struct pn_host_put *queue, unsigned n, bool *ok, struct pn_error *err)
 {
     unsigned failed = 0;
 
@@ -275,7 +275,7 @@ unsigned pn_host_commit(struct pn_host *h)
     for (unsigned i = 0; i < n; i++) {
         bool good = ok[i] && rc == 0;
         durable += good;
-        if (queue[i].tmp && good && h->ops->sha_used(h->db, queue[i].id.sha) == 0)
+        if (queue[i].tmp && good && queue[i].known && h->ops->sha_used(h->db, queue[i].id.sha) == 0)
             pn_qfiles_remove(h->files, queue[i].id.sha); /* known, and purged long ago */
         queue[i].done(queue[i].arg, &queue[i].id, good, good ? NULL : row_err.text[0] ? row_err.text : file_err.text);
         put_free(&queue[i]);

@@ -12,6 +12,7 @@ struct pn_host_put { /* queued for the next commit */
     struct pn_qtmp *tmp;
     pn_host_done *done;
     void *arg;
+    bool known; /* its row was there already */
 };
 
 struct pn_host {

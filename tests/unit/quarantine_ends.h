@@ -122,6 +122,9 @@ static inline void ends_work(const char *dir, unsigned messages)
         if (i % (messages < 10 ? 3 : 20) == 0)
             pn_spool_commit(e.spool);
     }
+    for (unsigned i = 1; messages >= 10 && i <= 20; i++) /* a batch of files that are there already */
+        fixture_intake_as(e.spool, messages + i, i, i == 3 ? 400000 : 900, ends_tell,
+                          (void *)(uintptr_t)(messages + i));
     pn_spool_record(e.spool, &rec, ends_tell, (void *)(uintptr_t)200, &err);
     pn_spool_commit(e.spool);
     ends_carry(&e);

@@ -55,11 +55,13 @@ static inline void fixture_done(void *arg, const struct pn_spool_result *r)
 }
 
 /* Queued, not committed. 0, -1. */
-static inline int fixture_intake(struct pn_spool *s, unsigned number, size_t size, pn_spool_done *done, void *arg)
+/* text: the number of the message whose bytes it has. */
+static inline int fixture_intake_as(struct pn_spool *s, unsigned number, unsigned text, size_t size,
+                                    pn_spool_done *done, void *arg)
 {
     struct pn_error err;
     bool full;
-    char *m = fixture_message(number, size), rcpt[64];
+    char *m = fixture_message(text, size), rcpt[64];
     char *rcpts[] = {rcpt};
     pn_q_item about = PN__Q__ITEM__INIT;
     struct pn_intake *in = pn_spool_begin(s, size, &full, &err);
@@ -78,6 +80,10 @@ static inline int fixture_intake(struct pn_spool *s, unsigned number, size_t siz
         pn_spool_abort(in);
     free(m);
     return rc;
+}
+static inline int fixture_intake(struct pn_spool *s, unsigned number, size_t size, pn_spool_done *done, void *arg)
+{
+    return fixture_intake_as(s, number, number, size, done, arg);
 }
 
 #endif

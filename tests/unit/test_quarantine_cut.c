@@ -222,7 +222,6 @@ static void watch(pid_t pid, const char *root, const struct __ptrace_syscall_inf
     case SYS_pwritev:
     case SYS_copy_file_range:
     case SYS_rename:
-    case SYS_renameat2:
     case SYS_linkat:
     case SYS_link:
         fail_msg("call %u is not modelled here", (unsigned)in->entry.nr);
@@ -244,6 +243,7 @@ static void watch(pid_t pid, const char *root, const struct __ptrace_syscall_inf
             op_add(OP_UNLINK, path);
         name_drop(path);
         break;
+    case SYS_renameat2: /* with RENAME_NOREPLACE */
     case SYS_renameat: {
         at_path(pid, a[0], a[1], path);
         at_path(pid, a[2], a[3], to);
