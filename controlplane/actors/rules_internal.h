@@ -40,6 +40,7 @@ struct rules_peer {
     struct rules_line out; /* what the link did not take */
     struct rules_line in; /* what came meanwhile */
     uint64_t since_ms, ban_ms, banned_until_ms, checked_ms;
+    uint64_t equal_ms; /* wall clock when an exchange before this one had the same; 0: none */
     uint64_t dropped, violations;
     char problem[160];
 };

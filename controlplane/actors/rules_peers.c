@@ -58,8 +58,14 @@ static struct rules_frame *line_take(struct rules_line *l)
 
 static void exchange_end(struct rules_peer *p)
 {
+    struct pn_sync_status s = {0};
+
     if (p->busy)
         return; /* whoever is inside sees to it, or the next tick does */
+    if (p->sync)
+        pn_sync_status(p->sync, &s);
+    if (s.equal_ms)
+        p->equal_ms = s.equal_ms;
     pn_sync_free(p->sync);
     p->sync = NULL;
     line_free(&p->out);
@@ -400,6 +406,8 @@ void rules_peers_status(const struct pn_rules_actor *a, struct pn_rules_actor_st
         memcpy(s->problem, p->problem, sizeof(s->problem));
         if (p->sync)
             pn_sync_status(p->sync, &s->sync);
+        if (!s->sync.equal_ms)
+            s->sync.equal_ms = p->equal_ms;
         if (!s->sync.equal && s->sync.equal_ms && wall > s->sync.equal_ms)
             s->lag_ms = wall - s->sync.equal_ms;
     }
