@@ -109,14 +109,14 @@ want "what the host did not get waits" pn_wait 10 waits n2 20
 rc=0
 quarantine n2 list > "$LAB/said" 2>&1 || rc=$?
 want_eq "a list says that the host is not reached" "$rc" 3
-before=$(quarantine n2 -j list --waiting --limit 1000 | jq -r '.items[] | "\(.sequence) \(.sha256)"' | sort -n)
+waited=$(quarantine n2 -j list --waiting --limit 1000 | jq -r '.items[] | "\(.sequence) \(.sha256)"' | sort -n)
 pn_two_start n1 || fail "n1 does not start again"
 want "the backlog runs to zero" pn_wait 30 drained
 ids_at_host n1 > "$LAB/ids"
 want_eq "every item is there" "$(wc -l < "$LAB/ids")" 440
 want_eq "once" "$(sort -u "$LAB/ids" | wc -l)" 440
 want_eq "with a number each, none missing" "$(awk '{ print $1 }' "$LAB/ids" | tail -n 1)" 440
-want_eq "what waited on the node is what the host has" "$(comm -23 <(sort <<< "$before") <(sort "$LAB/ids"))" ""
+want_eq "what waited on the node is what the host has" "$(comm -23 <(sort <<< "$waited") <(sort "$LAB/ids"))" ""
 
 # --- the node is killed while Postfix hands in ---
 send_spam 41 100 &
