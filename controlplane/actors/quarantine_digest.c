@@ -71,8 +71,10 @@ static void round_end(void *arg)
     if (!d->dry_run && (d->sum.sent || d->sum.failed || d->sum.problem[0]))
         pn_qa_event(a, d->sum.failed || d->sum.problem[0] ? PN_LOG_WARNING : PN_LOG_NOTICE, "digest",
                     "%u sent, %u not%s%s", d->sum.sent, d->sum.failed, d->sum.problem[0] ? ": " : "", d->sum.problem);
-    if (d->sum.failed || d->sum.problem[0])
+    if (!d->dry_run && (d->sum.failed || d->sum.problem[0])) {
         a->digest_retry_ms = pn_clock_ms() + RETRY_MS;
+        a->digest_top = d->top;
+    }
     a->digest_running = false;
     if (d->done)
         d->done(d->arg, &d->sum);
@@ -105,6 +107,16 @@ static void mark(void *arg)
     if (!d->actor->host || pn_host_digest_mark(d->actor->host, d->page[d->at].address, d->top, &err) < 0)
         snprintf(d->sum.problem, sizeof(d->sum.problem), "%s", err.text);
     next(d);
+}
+
+static void undeliverable(struct digest *d)
+{
+    d->sum.refused++;
+    snprintf(d->sum.last, sizeof(d->sum.last), "%.100s: no address for a mail", d->page[d->at].address);
+    if (d->dry_run)
+        next(d);
+    else if (pn_loop_call(d->actor->writer, mark, d) < 0)
+        mark(d);
 }
 
 static void on_mailed(void *arg, enum pn_smtp_out_status status, const char *text)
@@ -199,7 +211,12 @@ static void step(void *arg)
         return;
     }
     err.text[0] = '\0';
-    char *text = make(d, store, &len, &items, &err), *to = d->page[d->at].address;
+    char *to = d->page[d->at].address;
+    if (!pn_qdigest_address_ok(to)) { /* nobody can be reached there, today or tomorrow */
+        undeliverable(d);
+        return;
+    }
+    char *text = make(d, store, &len, &items, &err);
     d->sum.recipients += items > 0;
     d->sum.items += items;
     if (d->dry_run && items && d->each)
@@ -219,8 +236,9 @@ static void step(void *arg)
 
 /* ---- the beginning, on the writer ---- */
 
-int pn_quarantine_digest_run(struct pn_quarantine_actor *a, bool dry_run, pn_quarantine_digest_each *each,
-                             pn_quarantine_digest_done *done, void *arg, struct pn_error *err)
+/* top: of a round that is to be finished, so that those who had theirs get no second one; 0: of all that is there. */
+static int run(struct pn_quarantine_actor *a, uint64_t top, bool dry_run, pn_quarantine_digest_each *each,
+               pn_quarantine_digest_done *done, void *arg, struct pn_error *err)
 {
     const struct pn_conf_quarantine *c = &a->settings.conf;
     struct pn_host *host = pn_quarantine_actor_host(a, err);
@@ -240,7 +258,7 @@ int pn_quarantine_digest_run(struct pn_quarantine_actor *a, bool dry_run, pn_qua
         return pn_error_set(err, "out of memory");
     *d = (struct digest){.actor = a,
                          .dry_run = dry_run,
-                         .top = totals.last,
+                         .top = top ? top : totals.last,
                          .store = pn_host_store(host),
                          .expiry_ms = 1000ull * c->digest_expiry_s,
                          .each = each,
@@ -262,6 +280,12 @@ int pn_quarantine_digest_run(struct pn_quarantine_actor *a, bool dry_run, pn_qua
     return 0;
 }
 
+int pn_quarantine_digest_run(struct pn_quarantine_actor *a, bool dry_run, pn_quarantine_digest_each *each,
+                             pn_quarantine_digest_done *done, void *arg, struct pn_error *err)
+{
+    return run(a, 0, dry_run, each, done, arg, err);
+}
+
 void pn_qa_digest_second(struct pn_quarantine_actor *a)
 {
     const struct pn_conf_quarantine *c = &a->settings.conf;
@@ -277,10 +301,11 @@ void pn_qa_digest_second(struct pn_quarantine_actor *a)
         pn_host_mark_set(a->host, LAST, now_ms, NULL);
         return;
     }
-    if (!again && now_ms < pn_qdigest_due_ms(last, now_ms, hour * 60 + minute, offset_ms()))
+    bool due = now_ms >= pn_qdigest_due_ms(last, now_ms, hour * 60 + minute, offset_ms());
+    if (!again && !due)
         return;
     a->digest_retry_ms = 0;
-    if (pn_quarantine_digest_run(a, false, NULL, NULL, NULL, &err) == 0)
+    if (run(a, due ? 0 : a->digest_top, false, NULL, NULL, NULL, &err) == 0)
         return;
     pn_qa_event(a, PN_LOG_ERROR, "digest", "%s", err.text);
     a->digest_retry_ms = pn_clock_ms() + RETRY_MS;

@@ -101,14 +101,14 @@ struct pn_quarantine_actor {
     enum pn_q_level level; /* last told */
     /* host */
     struct pn_host *host;
-    char store_error[256], store_database[PN_CONF_TEXT_BYTES];
+    char store_error[256];
     uint64_t store_retry_ms, partials_ms;
     bool store_full, store_mute;
     struct pn_retention keep;
     struct pn_retention_config keep_config;
     uint64_t purged;
     bool digest_running;
-    uint64_t digest_retry_ms;
+    uint64_t digest_retry_ms, digest_top; /* when an unfinished round goes on, and of what */
     struct pn_qa_peer peers[PN_QA_PEERS];
     struct pn_qa_pipe to_host, to_node; /* this node to itself */
 

@@ -29,8 +29,8 @@ struct pn_qdigest {
     uint64_t highest;
 };
 
-/* An address that may stand between < and > in a header field without ending it or becoming two. */
-static bool address_ok(const char *a)
+/* Without ending the field or becoming two addresses. */
+bool pn_qdigest_address_ok(const char *a)
 {
     const char *at = a ? strrchr(a, '@') : NULL;
 
@@ -83,9 +83,9 @@ struct pn_qdigest *pn_qdigest_new(const struct pn_qdigest_options *o, const stru
 {
     const char *wrong = NULL;
 
-    if (!address_ok(o->recipient))
+    if (!pn_qdigest_address_ok(o->recipient))
         wrong = "the recipient's address cannot stand in a header";
-    else if (!address_ok(o->sender))
+    else if (!pn_qdigest_address_ok(o->sender))
         wrong = "the sender's address cannot stand in a header";
     else if (o->base_url && !url_ok(o->base_url))
         wrong = "base_url is no URL";

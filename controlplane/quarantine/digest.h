@@ -30,6 +30,9 @@ struct pn_qdigest_options {
     bool release_whitelist; /* a second link with each message */
 };
 
+/* May it stand in a header field, between < and >? What may not, is nobody's to be mailed. */
+bool pn_qdigest_address_ok(const char *address);
+
 struct pn_qdigest;
 struct pn_qdigest *pn_qdigest_new(const struct pn_qdigest_options *o, const struct pn_qlink_keys *keys,
                                   struct pn_error *err); /* NULL with err: an address or URL that cannot be */
