@@ -80,7 +80,7 @@ int pn_quarantine_actor_offer_again(struct pn_quarantine_actor *a, struct pn_err
 enum pn_quarantine_released { PN_QUARANTINE_RELEASED, PN_QUARANTINE_NOT_RELEASED, PN_QUARANTINE_RELEASE_UNKNOWN };
 struct pn_quarantine_release {
     uint64_t number;
-    const char *to; /* NULL: the message's recipients */
+    const char *to; /* NULL: its recipients that had not theirs yet; one of these: it stays new for the others */
     const char *who;
     bool again; /* also one whose release began and has no known end */
 };

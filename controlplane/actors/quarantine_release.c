@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "common/error.h"
 #include "common/log.h"
@@ -15,8 +16,9 @@ struct release {
     struct pn_quarantine_actor *actor;
     uint64_t number;
     char who[PN_QUARANTINE_WHO_BYTES], detail[1024];
-    char *sender, **recipients;
+    char *sender, **recipients; /* who gets it now */
     unsigned n_recipients;
+    bool part; /* others of the message's recipients still wait for theirs */
     uint64_t size;
     struct pn_qa_ways ways;
     enum pn_quarantine_released result;
@@ -46,7 +48,8 @@ static void release_end(void *arg)
     char detail[1900];
 
     snprintf(detail, sizeof(detail), "%s %s", r->detail, r->text);
-    if (!r->actor->host || pn_host_release_end(r->actor->host, r->number, how[r->result], r->who, detail, &err) < 0) {
+    enum pn_host_released end = r->result == PN_QUARANTINE_RELEASED && r->part ? PN_HOST_RELEASED_PART : how[r->result];
+    if (!r->actor->host || pn_host_release_end(r->actor->host, r->number, end, r->who, detail, &err) < 0) {
         /* The mark of the beginning stays: nobody takes this for a message that never left. */
         pn_qa_event(r->actor, PN_LOG_ERROR, "release", "item %llu: %s, which cannot be noted: %s",
                     (unsigned long long)r->number, r->text, err.text);
@@ -103,13 +106,49 @@ static int row_take(void *arg, const struct pn_host_row *row)
     r->sender = strdup(item->sender);
     r->size = item->size_bytes;
     pn_qa_ways(r->actor, item->node, &r->ways);
-    if (r->n_recipients)
-        return 0; /* to others than the message says */
     r->recipients = calloc(item->n_recipients ? item->n_recipients : 1, sizeof(*r->recipients));
     for (size_t i = 0; r->recipients && i < item->n_recipients; i++)
         if ((r->recipients[r->n_recipients] = strdup(item->recipients[i])))
             r->n_recipients++;
     return 0;
+}
+
+struct had {
+    struct release *release;
+    const char *to; /* NULL: everybody who had not */
+    bool to_had;
+};
+
+/* Who had theirs already leaves the list. The detail begins as pn_quarantine_release() makes it. */
+static int had_theirs(void *arg, const struct pn_host_audit *row)
+{
+    struct had *h = arg;
+    struct release *r = h->release;
+
+    for (unsigned i = 0; strcmp(row->what, PN_HOST_RELEASED_PART_WHAT) == 0 && i < r->n_recipients; i++) {
+        size_t len = strlen(r->recipients[i]);
+        if (strncmp(row->detail, "to ", 3) != 0 || strncasecmp(row->detail + 3, r->recipients[i], len) != 0 ||
+            row->detail[3 + len] != ' ')
+            continue;
+        h->to_had |= h->to && strcasecmp(h->to, r->recipients[i]) == 0;
+        free(r->recipients[i]);
+        r->recipients[i] = r->recipients[--r->n_recipients];
+    }
+    return 0;
+}
+
+/* One of the message's recipients gets theirs, the others' wait on; anybody else gets it in their place. */
+static void only_to(struct release *r, const char *to, bool to_had)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < r->n_recipients; i++)
+        n += strcasecmp(r->recipients[i], to) == 0;
+    r->part = (n > 0 || to_had) && n < r->n_recipients;
+    while (r->n_recipients)
+        free(r->recipients[--r->n_recipients]);
+    if (r->recipients && (r->recipients[0] = strdup(to)))
+        r->n_recipients = 1;
 }
 
 static int refuse(struct release *r, int how, struct pn_error *err)
@@ -140,15 +179,21 @@ int pn_quarantine_release(struct pn_quarantine_actor *a, const struct pn_quarant
         return host ? pn_error_set(err, "out of memory") : -1;
     *r = (struct release){.actor = a, .number = o->number, .done = done, .arg = arg};
     snprintf(r->who, sizeof(r->who), "%s", o->who);
-    if (o->to) {
-        r->recipients = calloc(1, sizeof(*r->recipients));
-        r->n_recipients = r->recipients && (r->recipients[0] = strdup(o->to)) ? 1 : 0;
-    }
+    struct had had = {.release = r, .to = o->to};
     int rc = pn_host_get(host, o->number, row_take, r, err);
     if (rc < 0)
         return refuse(r, -1, err);
     if (rc == 0)
         return refuse(r, PN_HOST_RELEASE_NOT_THERE, err);
+    if (pn_host_audit_list(host, o->number, had_theirs, &had, err) < 0)
+        return refuse(r, -1, err);
+    if (had.to_had && !o->again) {
+        pn_error_set(err, "item %llu was released for %s already (postern quarantine audit %llu)",
+                     (unsigned long long)o->number, o->to, (unsigned long long)o->number);
+        return refuse(r, -1, err);
+    }
+    if (o->to)
+        only_to(r, o->to, had.to_had);
     if (!r->sender || !r->recipients || r->n_recipients == 0) {
         pn_error_set(err, "item %llu has no recipient: say to whom", (unsigned long long)o->number);
         return refuse(r, -1, err);

@@ -395,7 +395,7 @@ int pn_host_release_begin(struct pn_host *h, uint64_t number, bool again, const 
 int pn_host_release_end(struct pn_host *h, uint64_t number, enum pn_host_released how, const char *who,
                         const char *detail, struct pn_error *err)
 {
-    static const char *const what[] = {"released", "release failed", "release unknown"};
+    static const char *const what[] = {"released", "release failed", "release unknown", PN_HOST_RELEASED_PART_WHAT};
 
     if (h->ops->begin(h->db, err) != 0)
         return -1;

@@ -62,8 +62,10 @@ int pn_host_release_begin(struct pn_host *h, uint64_t number, bool again, const 
 enum pn_host_released {
     PN_HOST_RELEASED_DONE,
     PN_HOST_RELEASED_NOT, /* as before, it may be tried again */
-    PN_HOST_RELEASED_UNKNOWN
+    PN_HOST_RELEASED_UNKNOWN,
+    PN_HOST_RELEASED_PART /* one recipient had theirs, the audit says who; the item stays new for the others */
 };
+#define PN_HOST_RELEASED_PART_WHAT "released for one" /* in the audit */
 int pn_host_release_end(struct pn_host *h, uint64_t number, enum pn_host_released how, const char *who,
                         const char *detail, struct pn_error *err); /* 0, -1 with err */
 int pn_host_flag_set(struct pn_host *h, uint64_t number, enum pn_host_flag flag, bool on, const char *who,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,7 +16,7 @@
 
 #include <event2/event.h>
 
-#include "controlplane/actors/quarantine.h"
+#include "controlplane/actors/quarantine_internal.h"
 #include "controlplane/api/api.h"
 #include "controlplane/view/clock.h"
 #include "tests/unit/quarantine_fixture.h"
@@ -37,6 +38,8 @@ static void on_event(void *arg, int level, const char *subject, const char *text
     events++;
     snprintf(last_event, sizeof(last_event), "%s", text);
 }
+
+static const char *recipients = "a@example.net\nb@example.net"; /* of what add() hands in */
 
 static uint64_t now_ms(void)
 {
@@ -173,7 +176,7 @@ static void add(unsigned number, const char *subject)
     snprintf(message, sizeof(message), "From: <s@example.org>\r\nSubject: %s\r\n\r\nhello\r\n", subject);
     n = json_integer_value(
         json_object_get(ok("quarantine add begin", json_pack("{s:s, s:s, s:s}", "sender", "s@example.org", "recipients",
-                                                             "a@example.net\nb@example.net", "reason", "test")),
+                                                             recipients, "reason", "test")),
                         "number"));
     char text[1024];
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -256,7 +259,8 @@ struct server {
     int listener, fd;
     uint16_t port;
     bool drop_after_dot, refuse;
-    unsigned messages;
+    const char *refuse_one; /* a recipient */
+    unsigned messages, rcpts[2]; /* recipients of all of them: a, b */
     bool in_data;
     char got[4096];
     size_t len;
@@ -293,12 +297,14 @@ static void on_line(struct server *s, const char *line)
     } else if (strncmp(line, "DATA", 4) == 0) {
         s->in_data = true;
         say(s, "354 go on\r\n");
-    } else if (s->refuse && strncmp(line, "RCPT", 4) == 0) {
+    } else if (strncmp(line, "RCPT", 4) == 0 && (s->refuse || (s->refuse_one && strstr(line, s->refuse_one)))) {
         say(s, "451 4.3.0 not now\r\n");
     } else if (strncmp(line, "QUIT", 4) == 0) {
         say(s, "221 bye\r\n");
         server_close(s);
     } else {
+        s->rcpts[0] += strcasecmp(line, "RCPT TO:<a@example.net>") == 0;
+        s->rcpts[1] += strcasecmp(line, "RCPT TO:<b@example.net>") == 0;
         say(s, "250 fine\r\n");
     }
 }
@@ -397,6 +403,107 @@ static void test_released_once(void **state)
     server_stop(&s);
 }
 
+static json_t *release_to(int item, const char *to)
+{
+    return json_pack("{s:i, s:s}", "id", item, "to", to);
+}
+
+/* A link of one recipient's digest must not take the message from the others. */
+static void test_one_recipient_after_another(void **state)
+{
+    struct server s = {.messages = 0};
+    char more[96];
+
+    (void)state;
+    server_start(&s);
+    snprintf(more, sizeof(more), "release-to = \"127.0.0.1:%u\"", s.port);
+    conf_make(more);
+    start();
+    wait_open();
+    add(1, "to both");
+    add(2, "to both again");
+    wait_listed(2);
+    ok("quarantine release", release_to(1, "a@example.net"));
+    assert_int_equal(listed("state", "released"), 0);
+    assert_non_null(strstr(refused("quarantine release", release_to(1, "A@example.net"), "refused"), "already"));
+    assert_int_equal(s.rcpts[0], 1);
+    ok("quarantine release", json_pack("{s:i, s:s, s:b}", "id", 1, "to", "a@example.net", "again", 1));
+    ok("quarantine release", release_to(1, "b@example.net"));
+    assert_int_equal(listed("state", "released"), 1);
+    refused("quarantine release", release_to(1, "b@example.net"), "refused");
+    assert_int_equal(s.messages, 3);
+    /* For everybody: those who had theirs get it once. */
+    ok("quarantine release", release_to(2, "b@example.net"));
+    ok("quarantine release", id(2));
+    assert_int_equal(s.rcpts[0], 3);
+    assert_int_equal(s.rcpts[1], 2);
+    assert_int_equal(listed("state", "released"), 2);
+    server_stop(&s);
+}
+
+/* ---- digests ---- */
+
+static int64_t number_of(const json_t *o, const char *key)
+{
+    return json_integer_value(json_object_get(o, key));
+}
+
+static void retry_now(void *arg)
+{
+    ((struct pn_quarantine_actor *)arg)->digest_retry_ms = 1;
+}
+
+/* Who could not be reached is tried again; the others have had their one of the day, whatever came in between. */
+static void test_digest_once_a_day(void **state)
+{
+    struct server s = {.refuse_one = "b@example.net"};
+    char more[200], at[8];
+    time_t before = time(NULL) - 120;
+    struct tm tm;
+    uint64_t end_ms;
+
+    (void)state;
+    localtime_r(&before, &tm);
+    strftime(at, sizeof(at), "%H:%M", &tm);
+    server_start(&s);
+    snprintf(more, sizeof(more),
+             "release-to = \"127.0.0.1:%u\"; digest = yes; digest-at = \"%s\"; digest-from = \"q@example.org\"", s.port,
+             at);
+    conf_make(more);
+    start();
+    wait_open();
+    add(1, "for both");
+    recipients = "root";
+    add(2, "for nobody with an address");
+    wait_listed(2);
+    json_t *r = ok("quarantine digest run", NULL);
+    assert_int_equal(number_of(r, "sent"), 1);
+    assert_int_equal(number_of(r, "failed"), 1);
+    assert_int_equal(number_of(r, "refused"), 1);
+    recipients = "a@example.net";
+    add(3, "came later");
+    wait_listed(3);
+    s.refuse_one = NULL;
+    pn_loop_call(pn_quarantine_actor_writer(actor), retry_now, actor);
+    end_ms = now_ms() + PATIENCE_MS;
+    while (s.rcpts[1] == 0 && now_ms() < end_ms)
+        listed(NULL, NULL);
+    assert_int_equal(s.rcpts[1], 1);
+    /* The round is over: the next one has only what came later. */
+    end_ms = now_ms() + PATIENCE_MS;
+    while (!json_is_true(json_object_get(ask("quarantine digest run", json_pack("{s:b}", "dry_run", 1)), "ok")) &&
+           now_ms() < end_ms)
+        usleep(1000);
+    assert_int_equal(s.rcpts[0], 1);
+    r = ok("quarantine digest run", NULL);
+    assert_int_equal(number_of(r, "recipients"), 1);
+    assert_int_equal(number_of(r, "sent"), 1);
+    assert_int_equal(number_of(r, "refused"), 0);
+    assert_int_equal(s.rcpts[0], 2);
+    recipients = "a@example.net\nb@example.net";
+    server_stop(&s);
+}
+
 /* ---- what cannot be opened ---- */
 
 static void lmtp_says(const char *expected)
@@ -477,6 +584,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_in_and_found, setup, teardown),
         cmocka_unit_test_setup_teardown(test_released_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_recipient_after_another, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_digest_once_a_day, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_spool, setup, teardown),
         cmocka_unit_test_setup_teardown(test_off_and_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
