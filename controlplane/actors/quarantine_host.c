@@ -215,10 +215,15 @@ static void reader_tell(struct pn_quarantine_actor *a, bool open)
         free(t);
 }
 
-/* The host, or a node that once was: what it has stays readable. */
+/*
+ * The host, or a node that once was: what it has stays readable. Not in a database of its own, which only one may have:
+ * the new host needs it.
+ */
 static bool store_wanted(const struct pn_quarantine_actor *a)
 {
-    return a->settings.conf.host[0] && (pn_qa_is_host(a) || access(a->store_path, F_OK) == 0);
+    const struct pn_conf_quarantine *c = &a->settings.conf;
+
+    return c->host[0] && (pn_qa_is_host(a) || (c->store == PN_CONF_STORE_SQLITE && access(a->store_path, F_OK) == 0));
 }
 
 static void store_open(struct pn_quarantine_actor *a)
@@ -245,7 +250,9 @@ struct pn_host *pn_quarantine_actor_host(struct pn_quarantine_actor *a, struct p
 {
     if (!a->host)
         pn_error_set(err, "the host's store is not open: %s",
-                     a->store_error[0] ? a->store_error : "posternd is starting");
+                     a->store_error[0] ? a->store_error
+                     : store_wanted(a) ? "posternd is starting"
+                                       : "this node is not the host");
     return a->host;
 }
 

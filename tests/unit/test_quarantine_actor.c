@@ -41,6 +41,8 @@ static void on_event(void *arg, int level, const char *subject, const char *text
 
 static const char *recipients = "a@example.net\nb@example.net"; /* of what add() hands in */
 
+static const char *host = "n1", *other_node = "";
+
 static uint64_t now_ms(void)
 {
     return pn_clock_ms();
@@ -58,11 +60,11 @@ static void conf_make(const char *more)
     assert_non_null(f);
     fprintf(
         f,
-        "node \"n1\" { port \"lan\" { interface = eth0 } }\n"
-        "vip \"a\" { address = 192.0.2.25 }\ngateway \"g\" { address = 192.0.2.11 }\n"
+        "node \"n1\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.1 } }\n%s"
+        "vip \"a\" { address = 192.0.2.25; %s }\ngateway \"g\" { address = 192.0.2.11 }\n"
         "pool \"p\" { tier \"t\" { gateways = [\"g\"] } }\nservice \"s\" { vips = [\"a\"]; port = 25; pool = \"p\" }\n"
-        "quarantine { host = n1; listen = \"%s\"; listen-group = \"\"; keep-free = 0; ballast = 0; %s }\n",
-        lmtp, more);
+        "quarantine { host = %s; listen = \"%s\"; listen-group = \"\"; keep-free = 0; ballast = 0; %s }\n",
+        other_node, *other_node ? "priority { n1 = 200; n2 = 100 }" : "", host, lmtp, more);
     fclose(f);
     pn_conf_free(conf);
     conf = pn_conf_load(path, errors, 8, &n);
@@ -549,6 +551,24 @@ static void test_damaged_spool(void **state)
     lmtp_says("220 ");
 }
 
+/* A database that only one may have is left to the new host. */
+static void test_other_host(void **state)
+{
+    (void)state;
+    start();
+    wait_open();
+    host = "n2";
+    other_node = "node \"n2\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.2 } }\n";
+    conf_make("");
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    refused("quarantine hold", json_pack("{s:i, s:s}", "id", 1, "at", "n1"), "not-found");
+    conf_make("store = postgresql; database = \"host=/nonexistent\"");
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    refused("quarantine hold", json_pack("{s:i, s:s}", "id", 1, "at", "n1"), "unavailable");
+    host = "n1";
+    other_node = "";
+}
+
 static void test_off_and_on(void **state)
 {
     (void)state;
@@ -587,6 +607,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_recipient_after_another, setup, teardown),
         cmocka_unit_test_setup_teardown(test_digest_once_a_day, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_spool, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_other_host, setup, teardown),
         cmocka_unit_test_setup_teardown(test_off_and_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
     };
