@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # A flood of SYNs from made-up addresses: established sessions go on, new mail gets in, memory does not grow.
+# Runs alone: it measures time on both CPUs.
 . "$(dirname "$0")/lib.sh"
 lab_up
 for part in m1 m2; do pn_ns $part sysctl -qw net.ipv4.tcp_syncookies=2; done

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Two nodes, each home of one address: whatever dies, stops or is moved, somebody answers again soon, and never two at a time.
+# Runs alone: it measures time on both CPUs.
 . "$(dirname "$0")/lib.sh"
 . "$_here/../../scripts/lib/pair.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # A round each of the faults of scripts/chaos that 30_pair does not make: nobody answers twice, no session or message is lost,
 # and what must change nothing changes nothing.
+# Runs alone: it measures time on both CPUs.
 . "$(dirname "$0")/lib.sh"
 LAB=$(mktemp -d)
 trap 'rm -rf "$LAB"' EXIT

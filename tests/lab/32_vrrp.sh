@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # One Postern node and one keepalived share addresses by VRRP version 3, IPv4 and IPv6, either of them at home: whoever dies or
 # gives up, the other takes over in the time that VRRP promises, and mail goes on through Postern.
+# Runs alone: it measures time on both CPUs.
 . "$(dirname "$0")/lib.sh"
 
 PN_LAB_PARTS=(cl rt nd n2 m1 m2)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Three nodes and an address that only a majority may have (prefer = exclusive): the third carries no address, it votes. Cut off
 # from the other two an owner steps down before they go on; alone nobody has it until an administrator says so.
+# Runs alone: it measures time on both CPUs.
 PAIR_NODES=3
 . "$(dirname "$0")/lib.sh"
 . "$_here/../../scripts/lib/pair.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Nine nodes: a change on any of them is seen on the eight others at once, and 100,000 entries do not change that. The
 # bounds are wide, for a busy machine; scripts/bench --only rules tells the figures.
+# Runs alone: it measures time on both CPUs.
 . "$(dirname "$0")/lib.sh"
 pn_lab_start
 bench() { # NAME OPTIONS...: on the loopback of the node's namespace
