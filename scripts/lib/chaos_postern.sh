@@ -12,6 +12,7 @@ postern_down() {
     for n in 1 2; do
         pn_end "posternd$n" KILL
         pn_end "dp$n" TERM
+        pn_ns "$(pn_pair_part "$n")" ip link set eth0 xdp off # it guards the addresses until a successor comes
     done
 }
 postern_settled() { pn_pair_owners n1 n2 && postern_green > /dev/null; }
