@@ -41,6 +41,16 @@ static const struct pn_cli_option *find(const struct pn_cli_option *options, con
     return NULL;
 }
 
+static int word_add(const struct pn_cli *cli, const char *word, const char **words, int *n, int max)
+{
+    if (*n == max) {
+        pn_cli_usage(cli, "unexpected argument \"%s\"", word);
+        return -1;
+    }
+    words[(*n)++] = word;
+    return 0;
+}
+
 int pn_cli_args(struct pn_cli *cli, int argc, char *argv[], const struct pn_cli_option *options, const char **pos,
                 int max)
 {
@@ -56,11 +66,8 @@ int pn_cli_args(struct pn_cli *cli, int argc, char *argv[], const struct pn_cli_
             continue;
         }
         if (only_words || argv[i][0] != '-' || argv[i][1] == '\0') {
-            if (n == max) {
-                pn_cli_usage(cli, "unexpected argument \"%s\"", argv[i]);
+            if (word_add(cli, argv[i], pos, &n, max) < 0)
                 return -1;
-            }
-            pos[n++] = argv[i];
             continue;
         }
         o = find(options, argv[i], &value);
@@ -82,7 +89,10 @@ int pn_cli_args(struct pn_cli *cli, int argc, char *argv[], const struct pn_cli_
             pn_cli_usage(cli, "option --%s needs a value", o->name);
             return -1;
         }
-        *o->value = value;
+        if (o->value)
+            *o->value = value;
+        else if (word_add(cli, value, pos, &n, max) < 0)
+            return -1;
     }
     return n;
 }

@@ -54,7 +54,7 @@ int pn_cli_print_json(json_t *value); /* takes it over; PN_EXIT_OK */
 struct pn_cli_option {
     const char *name; /* "timeout": given as --timeout V or --timeout=V; NULL ends the list */
     char letter; /* 0: none */
-    const char **value; /* takes a value */
+    const char **value; /* takes a value; NULL as flag is: the value is one more word, and it may be given often */
     bool *flag; /* or not */
 };
 /*

@@ -60,12 +60,12 @@ void pn_cli_put(json_t *args, const char *key, const char *value)
 
 int pn_cli_quarantine_add(struct pn_cli *cli, int argc, char *argv[])
 {
-    const char *sender = NULL, *recipient = NULL, *reason = NULL, *rule = NULL, *gateway = NULL, *event = NULL,
-               *direction = NULL, *words[64];
-    const struct pn_cli_option options[] = {{"sender", 'f', &sender, NULL},       {"reason", 0, &reason, NULL},
-                                            {"recipient", 'r', &recipient, NULL}, {"rule", 0, &rule, NULL},
-                                            {"gateway", 0, &gateway, NULL},       {"event", 0, &event, NULL},
-                                            {"direction", 0, &direction, NULL},   {NULL, 0, NULL, NULL}};
+    const char *sender = NULL, *reason = NULL, *rule = NULL, *gateway = NULL, *event = NULL, *direction = NULL,
+               *words[64];
+    const struct pn_cli_option options[] = {{"sender", 'f', &sender, NULL},     {"reason", 0, &reason, NULL},
+                                            {"recipient", 'r', NULL, NULL},     {"rule", 0, &rule, NULL},
+                                            {"gateway", 0, &gateway, NULL},     {"event", 0, &event, NULL},
+                                            {"direction", 0, &direction, NULL}, {NULL, 0, NULL, NULL}};
     uint8_t *buf = malloc(PIECE_BYTES);
     bool failed = false;
     struct stat st;
@@ -80,10 +80,12 @@ int pn_cli_quarantine_add(struct pn_cli *cli, int argc, char *argv[])
     n = pn_cli_args(cli, argc, argv, options, words, 64);
     if (n < 0)
         goto usage;
-    for (int i = -1; i < n; i++) {
-        const char *one = i < 0 ? recipient : words[i];
-        if (one && strlen(to) + strlen(one) + 2 < sizeof(to))
-            sprintf(to + strlen(to), "%s%s", *to ? "\n" : "", one);
+    for (int i = 0; i < n; i++) {
+        if (strlen(to) + strlen(words[i]) + 2 >= sizeof(to)) {
+            pn_cli_usage(cli, "the recipients are too long"); /* none is left out */
+            goto usage;
+        }
+        sprintf(to + strlen(to), "%s%s", *to ? "\n" : "", words[i]);
     }
     if (!*to) {
         pn_cli_usage(cli, "to whom was it? (--recipient ADDRESS)");

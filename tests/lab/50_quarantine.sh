@@ -98,6 +98,16 @@ want "that is a rule on both nodes" pn_wait 5 pn_on n2 rule show personal-welcom
 want "another is deleted" quarantine n2 delete "$(quarantine n1 -j list number9 | jq '.items[0].id')"
 want_not "and not released any more" quarantine n2 release "$(quarantine n1 -j list number9 | jq '.items[0].id')"
 
+# --- a digest's link, for one of two recipients ---
+printf 'From: c@spam.example\r\nSubject: for two\r\n\r\nhello\r\n' > "$LAB/two"
+want "a message to two is handed in" bash -c "ip netns exec $LAB_PREFIX-m1 $PN_CLI --socket $LAB/run/n2.sock quarantine add -r one@example.net -r user@example.net --sender c@spam.example < $LAB/two"
+want "and found by the first of them" pn_wait 5 arrived n1 1 --recipient one@example.net
+two=$(quarantine n1 -j list --recipient user@example.net "two" | jq '.items[0].id')
+want "it is released for one" quarantine n1 release "$two" --to user@example.net
+want_eq "and stays for the other" "$(quarantine n1 -j show "$two" | jq -r .item.state)" new
+want_not "not again for the first" quarantine n1 release "$two" --to user@example.net
+want "it is deleted" quarantine n1 delete "$two"
+
 # --- the host is killed under load, and comes back ---
 lmtp_load 400 &
 load=$!
@@ -113,9 +123,9 @@ waited=$(quarantine n2 -j list --waiting --limit 1000 | jq -r '.items[] | "\(.se
 pn_two_start n1 || fail "n1 does not start again"
 want "the backlog runs to zero" pn_wait 30 drained
 ids_at_host n1 > "$LAB/ids"
-want_eq "every item is there" "$(wc -l < "$LAB/ids")" 440
-want_eq "once" "$(sort -u "$LAB/ids" | wc -l)" 440
-want_eq "with a number each, none missing" "$(awk '{ print $1 }' "$LAB/ids" | tail -n 1)" 440
+want_eq "every item is there" "$(wc -l < "$LAB/ids")" 441
+want_eq "once" "$(sort -u "$LAB/ids" | wc -l)" 441
+want_eq "with a number each, none missing" "$(awk '{ print $1 }' "$LAB/ids" | tail -n 1)" 441
 want_eq "what waited on the node is what the host has" "$(comm -23 <(sort <<< "$waited") <(sort "$LAB/ids"))" ""
 
 # --- the node is killed while Postfix hands in ---
