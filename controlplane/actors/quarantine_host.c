@@ -137,14 +137,40 @@ static void receive_end(struct pn_qa_peer *p)
     p->receive = NULL;
 }
 
+static void answer(struct pn_quarantine_actor *a)
+{
+    for (unsigned i = 0; i < PN_QA_PEERS; i++)
+        if (a->peers[i].receive)
+            pn_receive_flush(a->peers[i].receive);
+}
+
 void pn_qa_host_commit(struct pn_quarantine_actor *a)
 {
     if (!a->host)
         return;
-    pn_host_commit(a->host);
-    for (unsigned i = 0; i < PN_QA_PEERS; i++)
-        if (a->peers[i].receive)
-            pn_receive_flush(a->peers[i].receive);
+    pn_host_commit_begin(a->host);
+    answer(a);
+}
+
+/* One round for what comes within the time that a round takes. */
+static void commit_follow(struct pn_quarantine_actor *a, uint32_t wait_ms)
+{
+    if (wait_ms == 0)
+        pn_quarantine_actor_queued(a);
+    else if (wait_ms != UINT32_MAX && !evtimer_pending(a->commit, NULL))
+        pn_qa_after(a->commit, wait_ms);
+}
+
+static void on_round(evutil_socket_t fd, short what, void *arg)
+{
+    struct pn_quarantine_actor *a = arg;
+
+    (void)fd;
+    (void)what;
+    pn_host_commit_poll(a->host);
+    answer(a);
+    commit_follow(a, pn_host_commit_wait_ms(a->host, pn_clock_ms()));
+    pn_qa_changed(a);
 }
 
 void pn_qa_host_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_t *bytes, size_t len)
@@ -154,12 +180,8 @@ void pn_qa_host_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_
     if (!p->receive)
         return; /* we are not the host, or not yet: the node says Hello again */
     pn_receive_frame(p->receive, bytes, len);
-    /* One round for what comes within the time that a round takes; answers to repeats go at once. */
     uint32_t wait_ms = pn_host_commit_wait_ms(a->host, pn_clock_ms());
-    if (wait_ms == 0 || wait_ms == UINT32_MAX)
-        pn_quarantine_actor_queued(a);
-    else if (!evtimer_pending(a->commit, NULL))
-        pn_qa_after(a->commit, wait_ms);
+    commit_follow(a, wait_ms == UINT32_MAX ? 0 : wait_ms); /* answers to repeats go at once */
 }
 
 /* ---- the store ---- */
@@ -168,7 +190,7 @@ static void store_options(const struct pn_quarantine_actor *a, struct pn_host_op
 {
     const struct pn_conf_quarantine *c = &a->settings.conf;
 
-    *o = (struct pn_host_options){.path = a->store_path, .keep_free_bytes = c->keep_free_bytes};
+    *o = (struct pn_host_options){.path = a->store_path, .keep_free_bytes = c->keep_free_bytes, .background = true};
     if (c->store == PN_CONF_STORE_POSTGRESQL) {
         o->database = "postgresql";
         o->where = c->database;
@@ -240,6 +262,9 @@ static void store_open(struct pn_quarantine_actor *a)
         snprintf(a->store_error, sizeof(a->store_error), "%s", err.text);
         return;
     }
+    a->round = event_new(pn_loop_base(a->writer), pn_host_commit_fd(a->host), EV_READ | EV_PERSIST, on_round, a);
+    if (!a->round || event_add(a->round, NULL) != 0)
+        pn_qa_event(a, PN_LOG_ERROR, "store", "no memory"); /* rounds then end when the next one begins */
     if (a->store_error[0])
         pn_qa_event(a, PN_LOG_NOTICE, "store", "open again");
     a->store_error[0] = '\0';
@@ -305,6 +330,9 @@ void pn_qa_host_close(struct pn_quarantine_actor *a)
         receive_end(&a->peers[i]);
     if (a->host)
         pn_host_commit(a->host);
+    if (a->round)
+        event_free(a->round);
+    a->round = NULL;
     pn_host_close(a->host);
     a->host = NULL;
     frames_free(pipe_take(&a->to_host));

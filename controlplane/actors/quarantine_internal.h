@@ -80,6 +80,7 @@ struct pn_quarantine_actor {
     struct pn_qa_settings settings;
     bool running;
     struct event *second, *soon, *commit, *due, *wire;
+    struct event *round; /* while the store is open: a round of its commits is over */
     /* node */
     struct pn_spool *spool;
     char spool_error[256];

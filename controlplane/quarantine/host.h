@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The host's store: files as on the nodes, rows behind hostdb.h. An item is shown once however often it comes; it is
- * acknowledged only after file, folder and row are on disk. One process (lock file), one thread.
+ * acknowledged only after file, folder and row are on disk. One process (lock file); all calls from one thread.
  */
 #ifndef POSTERN_QUARANTINE_HOST_H
 #define POSTERN_QUARANTINE_HOST_H
@@ -14,6 +14,7 @@ struct pn_host_options {
     const char *database; /* "sqlite" (also NULL) or "postgresql" */
     const char *where; /* postgresql: how to connect, as libpq says it; sqlite: a file, NULL: PATH/host.db */
     uint64_t keep_free_bytes; /* of the disk; below, items are refused for later */
+    bool background; /* rounds of commits may go on a thread of their own: pn_host_commit_begin() */
     bool reader; /* a second one beside the one that writes, for another thread: find, get, raw, lists, reports */
 };
 
@@ -29,7 +30,16 @@ typedef void pn_host_done(void *arg, const struct pn_q_id *id, bool ok, const ch
 int pn_host_put(struct pn_host *h, const pn_q_item *item, struct pn_qtmp *tmp, pn_host_done *done, void *arg,
                 struct pn_error *err);
 unsigned pn_host_queued(const struct pn_host *h);
-unsigned pn_host_commit(struct pn_host *h); /* how many became durable */
+unsigned pn_host_commit(struct pn_host *h); /* how many became durable; a round under way is ended first */
+/*
+ * The same in the background, while more is put: begin when pn_host_commit_wait_ms() says so (it leaves what is queued
+ * alone while a round is under way, and waits for that one when too much is queued); poll when the descriptor becomes
+ * readable: it calls done for a round that is over. Without options.background begin is pn_host_commit(). Calls that need
+ * the database wait for the round's end meanwhile; known and accepted do not, and do not see it yet.
+ */
+void pn_host_commit_begin(struct pn_host *h);
+unsigned pn_host_commit_poll(struct pn_host *h);
+int pn_host_commit_fd(const struct pn_host *h); /* -1: there is no background */
 /* When to: not with each frame, since all of a batch costs little more than one. How long from now, ms; 0: now,
  * UINT32_MAX: nothing is queued. Ask after each frame and when a timer of that time is over. now: any steady clock. */
 uint32_t pn_host_commit_wait_ms(struct pn_host *h, uint64_t now_ms);

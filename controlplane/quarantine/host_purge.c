@@ -28,13 +28,13 @@ int pn_host_purge(struct pn_host *h, const struct pn_host_purge *p, struct pn_er
     g.sha = calloc(p->max ? p->max : 1, PN_Q_SHA_BYTES);
     if (g.sha == NULL)
         return pn_error_set(err, "no memory");
-    int n = h->ops->begin(h->db, err) == 0 ? 0 : -1;
-    if (n == 0 && (n = h->ops->purge(h->db, p, note_gone, &g, err)) < 0)
-        h->ops->rollback(h->db);
-    else if (n >= 0 && h->ops->commit(h->db, err) != 0)
+    int n = h->ops->begin(pn_host_db(h), err) == 0 ? 0 : -1;
+    if (n == 0 && (n = h->ops->purge(pn_host_db(h), p, note_gone, &g, err)) < 0)
+        h->ops->rollback(pn_host_db(h));
+    else if (n >= 0 && h->ops->commit(pn_host_db(h), err) != 0)
         n = -1;
     for (unsigned i = 0; n > 0 && i < g.n; i++) /* rows first: a crash here leaves orphans for the next opening */
-        if (h->ops->sha_used(h->db, g.sha[i]) == 0)
+        if (h->ops->sha_used(pn_host_db(h), g.sha[i]) == 0)
             pn_qfiles_remove(h->files, g.sha[i]);
     free(g.sha);
     return n;
@@ -64,7 +64,7 @@ static int purge_down(struct pn_host *h, const char *node, uint64_t max_bytes, s
     p.node = node;
     for (;;) {
         struct size_of s = {.node = node};
-        int rc = node ? h->ops->node_totals(h->db, note_size, &s) : h->ops->totals(h->db, &s.totals);
+        int rc = node ? h->ops->node_totals(pn_host_db(h), note_size, &s) : h->ops->totals(pn_host_db(h), &s.totals);
         if (rc != 0)
             return pn_error_set(err, "quarantine host: the totals cannot be read");
         if (s.totals.file_bytes <= max_bytes || all >= PURGE_DOWN_MAX)

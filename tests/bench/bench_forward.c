@@ -127,11 +127,20 @@ static void commit(void)
     struct timeval tv = {.tv_usec = (suseconds_t)wait * 1000};
 
     if (wait == 0) {
-        pn_host_commit(b.host);
+        pn_host_commit_begin(b.host);
         pn_receive_flush(b.receive);
     } else if (wait != UINT32_MAX) {
         event_add(b.timer, &tv);
     }
+}
+
+static void on_round(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what, (void)arg;
+    pn_host_commit_poll(b.host);
+    if (b.receive)
+        pn_receive_flush(b.receive);
+    commit();
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -290,9 +299,10 @@ int main(int argc, char **argv)
         evutil_make_socket_nonblocking(fd);
         setup_bev(fd, SSL_new(b.ctx), BUFFEREVENT_SSL_CONNECTING);
     } else {
-        struct pn_host_options o = {.path = argv[2]};
+        struct pn_host_options o = {.path = argv[2], .background = true};
         if (pn_host_open(&o, &b.host, &err) != 0)
             die(err.text);
+        event_add(event_new(b.base, pn_host_commit_fd(b.host), EV_READ | EV_PERSIST, on_round, NULL), NULL);
         certificate();
         if (evconnlistener_new_bind(b.base, on_accept, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, 5,
                                     (struct sockaddr *)&at, sizeof(at)) == NULL)
