@@ -188,6 +188,7 @@ static void settings_fill(struct pn_qa_settings *s, const struct pn_conf *conf, 
     s->n_nodes = conf->n_nodes < PN_MAX_NODES ? conf->n_nodes : PN_MAX_NODES;
     for (unsigned i = 0; i < s->n_nodes; i++) {
         memcpy(s->nodes[i].name, conf->nodes[i].name, sizeof(s->nodes[i].name));
+        s->nodes[i].host_quota_bytes = conf->nodes[i].host_quota_bytes;
         memcpy(s->nodes[i].release_to, conf->nodes[i].release_to, sizeof(s->nodes[i].release_to));
     }
 }

@@ -25,6 +25,7 @@ struct pn_qa_settings {
     char node[PN_NAME_BYTES];
     struct {
         char name[PN_NAME_BYTES], release_to[64];
+        uint64_t host_quota_bytes;
     } nodes[PN_MAX_NODES];
     unsigned n_nodes;
 };

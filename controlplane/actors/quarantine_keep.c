@@ -19,18 +19,26 @@ static uint64_t wall_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static struct pn_retention_config config_of(const struct pn_conf_quarantine *c)
+static struct pn_retention_config config_of(const struct pn_qa_settings *s)
 {
-    const uint64_t mail = 1000ull * c->keep_mail_s, released = 1000ull * c->keep_released_s;
+    const struct pn_conf_quarantine *c = &s->conf;
+    struct pn_retention_config out;
 
-    return (struct pn_retention_config){.age_ms = {[PN_RETENTION_RECORDS] = 1000ull * c->keep_records_s,
-                                                   [PN_RETENTION_DELETED] = 1000ull * c->keep_deleted_s,
-                                                   [PN_RETENTION_RELEASED] = released,
-                                                   [PN_RETENTION_VIRUS] = mail,
-                                                   [PN_RETENTION_SPAM] = mail,
-                                                   [PN_RETENTION_OTHER] = mail},
-                                        .counts_age_ms = 1000ull * c->keep_counts_s,
-                                        .max_bytes = c->host_quota_bytes};
+    memset(&out, 0, sizeof(out)); /* compared as bytes */
+    for (unsigned i = 0; i < s->n_nodes; i++)
+        if (s->nodes[i].host_quota_bytes) {
+            memcpy(out.quotas[out.n_quotas].node, s->nodes[i].name, sizeof(out.quotas[0].node));
+            out.quotas[out.n_quotas++].bytes = s->nodes[i].host_quota_bytes;
+        }
+    out.age_ms[PN_RETENTION_RECORDS] = 1000ull * c->keep_records_s;
+    out.age_ms[PN_RETENTION_DELETED] = 1000ull * c->keep_deleted_s;
+    out.age_ms[PN_RETENTION_RELEASED] = 1000ull * c->keep_released_s;
+    out.age_ms[PN_RETENTION_VIRUS] = 1000ull * c->keep_virus_s;
+    out.age_ms[PN_RETENTION_SPAM] = 1000ull * c->keep_spam_s;
+    out.age_ms[PN_RETENTION_OTHER] = 1000ull * c->keep_mail_s;
+    out.counts_age_ms = 1000ull * c->keep_counts_s;
+    out.max_bytes = c->host_quota_bytes;
+    return out;
 }
 
 static int step_do(struct pn_quarantine_actor *a, const struct pn_retention_step *s, struct pn_error *err)
@@ -52,7 +60,7 @@ static int step_do(struct pn_quarantine_actor *a, const struct pn_retention_step
 void pn_qa_keep_second(struct pn_quarantine_actor *a)
 {
     uint64_t end_ms = pn_clock_ms() + TIME_MS;
-    struct pn_retention_config config = config_of(&a->settings.conf);
+    struct pn_retention_config config = config_of(&a->settings);
     struct pn_retention_step s;
     struct pn_error err;
 
@@ -84,13 +92,13 @@ static int count_one(void *arg, const struct pn_host_row *row)
 int pn_quarantine_purge_rehearse(struct pn_quarantine_actor *a, pn_quarantine_purge_each *each, void *arg,
                                  struct pn_error *err)
 {
-    struct pn_retention_config config = config_of(&a->settings.conf);
+    struct pn_retention_config config = config_of(&a->settings);
     struct pn_retention r = {.round_ms = 0};
     struct pn_retention_step s;
 
     if (!pn_quarantine_actor_host(a, err))
         return -1;
-    config.max_bytes = 0; /* what goes for want of space depends on what comes */
+    config.max_bytes = config.n_quotas = 0; /* what goes for want of space depends on what comes */
     config.counts_age_ms = 0;
     pn_retention_init(&r, &config);
     while ((s = pn_retention_next(&r, wall_ms())).act == PN_RETENTION_PURGE) {

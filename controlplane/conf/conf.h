@@ -65,6 +65,7 @@ struct pn_conf_node {
     uint32_t memory_mb; /* EAL memory, 0 = computed */
     char local_interface[16];
     char release_to[64]; /* mail server that takes this node's released messages; "": quarantine.release_to */
+    uint64_t host_quota_bytes; /* of this node's quarantined messages on the host; 0: no limit */
     char metrics_listen[64]; /* address:port of the Prometheus endpoint, "" none */
     char mesh_listen[64]; /* address:port for the other nodes */
     struct pn_addr mesh_address[2]; /* where they find this one; or 0 */
@@ -234,7 +235,8 @@ struct pn_conf_quarantine {
     enum pn_conf_store store;
     char database[PN_CONF_TEXT_BYTES];
     char release_to[64]; /* address:port */
-    uint32_t keep_mail_s, keep_released_s, keep_deleted_s, keep_records_s, keep_counts_s; /* on the host; 0: for ever */
+    uint32_t keep_mail_s, keep_virus_s, keep_spam_s, keep_released_s, keep_deleted_s, keep_records_s,
+        keep_counts_s; /* on the host; 0: for ever */
     uint64_t host_quota_bytes;
     bool digest;
     char digest_at[8]; /* "07:30" */

@@ -286,6 +286,11 @@ const struct pn_schema_row pn_schema_rows[] = {
     ROW("release-to", PN_T_LISTEN, NODE(release_to), NULL,
         "Mail server, as the quarantine's host sees it, that takes messages released from this node's quarantine. "
         "Default: release-to of the quarantine."),
+    ROW("host-quota", PN_T_UINT, NODE(host_quota_bytes), "0",
+        "Bytes that this node's quarantined messages may take on the host, compressed; beyond, its oldest go, but none "
+        "on "
+        "hold. 0: no limit of its own.",
+        RANGE(0, 1e15, PN_UNIT_NONE)),
     ROW("local-interface", PN_T_INTERFACE, NODE(local_interface), NULL,
         "Tap interface through which gateways with mode local receive their packets. It is created when postern-dp "
         "starts.",
@@ -511,6 +516,10 @@ const struct pn_schema_row pn_schema_rows[] = {
         "its own."),
     ROW("keep-mail", PN_T_DURATION, QUARANTINE(keep_mail_s), "30d",
         "How long the host keeps a message that nobody released or deleted. 0: for ever. What is on hold stays.",
+        RANGE(0, 3650 * DAY_S, PN_UNIT_S)),
+    ROW("keep-virus", PN_T_DURATION, QUARANTINE(keep_virus_s), "30d", "The same where a virus was found.",
+        RANGE(0, 3650 * DAY_S, PN_UNIT_S)),
+    ROW("keep-spam", PN_T_DURATION, QUARANTINE(keep_spam_s), "30d", "The same for what counts as spam.",
         RANGE(0, 3650 * DAY_S, PN_UNIT_S)),
     ROW("keep-released", PN_T_DURATION, QUARANTINE(keep_released_s), "30d", "The same for released messages.",
         RANGE(0, 3650 * DAY_S, PN_UNIT_S)),

@@ -23,16 +23,18 @@ void pn_validate_quarantine(struct pn_validate *v)
                           q->high_percent);
     if (q->store == PN_CONF_STORE_POSTGRESQL && !q->database[0])
         pn_validate_error(v, "quarantine.database", "missing, expected libpq's connection string: store is postgresql");
-    const uint32_t ages[] = {q->keep_mail_s, q->keep_released_s, q->keep_deleted_s, q->keep_records_s,
-                             q->keep_counts_s};
-    static const char *const keys[] = {"keep-mail", "keep-released", "keep-deleted", "keep-records", "keep-counts"};
-    for (unsigned i = 0; i < 5; i++) {
+    const uint32_t ages[] = {q->keep_mail_s,    q->keep_virus_s,   q->keep_spam_s,  q->keep_released_s,
+                             q->keep_deleted_s, q->keep_records_s, q->keep_counts_s};
+    static const char *const keys[] = {"keep-mail",    "keep-virus",   "keep-spam",  "keep-released",
+                                       "keep-deleted", "keep-records", "keep-counts"};
+    const unsigned n = sizeof(ages) / sizeof(ages[0]);
+    for (unsigned i = 0; i < n; i++) {
         char key[40];
-        uint32_t least = i == 4 ? 86400 : 3600;
+        uint32_t least = i == n - 1 ? 86400 : 3600;
         snprintf(key, sizeof(key), "quarantine.%s", keys[i]);
         if (ages[i] && ages[i] < least)
             pn_validate_error(v, key, "found %u s, expected at least %s, or 0 for ever", ages[i],
-                              i == 4 ? "a day" : "an hour");
+                              i == n - 1 ? "a day" : "an hour");
     }
     unsigned hour, minute;
     char end;

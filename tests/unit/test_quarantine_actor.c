@@ -41,7 +41,7 @@ static void on_event(void *arg, int level, const char *subject, const char *text
 
 static const char *recipients = "a@example.net\nb@example.net"; /* of what add() hands in */
 
-static const char *host = "n1", *other_node = "";
+static const char *host = "n1", *other_node = "", *node_more = "";
 
 static uint64_t now_ms(void)
 {
@@ -60,11 +60,11 @@ static void conf_make(const char *more)
     assert_non_null(f);
     fprintf(
         f,
-        "node \"n1\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.1 } }\n%s"
+        "node \"n1\" { %s port \"lan\" { interface = eth0; address-v4 = 192.0.2.1 } }\n%s"
         "vip \"a\" { address = 192.0.2.25; %s }\ngateway \"g\" { address = 192.0.2.11 }\n"
         "pool \"p\" { tier \"t\" { gateways = [\"g\"] } }\nservice \"s\" { vips = [\"a\"]; port = 25; pool = \"p\" }\n"
         "quarantine { host = %s; listen = \"%s\"; listen-group = \"\"; keep-free = 0; ballast = 0; %s }\n",
-        other_node, *other_node ? "priority { n1 = 200; n2 = 100 }" : "", host, lmtp, more);
+        node_more, other_node, *other_node ? "priority { n1 = 200; n2 = 100 }" : "", host, lmtp, more);
     fclose(f);
     pn_conf_free(conf);
     conf = pn_conf_load(path, errors, 8, &n);
@@ -551,6 +551,28 @@ static void test_damaged_spool(void **state)
     lmtp_says("220 ");
 }
 
+/* A node that sends too much does not push out what the others sent: its own oldest go. */
+static void test_quota_of_node(void **state)
+{
+    uint64_t end_ms = now_ms() + PATIENCE_MS;
+
+    (void)state;
+    node_more = "host-quota = 1;";
+    conf_make("");
+    start();
+    wait_open();
+    for (unsigned i = 1; i <= 3; i++)
+        add(i, i == 1 ? "the oldest, on hold" : "letter");
+    wait_listed(3);
+    ok("quarantine hold", id(1));
+    ok("quarantine purge", NULL);
+    while (listed(NULL, NULL) > 1 && now_ms() < end_ms)
+        usleep(10000);
+    assert_int_equal(listed(NULL, NULL), 1);
+    assert_int_equal(listed("text", "oldest"), 1);
+    node_more = "";
+}
+
 /* A database that only one may have is left to the new host. */
 static void test_other_host(void **state)
 {
@@ -607,6 +629,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_recipient_after_another, setup, teardown),
         cmocka_unit_test_setup_teardown(test_digest_once_a_day, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_spool, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_quota_of_node, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_host, setup, teardown),
         cmocka_unit_test_setup_teardown(test_off_and_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
