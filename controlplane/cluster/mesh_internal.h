@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What mesh.c and mesh_accept.c share. */
+/* What the files of the mesh share. */
 #ifndef POSTERN_CLUSTER_MESH_INTERNAL_H
 #define POSTERN_CLUSTER_MESH_INTERNAL_H
 
@@ -48,6 +48,24 @@ struct pn_mesh {
     uint16_t port;
 };
 
+/* mesh_peer.c */
+const struct pn_member *pn_mesh_member(const struct pn_mesh *m, const struct pn_id *id); /* NULL: not in the list */
+struct mesh_peer *pn_mesh_peer(const struct pn_mesh *m, const struct pn_id *id); /* NULL: none */
+const char *pn_mesh_peer_name(const struct mesh_peer *p);
+void pn_mesh_tell_up(struct pn_mesh *m, const struct pn_id *id); /* to all channels; they may change the membership */
+void pn_mesh_tell_down(struct pn_mesh *m, const struct pn_id *id);
+void pn_mesh_dial_later(struct mesh_peer *p); /* the later, the more often it failed */
+void pn_mesh_dial_failed(struct mesh_peer *p, const char *reason);
+void pn_mesh_peer_add(struct pn_mesh *m, const struct pn_member *row);
+void pn_mesh_peer_drop(struct pn_mesh *m, unsigned at);
+
+/* mesh_link.c: makes m->request, for links in and out; m->config is there already. */
+void pn_mesh_links_init(struct pn_mesh *m);
+
+/* mesh_transport.c */
+void pn_mesh_transport_init(struct pn_mesh *m);
+
+/* mesh_accept.c */
 int pn_mesh_listen(struct pn_mesh *m, struct pn_error *err);
 void pn_mesh_unlisten(struct pn_mesh *m);
 
