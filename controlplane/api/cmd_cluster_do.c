@@ -187,12 +187,27 @@ void pn_cmd_cluster_join_cancel(struct pn_api_call *call)
 
 /* ---- members and keys ---- */
 
+/* A member of that name, with a seat or without; a node outside a cluster is told so by the command itself. */
+static bool named(struct pn_api_work *w, const char *name)
+{
+    const struct pn_members *m = pn_cluster_members(cluster_of(w));
+
+    for (unsigned i = 0; i < m->n; i++)
+        if (!m->rows[i].removed && strcmp(m->rows[i].name, name) == 0)
+            return true;
+    if (m->n == 0)
+        return true;
+    pn_api_work_fail(w, PN_API_NOT_FOUND, "no member \"%.40s\"", name);
+    return false;
+}
+
 static void do_rename(struct pn_api_work *w)
 {
+    const char *name = pn_api_work_text(w, "name");
     struct pn_error err;
-    int rc = pn_cluster_rename(cluster_of(w), pn_api_work_text(w, "name"), pn_api_work_text(w, "new_name"), &err);
 
-    answer(w, rc, &err);
+    if (named(w, name))
+        answer(w, pn_cluster_rename(cluster_of(w), name, pn_api_work_text(w, "new_name"), &err), &err);
 }
 
 void pn_cmd_cluster_rename(struct pn_api_call *call)
@@ -202,10 +217,11 @@ void pn_cmd_cluster_rename(struct pn_api_call *call)
 
 static void do_remove(struct pn_api_work *w)
 {
+    const char *name = pn_api_work_text(w, "name");
     struct pn_error err;
-    int rc = pn_cluster_remove(cluster_of(w), pn_api_work_text(w, "name"), &err);
 
-    answer(w, rc, &err);
+    if (named(w, name))
+        answer(w, pn_cluster_remove(cluster_of(w), name, &err), &err);
 }
 
 void pn_cmd_cluster_remove(struct pn_api_call *call)

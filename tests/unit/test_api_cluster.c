@@ -243,7 +243,8 @@ static void test_from_nothing_to_two(void **state)
         strstr(json_string_value(json_array_get(json_object_get(json_object_get(r, "cluster"), "alarms"), 0)),
                "n3 is configured, but not a member"));
 
-    refused(0, "cluster remove", json_pack("{s:s}", "name", "n9"), "refused", "no member");
+    refused(0, "cluster remove", json_pack("{s:s}", "name", "n9"), "not-found", "no member");
+    refused(0, "cluster rename", json_pack("{s:s, s:s}", "name", "n9", "new_name", "n8"), "not-found", "no member");
     assert_int_equal(int_of(result(0, "cluster rotate-keys", NULL), "keys_epoch"), 1);
     refused(0, "cluster rotate-keys", NULL, "refused", "under way");
     result(0, "cluster renew", NULL);
