@@ -70,6 +70,7 @@ _postern() {
         "quarantine "*) options+=" --at" ;;
         "rule add") options+=" --owner --field --note" ;;
         "rule remove" | "rule restore") options+=" --owner --field" ;;
+        "rule hit" | "rule learn") options+=" --owner --field --count --stdin" ;;
         "rule list") options+=" --owner --search --deleted --limit" ;;
         "rule search") options+=" --owner --deleted --limit" ;;
         "rule show") options+=" --owner --field --text" ;;
@@ -95,7 +96,7 @@ _postern() {
         port | neighbour) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur") ;;
         node) mapfile -t COMPREPLY < <(compgen -W "show list hold standby active" -- "$cur") ;;
         cluster) mapfile -t COMPREPLY < <(compgen -W "status members init invite join rename remove rotate-keys renew" -- "$cur") ;;
-        rule) mapfile -t COMPREPLY < <(compgen -W "status add remove list search show put order import export log restore review held sync reset-clock" -- "$cur") ;;
+        rule) mapfile -t COMPREPLY < <(compgen -W "status add remove hit learn list search show put order import export log restore review held sync reset-clock" -- "$cur") ;;
         quarantine) mapfile -t COMPREPLY < <(compgen -W "list search show release delete seen unseen hold unhold audit add status backlog retry purge digest link report" -- "$cur") ;;
         report) mapfile -t COMPREPLY < <(compgen -W "add" -- "$cur") ;;
         perimeter) mapfile -t COMPREPLY < <(compgen -W "list export" -- "$cur") ;;
@@ -113,7 +114,7 @@ _postern() {
         "gateway "* | "check list") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names gateway)" -- "$cur") ;;
         "heartbeat keygen") mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
         "cluster remove" | "cluster rename") mapfile -t COMPREPLY < <(compgen -W "$(_postern_names member)" -- "$cur") ;;
-        "rule add" | "rule remove" | "rule list" | "rule show" | "rule export" | "rule log" | "rule restore")
+        "rule add" | "rule remove" | "rule hit" | "rule learn" | "rule list" | "rule show" | "rule export" | "rule log" | "rule restore")
             mapfile -t COMPREPLY < <(compgen -W "$_postern_lists" -- "$cur") ;;
         "rule put") mapfile -t COMPREPLY < <(compgen -W "keyword attachment advanced decompression" -- "$cur") ;;
         "rule order") mapfile -t COMPREPLY < <(compgen -W "keyword attachment advanced" -- "$cur") ;;

@@ -77,6 +77,8 @@ const struct pn_api_command pn_api_commands[] = {
     {"rule put",        pn_cmd_rule_put,        PN_API_WRITE,   {LIST, VALUE, NOTE, {.name = "text", .max = PN_RULE_BODY_MAX}}},
     {"rule remove",     pn_cmd_rule_remove,     PN_API_WRITE,   {LIST, VALUE, OWNER, FIELD}},
     {"rule import",     pn_cmd_rule_import,     PN_API_WRITE,   {ROWS("rows", PN_RULE_IMPORT_MAX)}},
+    {"rule hit",        pn_cmd_rule_hit,        PN_API_WRITE,   {ROWS("rows", PN_RULE_IMPORT_MAX)}},
+    {"rule learn",      pn_cmd_rule_learn,      PN_API_WRITE,   {ROWS("rows", PN_RULE_IMPORT_MAX)}},
     {"rule show",       pn_cmd_rule_show,       PN_API_PRIVATE, {LIST, VALUE, OWNER, FIELD}},
     {"rule list",       pn_cmd_rule_list,       PN_API_PRIVATE, {{.name = "list", .max = 64}, OWNER, {.name = "search", .max = 256},
                                                                  FLAG("deleted"), FLAG("text"), NUMBER("max", 1, 10000),

@@ -50,6 +50,8 @@ void pn_cmd_rule_add(struct pn_api_call *call);
 void pn_cmd_rule_put(struct pn_api_call *call);
 void pn_cmd_rule_remove(struct pn_api_call *call);
 void pn_cmd_rule_import(struct pn_api_call *call);
+void pn_cmd_rule_hit(struct pn_api_call *call);
+void pn_cmd_rule_learn(struct pn_api_call *call);
 void pn_cmd_rule_show(struct pn_api_call *call);
 void pn_cmd_rule_list(struct pn_api_call *call);
 void pn_cmd_rule_log(struct pn_api_call *call);

@@ -150,6 +150,8 @@ int pn_cli_log(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_rule_status(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_rule_add(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_rule_remove(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_hit(struct pn_cli *cli, int argc, char *argv[]);
+int pn_cli_rule_learn(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_rule_list(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_rule_search(struct pn_cli *cli, int argc, char *argv[]);
 int pn_cli_rule_show(struct pn_cli *cli, int argc, char *argv[]);

@@ -55,10 +55,11 @@ struct pn_rules_result {
 int pn_rules_change(struct pn_rules *rules, const struct pn_rules_change *changes, size_t n,
                     struct pn_rules_result *result, struct pn_error *err);
 
+#define PN_RULES_USES_MAX 1000000000 /* uses reported in one row */
 /* Counts a use. Written within seconds (pn_rules_tick), not at once; what has no entry is not counted. */
 void pn_rules_hit(struct pn_rules *rules, const struct pn_rule_key *key, uint64_t count);
 /* The same, and makes the entry where there is none: the auto-welcomelist. */
-void pn_rules_learn(struct pn_rules *rules, const struct pn_rule_key *key);
+void pn_rules_learn(struct pn_rules *rules, const struct pn_rule_key *key, uint64_t count);
 
 /* ---- Reading ---- */
 

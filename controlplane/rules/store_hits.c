@@ -33,9 +33,9 @@ void pn_rules_hit(struct pn_rules *r, const struct pn_rule_key *key, uint64_t co
     hit(r, key, count, false);
 }
 
-void pn_rules_learn(struct pn_rules *r, const struct pn_rule_key *key)
+void pn_rules_learn(struct pn_rules *r, const struct pn_rule_key *key, uint64_t count)
 {
-    hit(r, key, 1, true);
+    hit(r, key, count, true);
 }
 
 static int hit_write(struct pn_rules *r, const struct pn_rdb_hit *h, uint64_t stamp, struct pn_error *err)

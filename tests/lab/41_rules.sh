@@ -46,6 +46,21 @@ want "seen on the second" pn_wait 2 has n2 new@example.org
 want "removed on the second" pn_on n2 rule remove blocklist new@example.org
 want "gone on the first" pn_wait 2 has_not n1 new@example.org
 
+# Uses are summed over the nodes, and what one has learnt the other knows.
+hits() { pn_on "$1" -j rule show "$2" "$3" | jq -r .hits; }
+hits_are() { [ "$(hits "$1" "$2" "$3")" = "$4" ]; }
+want "a use here" pn_on n1 rule hit blocklist Sender3@example.org --count 2
+printf 'blocklist sender3@example.org count=3\n\nblocklist nobody@example.org\nblocklist sender3@example.org\n' > "$LAB/uses"
+want_eq "uses there, from a log reader" "$(pn_on n2 -j rule hit --stdin < "$LAB/uses" | jq -r '"\(.counted) \(.missing) \(.bad)"')" "2 1 0"
+for n in n1 n2; do
+    want "$n shows the sum" pn_wait 15 hits_are $n blocklist sender3@example.org 6
+done
+rc=0
+pn_on n1 rule hit blocklist nobody@example.org > "$LAB/last" 2>&1 || rc=$?
+want_eq "a use of what is not there" "$rc" 4
+want "learnt here" pn_on n1 rule learn auto-welcomelist friend@example.net --count 2
+want "known there" pn_wait 15 hits_are n2 auto-welcomelist friend@example.net 2
+
 # Edits while the nodes do not see each other.
 pn_two_cut
 want "added on one side of a cut" pn_on n1 rule add blocklist left@example.org

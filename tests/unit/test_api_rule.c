@@ -197,6 +197,54 @@ static void test_import_is_all_or_nothing_and_lists_come_in_pages(void **state)
             "row 1: ");
 }
 
+static json_t *use(const char *list, const char *value, int count)
+{
+    return json_pack("{s:[[s, s, s, s, i]]}", "rows", list, value, "", "", count);
+}
+
+static int64_t number(const json_t *o, const char *name)
+{
+    return json_integer_value(json_object_get(o, name));
+}
+
+/* The store writes uses every 3 s, by the actor's tick. */
+static int64_t hits_of(const char *list, const char *value, int64_t wanted)
+{
+    int64_t hits = -1;
+
+    for (int i = 0; i < 600 && hits != wanted; i++) {
+        const json_t *reply = ask("rule show", key(list, value));
+        if (json_is_true(json_object_get(reply, "ok")))
+            hits = number(json_object_get(reply, "result"), "hits");
+        if (hits != wanted)
+            fake_dp_run(f.base, 10);
+    }
+    return hits;
+}
+
+static void test_uses_are_counted_and_learnt(void **state)
+{
+    const json_t *r;
+
+    (void)state;
+    ok("rule add", key("blocklist", "spam@example.org"));
+    assert_int_equal(number(ok("rule hit", use("blocklist", "Spam@example.org", 3)), "counted"), 1);
+    r = ok("rule hit", json_pack("{s:[[s, s], [s, s]]}", "rows", "blocklist", "spam@example.org", "blocklist",
+                                 "other@example.org"));
+    assert_int_equal(number(r, "counted"), 1);
+    assert_int_equal(number(r, "missing"), 1);
+    assert_int_equal(number(ok("rule learn", use("auto-welcomelist", "friend@example.org", 2)), "counted"), 1);
+    refused("rule hit", use("nolist", "spam@example.org", 1), "bad-request", "row 1: there is no list");
+    refused("rule hit", use("blocklist", "spam@example.org", 0), "bad-request", "row 1: count");
+    refused("rule learn", use("blocklist", "spam@example.org", 1), "bad-request", "not learnt");
+    /* One bad row: none of the request is counted. */
+    refused("rule hit", json_pack("{s:[[s, s], [s]]}", "rows", "blocklist", "spam@example.org", "blocklist"),
+            "bad-request", "row 2: ");
+    assert_int_equal(hits_of("blocklist", "spam@example.org", 4), 4);
+    assert_int_equal(hits_of("auto-welcomelist", "friend@example.org", 2), 2);
+    refused("rule show", key("blocklist", "other@example.org"), "not-found", "blocklist");
+}
+
 static void test_a_long_history_says_that_there_is_more(void **state)
 {
     char *body = malloc(PN_RULE_BODY_MAX + 1);
@@ -241,6 +289,7 @@ int main(void)
         T(test_one_entry),
         T(test_what_is_wrong_is_named),
         T(test_import_is_all_or_nothing_and_lists_come_in_pages),
+        T(test_uses_are_counted_and_learnt),
         T(test_a_long_history_says_that_there_is_more),
         T(test_status_shows_what_is_wrong),
     };

@@ -209,7 +209,7 @@ static void test_auto_welcomelist_evicts_alike(void **state)
             snprintf(value, sizeof(value), "u%u@example.org", (i * 7 + n * 13) % 100);
             pn_rule_key_make(&key, pn_kind_by_name("auto-whitelist"), NULL, value, NULL, &err);
             c.now_ms += 5;
-            pn_rules_learn(c.rules[n], &key);
+            pn_rules_learn(c.rules[n], &key, 1);
             if (i % 10 == 0)
                 pn_rules_tick(c.rules[n]);
         }
