@@ -20,7 +20,7 @@
 #define WAIT_US 20000
 
 static struct rte_rcu_qsbr *qsbr;
-static atomic_bool stop, stuck, ready;
+static atomic_bool stop, stuck, is_stuck, ready;
 static uint64_t tsc_hz;
 
 static void *worker(void *arg)
@@ -32,6 +32,8 @@ static void *worker(void *arg)
     while (!atomic_load(&stop))
         if (!atomic_load(&stuck))
             rte_rcu_qsbr_quiescent(qsbr, 0);
+        else
+            atomic_store(&is_stuck, true);
     rte_rcu_qsbr_thread_offline(qsbr, 0);
     rte_rcu_qsbr_thread_unregister(qsbr, 0);
     return NULL;
@@ -71,6 +73,8 @@ static void test_a_worker_on_the_same_cpu_comes_round(void **state)
     bool realtime = sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &fifo) == 0;
     bool settled = pn_settle(qsbr, tsc_hz, 20 * WAIT_US); /* ordinary threads of others run here, too */
     atomic_store(&stuck, true);
+    while (!atomic_load(&is_stuck)) /* it may have been put off the CPU on its way to come round once more */
+        nanosleep(&t, NULL);
     uint64_t begin_ns = clock_ns();
     bool settled_stuck = pn_settle(qsbr, tsc_hz, WAIT_US);
     uint64_t waited_ns = clock_ns() - begin_ns;
