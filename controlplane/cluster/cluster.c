@@ -17,7 +17,7 @@
 #include "controlplane/cluster/link_internal.h"
 
 #define TICK_MS 500
-#define MESH_RETRY_MS 5000u
+#define MESH_RETRY_MS 5000
 
 const char *const pn_cluster_state_name[3] = {"none", "active", "removed"};
 
@@ -56,6 +56,8 @@ void pn_cluster_options_defaults(struct pn_cluster_options *o)
     o->cert_days = PN_CERT_DAYS;
     o->limits = pn_link_limits_default;
     o->timing = pn_mesh_timing_default;
+    o->key_grace_ms = PN_KEYRING_GRACE_MS;
+    o->mesh_retry_ms = MESH_RETRY_MS;
     o->handshakes_max = 32;
     o->handshakes_per_source = 8;
     o->wall_ms = wall_ms;
@@ -165,9 +167,10 @@ void pn_cluster_start(struct pn_cluster *c)
     if (c->state != PN_CLUSTER_ACTIVE)
         return;
     if (mesh_start(c, &err) < 0) {
-        c->mesh_retry_ms = pn_link_now_ms() + MESH_RETRY_MS;
+        c->mesh_retry_ms = pn_link_now_ms() + c->opt.mesh_retry_ms;
         if (strncmp(c->mesh_error, err.text, sizeof(c->mesh_error) - 1) != 0)
-            pn_cluster_event(c, PN_LOG_ERROR, "", "%.180s; tried again each %u s", err.text, MESH_RETRY_MS / 1000);
+            pn_cluster_event(c, PN_LOG_ERROR, "", "%.180s; tried again each %u s", err.text,
+                             c->opt.mesh_retry_ms / 1000);
         snprintf(c->mesh_error, sizeof(c->mesh_error), "%.159s", err.text);
     } else {
         c->mesh_error[0] = '\0';

@@ -36,6 +36,8 @@ struct pn_cluster_options {
     int cert_days;
     struct pn_link_limits limits;
     struct pn_mesh_timing timing;
+    uint32_t key_grace_ms; /* both keys are taken that long after all have the new one */
+    uint32_t mesh_retry_ms; /* until an address that cannot be listened on is tried again */
     unsigned handshakes_max, handshakes_per_source;
     uint64_t (*wall_ms)(void); /* CLOCK_REALTIME */
 };

@@ -241,7 +241,7 @@ static void keyring_tick(struct pn_cluster *c)
         c->held_since_ms = 0;
     else if (!c->held_since_ms)
         c->held_since_ms = now;
-    if (pn_keyring_step(&c->keyring, held, held ? now - c->held_since_ms : 0)) {
+    if (pn_keyring_step(&c->keyring, held, held ? now - c->held_since_ms : 0, c->opt.key_grace_ms)) {
         if (pn_cluster_save_keyring(c, &err) < 0) {
             c->keyring = before;
             pn_log_limited(60000, PN_LOG_ERROR, "cluster: keys cannot be saved: %s", err.text);

@@ -35,7 +35,7 @@ int pn_keyring_rotate(struct pn_keyring *k, const uint8_t secret[PN_SEAL_SECRET_
     return 0;
 }
 
-bool pn_keyring_step(struct pn_keyring *k, bool all_hold, uint64_t since_ms)
+bool pn_keyring_step(struct pn_keyring *k, bool all_hold, uint64_t since_ms, uint64_t grace_ms)
 {
     if (!all_hold)
         return false;
@@ -45,7 +45,7 @@ bool pn_keyring_step(struct pn_keyring *k, bool all_hold, uint64_t since_ms)
         k->phase = PN_KEYRING_SWITCH;
         return true;
     }
-    if (k->phase == PN_KEYRING_SWITCH && since_ms >= PN_KEYRING_GRACE_MS) {
+    if (k->phase == PN_KEYRING_SWITCH && since_ms >= grace_ms) {
         k->ring.keys[0] = k->ring.keys[1];
         OPENSSL_cleanse(&k->ring.keys[1], sizeof(k->ring.keys[1]));
         k->ring.n_keys = 1;

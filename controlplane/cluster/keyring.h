@@ -33,7 +33,7 @@ int pn_keyring_rotate(struct pn_keyring *k, const uint8_t secret[PN_SEAL_SECRET_
 /* all_hold: every active member, this one too, is known to hold exactly this object; since_ms: how long it has been
  * so. true: the ring took a step, and is to be stored and sent on. */
 #define PN_KEYRING_GRACE_MS 5000u /* for datagrams under way when the old key goes */
-bool pn_keyring_step(struct pn_keyring *k, bool all_hold, uint64_t since_ms);
+bool pn_keyring_step(struct pn_keyring *k, bool all_hold, uint64_t since_ms, uint64_t grace_ms);
 
 /* NULL, or what is impossible about a ring that came from outside. */
 const char *pn_keyring_fault(const struct pn_keyring *k);

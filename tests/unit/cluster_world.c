@@ -223,6 +223,8 @@ struct world *world_new(bool doors)
         o->limits.stall_ms = 700;
         o->limits.linger_ms = 100;
         o->timing = (struct pn_mesh_timing){20, 300, 80, 1000};
+        o->key_grace_ms = 600;
+        o->mesh_retry_ms = 600;
         o->wall_ms = wall_ms;
         if (doors) {
             door_new(w, i);

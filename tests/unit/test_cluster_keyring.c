@@ -44,18 +44,18 @@ static void test_steps(void **state)
     secret_of(1, secret);
     pn_keyring_first(&k, secret);
     assert_null(pn_keyring_fault(&k));
-    assert_false(pn_keyring_step(&k, true, 1u << 30));
+    assert_false(pn_keyring_step(&k, true, 1u << 30, PN_KEYRING_GRACE_MS));
     secret_of(2, secret);
     assert_int_equal(pn_keyring_rotate(&k, secret), 0);
     assert_int_equal(pn_keyring_rotate(&k, secret), -1);
     assert_int_equal(sending(&k)->secret[0], 1);
-    assert_false(pn_keyring_step(&k, false, 1u << 30));
-    assert_true(pn_keyring_step(&k, true, 0));
+    assert_false(pn_keyring_step(&k, false, 1u << 30, PN_KEYRING_GRACE_MS));
+    assert_true(pn_keyring_step(&k, true, 0, PN_KEYRING_GRACE_MS));
     assert_null(pn_keyring_fault(&k));
     assert_int_equal(sending(&k)->secret[0], 2);
     assert_int_equal(k.ring.n_keys, 2);
-    assert_false(pn_keyring_step(&k, true, PN_KEYRING_GRACE_MS - 1));
-    assert_true(pn_keyring_step(&k, true, PN_KEYRING_GRACE_MS));
+    assert_false(pn_keyring_step(&k, true, PN_KEYRING_GRACE_MS - 1, PN_KEYRING_GRACE_MS));
+    assert_true(pn_keyring_step(&k, true, PN_KEYRING_GRACE_MS, PN_KEYRING_GRACE_MS));
     assert_int_equal(k.ring.n_keys, 1);
     assert_int_equal(sending(&k)->secret[0], 2);
     assert_int_equal(k.epoch, 2);
@@ -64,7 +64,8 @@ static void test_steps(void **state)
         secret_of(i, secret);
         assert_int_equal(pn_keyring_rotate(&k, secret), 0);
         assert_null(pn_keyring_fault(&k));
-        assert_true(pn_keyring_step(&k, true, 0) && pn_keyring_step(&k, true, PN_KEYRING_GRACE_MS));
+        assert_true(pn_keyring_step(&k, true, 0, PN_KEYRING_GRACE_MS) &&
+                    pn_keyring_step(&k, true, PN_KEYRING_GRACE_MS, PN_KEYRING_GRACE_MS));
     }
 }
 
@@ -141,7 +142,8 @@ static void test_no_gap_in_random_histories(void **state)
                 known[a][b] = pn_keyring_digest64(&k[b]); /* a ping */
                 for (unsigned c = 0; c < NODES; c++)
                     all &= c == a || known[a][c] == pn_keyring_digest64(&k[a]);
-                finished += pn_keyring_step(&k[a], all, PN_KEYRING_GRACE_MS) && k[a].phase == PN_KEYRING_STABLE;
+                finished += pn_keyring_step(&k[a], all, PN_KEYRING_GRACE_MS, PN_KEYRING_GRACE_MS) &&
+                            k[a].phase == PN_KEYRING_STABLE;
             }
             for (a = 0; a < NODES; a++)
                 for (b = 0; b < NODES; b++)
