@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "controlplane/quarantine/headers.h"
+#include "controlplane/quarantine/words.h"
 
 #define COMMIT_ITEMS 256u /* each message holds a descriptor until then */
 #define COMMIT_MS 4u
@@ -86,6 +87,7 @@ uint32_t pn_host_commit_wait_ms(struct pn_host *h, uint64_t now_ms)
 static int insert(struct pn_host *h, struct pn_host_put *p, struct pn_error *err)
 {
     static char headers[2 * PN_QTMP_HEAD_MAX];
+    struct pn_q_words words;
     struct pn_pb_budget budget;
     size_t len;
 
@@ -98,8 +100,10 @@ static int insert(struct pn_host *h, struct pn_host_put *p, struct pn_error *err
         if (head)
             pn_q_text_clean(head, pn_q_headers_length(head, len), headers, sizeof(headers));
     }
-    int rc =
-        h->ops->insert(h->db, item, p->tmp ? pn_qtmp_file_bytes(p->tmp) : 0, headers, clock_ms(CLOCK_REALTIME), err);
+    pn_q_item readable = *item;
+    pn_q_item_words(&readable, &words); /* nodes of older versions leave them encoded */
+    int rc = h->ops->insert(h->db, &readable, p->tmp ? pn_qtmp_file_bytes(p->tmp) : 0, headers,
+                            clock_ms(CLOCK_REALTIME), err);
     pn_pb_free(&budget, item);
     p->known = rc == 0;
     return rc < 0 ? -1 : 0;

@@ -8,6 +8,7 @@
 #include "controlplane/quarantine/headers.h"
 #include "controlplane/quarantine/qview_stream.h"
 #include "controlplane/quarantine/qview_text.h"
+#include "controlplane/quarantine/words.h"
 
 #define HEADER_VALUE_MAX 8192u /* shown of one field */
 #define STEPS_MAX 20000u
@@ -273,13 +274,9 @@ static void walk(struct maker *m, GMimeObject *o, unsigned depth, bool show)
 
 static GMimeMessage *parse(struct maker *m, const void *raw, size_t len)
 {
-    static bool ready;
     struct pn_qstream_state st = {.bytes = raw, .len = len, .end_ms = m->end_ms};
 
-    if (!ready) {
-        g_mime_init();
-        ready = true;
-    }
+    pn_q_mime_init();
     GMimeStream *s = pn_qstream_new(&st);
     GMimeParser *parser = g_mime_parser_new_with_stream(s);
     g_mime_parser_set_persist_stream(parser, FALSE);

@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "controlplane/quarantine/headers.h"
+#include "controlplane/quarantine/words.h"
 
 void pn_spool_configure(struct pn_spool *s, const struct pn_q_limits *limits, uint64_t keep_acked_ms,
                         uint64_t message_bytes_max)
@@ -111,7 +112,8 @@ static int enqueue(struct pn_intake *in, const pn_q_item *item, pn_spool_done *d
 
 int pn_spool_end(struct pn_intake *in, const pn_q_item *about, pn_spool_done *done, void *arg, struct pn_error *err)
 {
-    char subject[512], from[512];
+    char subject[4096], from[4096]; /* as encoded words they are longer */
+    struct pn_q_words words;
     pn_q_item item = *about;
     size_t len;
 
@@ -120,10 +122,15 @@ int pn_spool_end(struct pn_intake *in, const pn_q_item *about, pn_spool_done *do
         return -1;
     }
     const uint8_t *head = pn_qtmp_head(in->tmp, &len);
-    if (head && item.subject[0] == '\0' && pn_q_headers_find(head, len, "Subject", subject, sizeof(subject)))
-        item.subject = subject;
-    if (head && item.from[0] == '\0' && pn_q_headers_find(head, len, "From", from, sizeof(from)))
-        item.from = from;
+    pn_q_item_words(&item, &words);
+    if (head && item.subject[0] == '\0' && pn_q_headers_find(head, len, "Subject", subject, sizeof(subject))) {
+        pn_q_words_decode(subject, words.subject, sizeof(words.subject));
+        item.subject = words.subject;
+    }
+    if (head && item.from[0] == '\0' && pn_q_headers_find(head, len, "From", from, sizeof(from))) {
+        pn_q_words_decode(from, words.from, sizeof(words.from));
+        item.from = words.from;
+    }
     item.kind = PN_Q_MESSAGE;
     item.size_bytes = pn_qtmp_raw_bytes(in->tmp);
     memcpy(in->result.sha, pn_qtmp_sha(in->tmp), PN_Q_SHA_BYTES);

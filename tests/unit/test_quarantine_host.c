@@ -125,6 +125,8 @@ static void test_words(void **state)
         {.subject = "Caf\xc3\xa9 au lait", .reason = "virus Eicar-Test", .headers = "List-Id: <news.example.org>\r\n"},
         {.subject = "it's \"quoted\" \\ done", .reason = "", .headers = "From: a.b@example.org\r\n"},
         {.subject = "\xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82", .reason = "invoice"},
+        {.subject =
+             "=?utf-8?q?Z=C3=BCrich_?= =?koi8-r?B?8NLJ18XU?= =?utf-8?q?x"}, /* as nodes of older versions send it */
     };
     static const struct {
         const char *subject, *reason, *text;
@@ -139,7 +141,7 @@ static void test_words(void **state)
         {"for invoice", NULL, NULL, 1}, /* words do not */
         {"cafe", NULL, NULL, 2},
         {"CAF\xc3\x89", NULL, NULL, 2},
-        {"\xd0\xbf\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82", NULL, NULL, 8},
+        {"\xd0\xbf\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82", NULL, NULL, 24},
         {"stra\xc3\x9f"
          "e",
          NULL, NULL, 1},
@@ -166,13 +168,16 @@ static void test_words(void **state)
         {"cafe", "invoice", NULL, 0},
         {"  cafe \t lait ", NULL, NULL, 2},
         {"done a", NULL, NULL, 0},
+        {"z\xc3\xbcrich", NULL, NULL, 16},
+        {"koi8", NULL, NULL, 0},
+        {"utf", NULL, NULL, 16}, /* what cannot be decoded stays */
     };
     struct pn_host_query any = PN_HOST_QUERY_ANY;
     struct world w;
 
     (void)state;
     world_start(&w);
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < 5; i++)
         take(&w, &mails[i]);
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct pn_host_query q = any;

@@ -273,10 +273,64 @@ static void test_headers(void **state)
     assert_int_equal(pn_q_text_clean((const uint8_t *)"\xc3\xa9\xc3\xa9", 4, out, 4), 2); /* whole characters only */
 }
 
+static void test_encoded_words(void **state)
+{
+    static const struct {
+        const char *raw, *want;
+    } rows[] = {
+        {"=?utf-8?B?R3LDvMOfZQ==?= plain", "Gr\xc3\xbc\xc3\x9f"
+                                           "e plain"},
+        {"=?UTF-8?q?a_=C3=A9?=\r\n =?utf-8?q?t=C3=A9?=", "a \xc3\xa9t\xc3\xa9"},
+        {"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=", "\xe6\x97\xa5\xe6\x9c\xac"},
+        {"=?koi8-r?B?8NLJ18XU?=", "\xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82"},
+        {"=?utf-8?q?a=0D=0ABcc:=1Bx=7F?=", "a  Bcc:?x?"}, /* no line, no control character comes out of it */
+        {"=?utf-8?x?abc?= =?utf-8?q?abc", "=?utf-8?x?abc?= =?utf-8?q?abc"},
+        {"=?", "=?"},
+        {"=?=?=?=?", "=?=?=?=?"},
+        {"=?no-such-charset?q?abc?=", "abc"},
+        {"=?utf-8?q?=ff=fe?= x", "?? x"},
+        {"=?utf-8?q?a=00b?= c", "a?b c"},
+        {"=?utf-8?b?YQBi?= c", "a?b c"},
+    };
+    struct pn_spool_options o = {.keep_acked_ms = 1000};
+    char dir[64];
+
+    (void)state;
+    struct pn_spool *s = open_at(fixture_dir(dir), &o, NULL);
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        pn_q_item about = PN__Q__ITEM__INIT;
+        char raw[400], from[100], *rcpts[] = {(char *)(uintptr_t) "r@example.net"};
+        struct sum sum = {0, raw};
+        struct pn_pb_budget b;
+        struct pn_spool_row row;
+        struct pn_error err;
+        bool full;
+
+        snprintf(raw, sizeof(raw), "Subject: %s\r\nFrom: %s <a@example.org>\r\n\r\ntext", rows[i].raw, rows[i].raw);
+        snprintf(from, sizeof(from), "%s <a@example.org>", rows[i].want);
+        about.n_recipients = 1;
+        about.recipients = rcpts;
+        struct pn_intake *in = pn_spool_begin(s, strlen(raw), &full, &err);
+        assert_int_equal(pn_spool_append(in, raw, strlen(raw), &err), 0);
+        assert_int_equal(pn_spool_end(in, &about, NULL, NULL, &err), 0);
+        assert_int_equal(pn_spool_commit(s), 1);
+        assert_int_equal(pn_spool_next(s, PN_Q_MESSAGE, i, &row), 1);
+        pn_q_item *item = pn_q_item_decode(&b, row.item, row.item_len, &err);
+        assert_string_equal(item->subject, rows[i].want);
+        assert_string_equal(item->from, from);
+        assert_int_equal(pn_spool_raw(s, &row.id, compare, &sum, &err), 0); /* as it came */
+        assert_int_equal(sum.len, strlen(raw));
+        pn_pb_free(&b, item);
+    }
+    pn_spool_close(s);
+    fixture_remove(dir);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_intake),   cmocka_unit_test(test_records_and_acks),
-                                       cmocka_unit_test(test_recovery), cmocka_unit_test(test_full),
-                                       cmocka_unit_test(test_decide),   cmocka_unit_test(test_headers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_intake),       cmocka_unit_test(test_records_and_acks),
+                                       cmocka_unit_test(test_recovery),     cmocka_unit_test(test_full),
+                                       cmocka_unit_test(test_decide),       cmocka_unit_test(test_headers),
+                                       cmocka_unit_test(test_encoded_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
