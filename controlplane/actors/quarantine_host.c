@@ -358,10 +358,9 @@ void pn_qa_host_second(struct pn_quarantine_actor *a)
     if (!a->host)
         return;
     partials_purge(a);
-    if (!pn_qa_is_host(a))
-        return;
-    pn_qa_keep_second(a);
-    pn_qa_digest_second(a);
+    pn_qa_keep_second(a); /* also of a node that once was the host: what it holds grows old, too */
+    if (pn_qa_is_host(a))
+        pn_qa_digest_second(a);
 }
 
 void pn_qa_host_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out)

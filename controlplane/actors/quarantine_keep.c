@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How long the host keeps what it has: rounds of small steps. On the writer's loop. */
+/* How long the host, and who was it once, keeps what it has: rounds of small steps. On the writer's loop. */
 #include <time.h>
 
 #include "common/error.h"
@@ -121,6 +121,6 @@ void pn_quarantine_purge_now(struct pn_quarantine_actor *a)
 {
     a->keep.round_ms = 0;
     a->keep.running = false;
-    if (a->host && pn_qa_is_host(a))
+    if (a->host)
         pn_qa_keep_second(a);
 }

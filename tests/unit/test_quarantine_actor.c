@@ -573,6 +573,34 @@ static void test_quota_of_node(void **state)
     node_more = "";
 }
 
+/* What a node took while it was the host does not stay for ever once another is. */
+static void test_former_host(void **state)
+{
+    uint64_t end_ms = now_ms() + PATIENCE_MS;
+    size_t left = 2;
+
+    (void)state;
+    start();
+    wait_open();
+    add(1, "letter");
+    add(2, "on hold");
+    wait_listed(2);
+    ok("quarantine hold", id(2));
+    host = "n2";
+    other_node = "node \"n2\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.2 } }\n";
+    node_more = "host-quota = 1;";
+    conf_make("");
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    while (left > 1 && now_ms() < end_ms) {
+        ok("quarantine purge", json_pack("{s:s}", "at", "n1"));
+        usleep(10000);
+        left = json_array_size(json_object_get(ok("quarantine list", json_pack("{s:s}", "at", "n1")), "items"));
+    }
+    assert_int_equal(left, 1);
+    host = "n1";
+    other_node = node_more = "";
+}
+
 /* A database that only one may have is left to the new host. */
 static void test_other_host(void **state)
 {
@@ -631,6 +659,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_damaged_spool, setup, teardown),
         cmocka_unit_test_setup_teardown(test_quota_of_node, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_host, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_former_host, setup, teardown),
         cmocka_unit_test_setup_teardown(test_off_and_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
     };
