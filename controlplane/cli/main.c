@@ -122,7 +122,7 @@ const struct pn_cli_command pn_cli_commands[] = {
     {"quarantine", "report",  pn_cli_report,          "[--by day|hour] [--since T] [--until T] [--node N] [--format table|json|csv|svg] [--section time|nodes|senders|recipients|rules] [--top N]",
                                                                                              "what was received, rejected, quarantined, released"},
     {"report",    NULL,       pn_cli_report,          "[--by day|hour] [...]",               "the same as quarantine report"},
-    {"report",    "add",      pn_cli_report_add,      "EVENT [--sender A] [--recipient A] [--rule R] [--reason TEXT] [--bytes N] [...]",
+    {"report",    "add",      pn_cli_report_add,      "EVENT [--sender A] [--recipient A]... [--rule R] [--reason TEXT] [--bytes N] [...]",
                                                                                              "hands in a reporting record"},
     {"quarantine", "backlog", pn_cli_quarantine_backlog, "[--watch] [-n SECONDS]",           "what waits for the host, how fast it goes, how long it takes"},
     {"log",       NULL,       pn_cli_log,             "[-n LINES] [-f]",                     "the last events"},

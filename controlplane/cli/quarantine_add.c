@@ -47,6 +47,19 @@ static int send_piece(struct pn_cli *cli, long long number, const uint8_t *bytes
     return status;
 }
 
+int pn_cli_recipients(struct pn_cli *cli, const char *const words[], int n, char out[PN_CLI_RECIPIENTS_BYTES])
+{
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (int i = 0; i < n; i++) {
+        if (len + strlen(words[i]) + 2 >= PN_CLI_RECIPIENTS_BYTES)
+            return pn_cli_usage(cli, "the recipients are too long"), -1; /* none is left out */
+        len += (size_t)sprintf(out + len, "%s%s", len ? "\n" : "", words[i]);
+    }
+    return 0;
+}
+
 int pn_cli_quarantine_add(struct pn_cli *cli, int argc, char *argv[])
 {
     const char *sender = NULL, *reason = NULL, *rule = NULL, *gateway = NULL, *event = NULL, *direction = NULL,
@@ -60,7 +73,7 @@ int pn_cli_quarantine_add(struct pn_cli *cli, int argc, char *argv[])
     struct stat st;
     long long number;
     json_t *args, *r;
-    char to[32768] = "";
+    char to[PN_CLI_RECIPIENTS_BYTES];
     int status, n;
     size_t len;
 
@@ -69,13 +82,8 @@ int pn_cli_quarantine_add(struct pn_cli *cli, int argc, char *argv[])
     n = pn_cli_args(cli, argc, argv, options, words, 64);
     if (n < 0)
         goto usage;
-    for (int i = 0; i < n; i++) {
-        if (strlen(to) + strlen(words[i]) + 2 >= sizeof(to)) {
-            pn_cli_usage(cli, "the recipients are too long"); /* none is left out */
-            goto usage;
-        }
-        sprintf(to + strlen(to), "%s%s", *to ? "\n" : "", words[i]);
-    }
+    if (pn_cli_recipients(cli, words, n, to) < 0)
+        goto usage;
     if (!*to) {
         pn_cli_usage(cli, "to whom was it? (--recipient ADDRESS)");
         goto usage;

@@ -147,23 +147,32 @@ int pn_cli_report(struct pn_cli *cli, int argc, char *argv[])
 
 int pn_cli_report_add(struct pn_cli *cli, int argc, char *argv[])
 {
-    const char *text[9] = {NULL}, *size = NULL, *event = NULL;
-    static const char *const keys[] = {"sender",  "recipients", "reason", "rule",
-                                       "gateway", "subject",    "about",  "direction"};
-    const struct pn_cli_option options[] = {{"sender", 'f', &text[0], NULL}, {"recipient", 'r', &text[1], NULL},
-                                            {"reason", 0, &text[2], NULL},   {"rule", 0, &text[3], NULL},
-                                            {"gateway", 0, &text[4], NULL},  {"subject", 0, &text[5], NULL},
-                                            {"about", 0, &text[6], NULL},    {"direction", 0, &text[7], NULL},
-                                            {"bytes", 0, &size, NULL},       {NULL, 0, NULL, NULL}};
+    const char *text[8] = {NULL}, *size = NULL, *event = NULL, *words[65];
+    static const char *const keys[] = {"sender",  "direction", "reason", "rule",
+                                       "gateway", "subject",   "about",  "recipients"};
+    struct pn_cli_option options[] = {{"recipient", 'r', &text[7], NULL}, {"sender", 'f', &text[0], NULL},
+                                      {"reason", 0, &text[2], NULL},      {"rule", 0, &text[3], NULL},
+                                      {"gateway", 0, &text[4], NULL},     {"subject", 0, &text[5], NULL},
+                                      {"about", 0, &text[6], NULL},       {"direction", 0, &text[1], NULL},
+                                      {"bytes", 0, &size, NULL},          {NULL, 0, NULL, NULL}};
+    char to[PN_CLI_RECIPIENTS_BYTES];
     long bytes = 0;
     json_t *args, *r;
-    int status;
+    int status, n, n_to = 0;
 
     if (pn_cli_args(cli, argc, argv, options, &event, 1) < 0 ||
         (size && pn_cli_number(cli, "bytes", size, 0, 1000000000000l, &bytes) < 0))
         return PN_EXIT_USAGE;
     if (!event)
         return pn_cli_usage(cli, "which event? (received, rejected, quarantined, released, virus, spam)");
+    options[0].value = NULL; /* once more, for all recipients: they come among the words, with the event */
+    n = pn_cli_args(cli, argc, argv, options, words, 65);
+    for (int i = 0; i < n; i++)
+        if (words[i] != event)
+            words[n_to++] = words[i];
+    if (n < 0 || pn_cli_recipients(cli, words, n_to, to) < 0)
+        return PN_EXIT_USAGE;
+    text[7] = to;
     args = json_pack("{s:s, s:I}", "event", event, "size_bytes", (json_int_t)bytes);
     for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         pn_cli_put(args, keys[i], text[i]);
