@@ -255,6 +255,20 @@ static enum pn_dp_status query_probe(void *arg, uint16_t vip, struct pn_error *e
     return pn_control_probe(arg, vip, err);
 }
 
+static enum pn_dp_status query_listen(void *arg, const struct pn_dp_listen *listen, struct pn_dp_listened *out,
+                                      struct pn_error *err)
+{
+    struct pn_dataplane *dp = arg;
+    if (listen->port >= dp->ports.n_configured) {
+        pn_error_set(err, "listen.port: %u, there are %u", listen->port, dp->ports.n_configured);
+        return PN_DP_STATUS_REJECTED;
+    }
+    out->port = listen->port;
+    if (pn_port_frames(&dp->ports.port[listen->port], &out->frames) == 0 && listen->ask)
+        out->hosts = (uint16_t)pn_resolve_ask_some(dp, listen->port);
+    return PN_DP_STATUS_OK;
+}
+
 static enum pn_dp_status query_announce(void *arg, uint16_t vip, struct pn_error *err)
 {
     return pn_control_announce(arg, vip, err);
@@ -316,6 +330,7 @@ const struct pn_ipc_ops pn_query_ops = {
     .control = query_control,
     .packet_tx = query_packet_tx,
     .probe = query_probe,
+    .listen = query_listen,
     .announce = query_announce,
     .flows_in = query_flows_in,
     .flows_resync = query_flows_resync,

@@ -16,6 +16,7 @@
 #define TABLE_EVERY_MS 8 /* the table's own timers; answers and waiting packets are seen to at once */
 #define ACTIONS 32
 #define DRAIN 64
+#define ASK_SOME 4
 
 /* A packet of a worker ends here; the worker counted it as held, so this block's gauge goes down for it. */
 static void held_drop(struct pn_dataplane *dp, struct rte_mbuf *m, enum pn_counter why)
@@ -73,6 +74,14 @@ static void ask_wire(struct pn_dataplane *dp, const struct pn_neigh_action *a)
     pn_inject_frame(dp, a->port, PN_ID_NONE, frame, n, PN_C_GEN_NDP_SOLICIT);
 }
 
+static const struct pn_snap_gateway *gateway_of(const struct pn_dpsnap *snap, uint16_t id)
+{
+    for (unsigned g = 0; g < snap->view.header->n_gateways; g++)
+        if (snap->view.gateways[g].id == id)
+            return &snap->view.gateways[g];
+    return NULL;
+}
+
 void pn_resolve_ask(struct pn_dataplane *dp, const struct pn_neigh_action *a)
 {
     int ifindex = pn_resolve_interface(dp, a->port, a->vlan);
@@ -85,6 +94,29 @@ void pn_resolve_ask(struct pn_dataplane *dp, const struct pn_neigh_action *a)
     } else {
         ask_wire(dp, a);
     }
+}
+
+/*
+ * Whose answer it is does not matter: it is a frame that arrives. So it may go to the kernel, and the kernel's own timers,
+ * which ask a neighbour that was heard lately only after seconds, are not waited for.
+ */
+unsigned pn_resolve_ask_some(struct pn_dataplane *dp, uint16_t port)
+{
+    unsigned asked = 0;
+    uint16_t g = dp->ask_next;
+    for (unsigned i = 0; i < PN_MAX_GATEWAYS && asked < ASK_SOME; i++, g = (uint16_t)((g + 1) % PN_MAX_GATEWAYS)) {
+        struct pn_dp_neighbour n;
+        if (!pn_neigh_get(dp->neigh, g, (uint32_t)dp->now_ms, &n) || n.port != port || pn_mac_is_zero(&n.mac) ||
+            (n.state != PN_NEIGH_REACHABLE && n.state != PN_NEIGH_STALE && n.state != PN_NEIGH_PROBE))
+            continue;
+        const struct pn_snap_gateway *gw = dp->snap ? gateway_of(dp->snap, g) : NULL;
+        if (!gw)
+            continue;
+        ask_wire(dp, &(struct pn_neigh_action){.addr = n.addr, .port = port, .vlan = gw->vlan});
+        asked++;
+    }
+    dp->ask_next = g;
+    return asked;
 }
 
 static void table_run(struct pn_dataplane *dp)

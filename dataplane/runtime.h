@@ -66,6 +66,7 @@ struct pn_dataplane {
     struct pn_announce announce[PN_MAX_VIPS];
     struct pn_neigh_table *neigh;
     struct pn_neigh_link *link; /* the kernel's neighbour table */
+    uint16_t ask_next; /* gateway that pn_resolve_ask_some() begins with */
 
     struct pn_loop_source wake; /* eventfd: workers have something for posternd */
     struct pn_dp_control control[2]; /* they take turns */
@@ -109,6 +110,8 @@ void pn_resolve_tick(struct pn_dataplane *dp);
 void pn_resolve_stop(struct pn_dataplane *dp);
 /* Asks for the address, through the kernel where the network is its too, else on the wire. */
 void pn_resolve_ask(struct pn_dataplane *dp, const struct pn_neigh_action *a);
+/* Asks some of the gateways on the port that were confirmed for their MAC, others each time, on the wire; how many. */
+unsigned pn_resolve_ask_some(struct pn_dataplane *dp, uint16_t port);
 /* The kernel's interface on the port's network and VLAN; 0: there is none. */
 int pn_resolve_interface(const struct pn_dataplane *dp, uint16_t port, uint16_t vlan);
 

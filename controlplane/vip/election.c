@@ -119,10 +119,11 @@ static void step_owner(struct pn_election *e, struct pn_election_vip *v, uint64_
     }
     if (pn_el_priority(e, v) == 0) {
         pn_el_release(e, v, PN_HB_NO_NODE, now_ns,
-                      e->standby ? "standby"
-                      : e->mute  ? "its heartbeats cannot leave"
-                      : v->cut   ? "its port cannot send"
-                                 : "priority 0",
+                      e->standby                ? "standby"
+                      : e->mute                 ? "its heartbeats cannot leave"
+                      : v->cut & PN_EL_CUT_SEND ? "its port cannot send"
+                      : v->cut                  ? "its port receives nothing"
+                                                : "priority 0",
                       out);
         return;
     }
@@ -351,14 +352,15 @@ void pn_election_mute(struct pn_election *e, bool mute, uint64_t now_ns)
     e->mute = mute;
 }
 
-void pn_election_cut(struct pn_election *e, uint16_t vip, bool cut, uint64_t now_ns)
+void pn_election_cut(struct pn_election *e, uint16_t vip, enum pn_el_cut why, bool cut, uint64_t now_ns)
 {
     struct pn_election_vip *v = by_id(e, vip);
     if (!v)
         return;
-    if (v->cut && !cut)
+    uint8_t bits = (uint8_t)(cut ? v->cut | why : v->cut & ~why);
+    if (v->cut && !bits)
         v->silent_since_ns = now_ns;
-    v->cut = cut;
+    v->cut = bits;
 }
 
 /* --- configuration and orders --- */

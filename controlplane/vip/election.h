@@ -73,7 +73,7 @@ struct pn_election_vip {
     uint64_t silent_since_ns; /* the takeover wait counts from here */
     uint64_t probe_sent_ns; /* of this PROBE */
     uint64_t retry_ns; /* after an answered probe: not before */
-    bool cut; /* its port cannot send: effective priority 0 */
+    uint8_t cut; /* enum pn_el_cut, by bits; not 0: effective priority 0 */
     bool path_failed; /* owner answers on the wire, its heartbeats do not come */
     bool path_told; /* the alarm was given: it is more than a few lost ones */
     bool rival_told; /* it was said that another backup goes first: anybody can make rivals up */
@@ -91,6 +91,8 @@ struct pn_election_vip {
     uint64_t vote_counter;
     uint64_t vote_until_ns;
 };
+
+enum pn_el_cut { PN_EL_CUT_SEND = 1, PN_EL_CUT_DEAF = 2 }; /* its port cannot send; receives nothing */
 
 /* An order, to be carried out in sequence. */
 enum pn_election_order_type {
@@ -171,8 +173,8 @@ void pn_election_expire(struct pn_election *e, uint64_t now_ns);
 void pn_election_unsent(struct pn_election *e, uint16_t vip, uint64_t held_ns);
 /* Whether heartbeats can leave at all. */
 void pn_election_mute(struct pn_election *e, bool mute, uint64_t now_ns);
-/* The same for the port of one VIP, while they leave over another. */
-void pn_election_cut(struct pn_election *e, uint16_t vip, bool cut, uint64_t now_ns);
+/* The same for the port of one VIP, while they leave over another; or nothing arrives there. */
+void pn_election_cut(struct pn_election *e, uint16_t vip, enum pn_el_cut why, bool cut, uint64_t now_ns);
 
 /* Administrator's orders. -1 and err: no such VIP, not owner, successor not heard. successor PN_HB_NO_NODE: the best. */
 int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, uint64_t now_ns,

@@ -200,6 +200,8 @@ void pn_node_linked(struct pn_node *n, bool linked, uint64_t dataplane, uint64_t
     bool other = dataplane != n->dataplane;
     n->linked = linked;
     n->beat = (struct pn_node_beat){.unanswered = 0};
+    for (unsigned i = 0; i < PN_MAX_PORTS; i++)
+        pn_deaf_relinked(&n->deaf[i]);
     if (linked) {
         n->dataplane = dataplane;
         if (other) {
@@ -320,7 +322,7 @@ static void paths_done(struct pn_node *n, uint64_t now_ns)
             there |= n->conf.paths[i].port == n->conf.vips[v].port;
             works |= n->conf.paths[i].port == n->conf.vips[v].port && n->path_lost[i] < 2;
         }
-        pn_election_cut(&n->election, n->conf.vips[v].want.id, there && !works, now_ns);
+        pn_election_cut(&n->election, n->conf.vips[v].want.id, PN_EL_CUT_SEND, there && !works, now_ns);
     }
 }
 
@@ -386,6 +388,9 @@ void pn_node_answer(struct pn_node *n, uint32_t tag, unsigned status, const void
     case PN_TAG_RESYNC:
         pn_sync_walk_answer(&n->sync, status, now_ns);
         break;
+    case PN_TAG_LISTEN:
+        pn_node_listened(n, tag / PN_TAG_OF_PATH(1), status, payload, bytes, now_ns);
+        break;
     default:
         break;
     }
@@ -415,6 +420,7 @@ void pn_node_step(struct pn_node *n, uint64_t now_ns, uint64_t *wake_ns)
         pn_node_control(n);
     if (n->control_ns)
         *wake_ns = n->control_ns;
+    pn_node_listen(n, now_ns, wake_ns);
     EACH_PROTOCOL(p)
     p->step(n, now_ns, wake_ns);
     if (n->sync.node)

@@ -12,6 +12,7 @@
 #define POSTERN_VIP_NODE_H
 
 #include "common/log.h"
+#include "controlplane/vip/deaf.h"
 #include "controlplane/vip/ownership.h"
 #include "controlplane/vip/sync.h"
 
@@ -80,7 +81,8 @@ enum pn_node_tag {
     PN_TAG_SYNC_TX,
     PN_TAG_FLOWS_IN,
     PN_TAG_RESYNC,
-    PN_TAG_CONTROL
+    PN_TAG_CONTROL,
+    PN_TAG_LISTEN /* with the port, as if it were a path */
 };
 #define PN_TAG_OF_PATH(path) ((path) << 8)
 /* And to whom: the protocol's id and 24 bits of its own, above those. */
@@ -138,6 +140,7 @@ struct pn_node {
     uint64_t send_by_ns; /* of packets made now; 0: no limit */
     unsigned beats_lost; /* in a row: none of their packets could be sent */
     unsigned path_lost[PN_NODE_PATHS]; /* the same of each path */
+    struct pn_deaf deaf[PN_MAX_PORTS];
     uint64_t hold_until_ns;
     bool hold_told;
     bool leaving;
@@ -207,6 +210,10 @@ void pn_node_say(struct pn_node *n, enum pn_log_level level, const char *kind, c
 void pn_node_heard(struct pn_node *n, uint8_t node, uint64_t now_ns);
 /* Over which path flows travel to a peer: the first that works. */
 unsigned pn_node_path_to(const struct pn_node *n, uint8_t node);
+/* Ports over which no peer is heard: does anything arrive there? (node_listen.c) */
+void pn_node_listen(struct pn_node *n, uint64_t now_ns, uint64_t *wake_ns);
+void pn_node_listened(struct pn_node *n, unsigned port, unsigned status, const void *payload, size_t bytes,
+                      uint64_t now_ns);
 /* A control packet that arrived (node_packet.c). */
 void pn_node_packet(struct pn_node *n, const struct pn_dp_packet *p, size_t bytes, uint64_t now_ns);
 void pn_node_probe_seen(struct pn_node *n, const struct pn_dp_probe_seen *seen, uint64_t now_ns);

@@ -180,6 +180,18 @@ static enum pn_dp_status call_probe(struct call *c)
     return status == PN_DP_STATUS_OK ? c->ops->probe(c->arg, vip, &c->err) : status;
 }
 
+static enum pn_dp_status call_listen(struct call *c)
+{
+    const struct pn_dp_listen *listen = (const void *)c->in;
+    if (listen->port >= PN_MAX_PORTS || listen->ask > 1 || listen->reserved)
+        return bad(c, "listen: no such port, ask not 0 or 1, or reserved is not 0");
+    memset(c->out, 0, sizeof(struct pn_dp_listened));
+    enum pn_dp_status status = c->ops->listen(c->arg, listen, (struct pn_dp_listened *)c->out, &c->err);
+    if (status == PN_DP_STATUS_OK)
+        c->out_bytes = sizeof(struct pn_dp_listened);
+    return status;
+}
+
 static enum pn_dp_status call_announce(struct call *c)
 {
     uint16_t vip;
@@ -301,6 +313,7 @@ static const struct {
     [PN_DP_PACKET_TX] = {call_packet_tx, BODY_ANY},
     [PN_DP_PROBE] = {call_probe, sizeof(struct pn_dp_vip_ref)},
     [PN_DP_ANNOUNCE] = {call_announce, sizeof(struct pn_dp_vip_ref)},
+    [PN_DP_LISTEN] = {call_listen, sizeof(struct pn_dp_listen)},
     [PN_DP_FLOWS_IN] = {call_flows_in, BODY_ANY},
     [PN_DP_FLOWS_RESYNC] = {call_flows_resync, 0},
     [PN_DP_FILTER_BEGIN] = {call_filter_begin, sizeof(struct pn_dp_filter_begin)},

@@ -31,6 +31,8 @@ struct pn_ipc_ops {
     enum pn_dp_status (*packet_tx)(void *arg, const struct pn_dp_packet *packet, const uint8_t *l3,
                                    struct pn_error *err);
     enum pn_dp_status (*probe)(void *arg, uint16_t vip, struct pn_error *err);
+    enum pn_dp_status (*listen)(void *arg, const struct pn_dp_listen *listen, struct pn_dp_listened *out,
+                                struct pn_error *err);
     enum pn_dp_status (*announce)(void *arg, uint16_t vip, struct pn_error *err);
     enum pn_dp_status (*flows_in)(void *arg, const struct pn_dp_flow *flows, unsigned n, struct pn_error *err);
     enum pn_dp_status (*flows_resync)(void *arg, struct pn_error *err);

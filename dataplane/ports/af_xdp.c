@@ -101,6 +101,10 @@ static int started(struct pn_port *p, struct pn_error *err)
             pn_log_warning("port %s: a predecessor's VIP is the kernel's until there is a snapshot: %s", p->name,
                            strerror(errno));
     }
+    p->frames_fd = pn_netif_frames_open(p->ifname, p->ifindex);
+    if (p->frames_fd < 0)
+        pn_log_warning("port %s: what %s receives cannot be counted, so it would not be noticed if nothing arrived: %s",
+                       p->name, p->ifname, strerror(errno));
     /* Solicitations come to groups that the kernel has not joined for us. */
     p->member_fd = pn_netif_member_open(p->ifindex);
     if (p->member_fd < 0 || pn_netif_member_allmulti(p->member_fd, p->ifindex))

@@ -180,3 +180,37 @@ int pn_netif_member_mac(int fd, int ifindex, const struct pn_mac *mac, bool join
     memcpy(req.mr_address, mac->b, 6);
     return setsockopt(fd, SOL_PACKET, join ? PACKET_ADD_MEMBERSHIP : PACKET_DROP_MEMBERSHIP, &req, sizeof(req));
 }
+
+static int sysfs_open(const char *ifname, const char *name)
+{
+    char path[96];
+    snprintf(path, sizeof(path), "/sys/class/net/%s/%s", ifname, name);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int pn_netif_frames_open(const char *ifname, int ifindex)
+{
+    uint64_t index = 0;
+    int fd = sysfs_open(ifname, "ifindex");
+    int rc = pn_netif_frames(fd, &index);
+    if (fd >= 0)
+        close(fd);
+    if (rc)
+        return -1;
+    if (index != (uint64_t)ifindex) {
+        errno = ENODEV;
+        return -1;
+    }
+    return sysfs_open(ifname, "statistics/rx_packets");
+}
+
+int pn_netif_frames(int fd, uint64_t *frames)
+{
+    char text[32];
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+    if (n <= 0)
+        return -1;
+    text[n] = '\0';
+    *frames = strtoull(text, NULL, 10);
+    return 0;
+}

@@ -24,6 +24,13 @@ int pn_netif_sysctl_get(const char *family, const char *ifname, const char *key,
 int pn_netif_claim(int ifindex);
 
 /*
+ * The interface's counter of received frames, open for pn_netif_frames(): reading it takes no lock of the kernel's
+ * configuration. -1 with errno, ENODEV: sysfs is another network namespace's.
+ */
+int pn_netif_frames_open(const char *ifname, int ifindex);
+int pn_netif_frames(int fd, uint64_t *frames); /* -1 with errno */
+
+/*
  * A packet socket that receives nothing and holds memberships, which the kernel drops with the process.
  * -1 with errno.
  */

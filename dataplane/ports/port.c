@@ -185,7 +185,7 @@ static struct pn_port *port_add(struct pn_ports *ports, const char *name, enum p
     snprintf(p->name, sizeof(p->name), "%s", name);
     p->kind = kind;
     p->exception = p->peer = PN_PORT_NO_INDEX;
-    p->xdp.vips_fd = p->xdp.control_fd = p->xdp.addrs_fd = p->xdp.prog_fd = p->member_fd = -1;
+    p->xdp.vips_fd = p->xdp.control_fd = p->xdp.addrs_fd = p->xdp.prog_fd = p->member_fd = p->frames_fd = -1;
     return p;
 }
 
@@ -261,8 +261,10 @@ void pn_ports_close(struct pn_ports *ports)
             port_ops[p->kind]->closed(p);
         if (p->member_fd >= 0)
             close(p->member_fd);
+        if (p->frames_fd >= 0)
+            close(p->frames_fd);
         p->started = p->probed = false;
-        p->member_fd = -1;
+        p->member_fd = p->frames_fd = -1;
     }
     ports->n = 0;
 }
@@ -364,6 +366,17 @@ void pn_ports_control(struct pn_ports *ports, const struct pn_dp_control *contro
         if (p->kind == PN_PORT_AF_XDP && pn_xdp_control_set(&p->xdp, control))
             pn_log_error("port %s: control addresses not entered in the XDP map: %m", p->name);
     }
+}
+
+int pn_port_frames(const struct pn_port *p, uint64_t *frames)
+{
+    struct rte_eth_stats stats;
+    uint64_t kernel = 0;
+    if (!p->started || rte_eth_stats_get(p->dev_id, &stats) ||
+        (p->kind == PN_PORT_AF_XDP && pn_netif_frames(p->frames_fd, &kernel)))
+        return -1;
+    *frames = stats.ipackets + stats.imissed + stats.ierrors + stats.rx_nombuf + kernel;
+    return 0;
 }
 
 /* What a device counts may start anew when its link does. */

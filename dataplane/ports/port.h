@@ -43,6 +43,7 @@ struct pn_port {
     struct pn_mac extra_macs[PN_MAX_VIPS]; /* virtual MACs received beside the port's own */
     unsigned n_extra_macs;
     uint64_t lost_missed, lost_no_buffer; /* as its device last counted */
+    int frames_fd; /* af_xdp: what the interface received, the kernel's frames too; -1: not known */
 };
 
 struct pn_ports {
@@ -86,6 +87,12 @@ void pn_ports_vips_keep(struct pn_ports *ports, const struct pn_snapshot *snap);
 
 /* The port takes these packets of the control plane's too, from now on only these. */
 void pn_ports_control(struct pn_ports *ports, const struct pn_dp_control *control);
+
+/*
+ * Frames that the port has received, those for the kernel too. Some may be counted twice: it tells only whether any came. -1: it
+ * cannot be known.
+ */
+int pn_port_frames(const struct pn_port *p, uint64_t *frames);
 
 /* Adds what devices have lost since the last call; about once a second. */
 void pn_ports_poll_losses(struct pn_ports *ports, uint64_t *missed, uint64_t *no_buffer);

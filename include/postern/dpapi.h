@@ -46,6 +46,7 @@ enum pn_dp_type {
         23, /* -> pn_dp_filter_patch, pn_dp_prefix[n], n <= PN_DP_PREFIXES_MAX; <- empty. BUSY: as above */
     PN_DP_FILTER_GET = 24, /* -> empty;                  <- pn_dp_filter */
     PN_DP_FILTER_ASK = 25, /* -> pn_dp_filter_query;     <- pn_dp_filter_answer */
+    PN_DP_LISTEN = 26, /* -> pn_dp_listen;           <- pn_dp_listened */
     PN_DP_TYPE_COUNT
 };
 
@@ -271,6 +272,23 @@ struct pn_dp_packet {
 struct pn_dp_vip_ref {
     uint16_t vip; /* vip.id */
     uint16_t reserved[3];
+};
+
+/*
+ * Whether anything at all is still received on a port. frames is read first; then, with ask, some of the gateways there whose
+ * MAC was confirmed are asked for it once more (ARP, ND), so what they answer is in the next reading.
+ */
+struct pn_dp_listen {
+    uint16_t port; /* index */
+    uint16_t ask; /* 0 or 1 */
+    uint32_t reserved;
+};
+
+struct pn_dp_listened {
+    uint64_t frames; /* counts up with each frame, whoever it is for; starts anywhere, may count one twice */
+    uint16_t port;
+    uint16_t hosts; /* that were asked; 0: none is known there, or the port's frames cannot be counted */
+    uint32_t reserved;
 };
 
 enum pn_dp_probe_kind {

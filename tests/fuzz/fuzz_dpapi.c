@@ -134,6 +134,17 @@ static enum pn_dp_status packet_tx(void *arg, const struct pn_dp_packet *packet,
     return PN_DP_STATUS_OK;
 }
 
+static enum pn_dp_status listen_on(void *arg, const struct pn_dp_listen *listen, struct pn_dp_listened *out,
+                                   struct pn_error *err)
+{
+    (void)arg;
+    (void)err;
+    if (listen->port >= PN_MAX_PORTS || listen->ask > 1 || listen->reserved)
+        abort();
+    out->port = listen->port;
+    return PN_DP_STATUS_OK;
+}
+
 static enum pn_dp_status vip_ref(void *arg, uint16_t vip, struct pn_error *err)
 {
     (void)arg;
@@ -261,6 +272,7 @@ static const struct pn_ipc_ops ops = {
     .control = control,
     .packet_tx = packet_tx,
     .probe = vip_ref,
+    .listen = listen_on,
     .announce = vip_ref,
     .flows_in = flows_in,
     .flows_resync = flows_resync,

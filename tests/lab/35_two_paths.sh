@@ -93,3 +93,24 @@ want_eq "heard all the time" "$(pn_pair_cli 2 -j node list | jq '.nodes[] | sele
 pn_ns rt ip link set to-nd up
 want "with the cable it takes it again" pn_wait 20 home
 watch_end cable "$LIMIT"
+
+# It is heard, on both, but nothing reaches it on the LAN.
+want "heard over both" pn_wait 5 path_is 1 n2 lan true
+watch_begin deaf
+pn_ns rt nft -f - << END
+table bridge deaf {
+    chain out {
+        type filter hook postrouting priority 0;
+        oifname "to-nd" drop
+    }
+}
+END
+want "an owner whose port receives nothing gives its address up" pn_wait 5 pn_pair_own a=n2 b=n2
+want_eq "and says why" "$(pn_pair_cli 1 -j vip show a | jq -r '.vips[0].reason')" "its port receives nothing"
+want "as an alarm" said 1 "its port has received nothing for"
+sleep 1
+want "it stays so" pn_pair_own a=n2 b=n2
+pn_ns rt nft delete table bridge deaf
+want "when it hears again it takes it again" pn_wait 20 home
+want "and that is told" said 1 "its port receives again"
+watch_end deaf $((LIMIT + 1500)) # it is sure after four times takeover

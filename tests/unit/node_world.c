@@ -81,7 +81,7 @@ static void unasked(struct world_node *n, enum pn_dp_type type, const void *payl
 static void transmit_to(unsigned from, unsigned to, const uint64_t *payload, size_t bytes)
 {
     const struct pn_dp_packet *p = (const void *)payload;
-    if (to >= w.n || to == from || w.cut[from][to] || w.beats_cut >> p->port & 1 ||
+    if (to >= w.n || to == from || w.cut[from][to] || w.beats_cut >> p->port & 1 || w.nodes[to].deaf ||
         world_random(NULL) % 100 < w.loss_percent)
         return;
     const uint8_t *ip = (const uint8_t *)(p + 1);
@@ -140,6 +140,8 @@ static void dp_take(unsigned i, const struct world_message *m)
 {
     struct world_node *n = &w.nodes[i];
     unsigned status = PN_DP_STATUS_OK;
+    struct pn_dp_listened listened;
+    size_t answer_bytes = 0;
     switch (m->type) {
     case PN_DP_LEASE:
         take_leases(n, (const void *)m->payload, m->bytes / sizeof(struct pn_dp_lease));
@@ -160,6 +162,16 @@ static void dp_take(unsigned i, const struct world_message *m)
             break;
         }
         n->probe_ns[((const struct pn_dp_vip_ref *)m->payload)->vip] = w.now + WORLD_MS / 2;
+        break;
+    case PN_DP_LISTEN:
+        listened =
+            (struct pn_dp_listened){.frames = n->frames, .port = ((const struct pn_dp_listen *)m->payload)->port};
+        answer_bytes = sizeof(listened);
+        n->listens++;
+        if (((const struct pn_dp_listen *)m->payload)->ask) {
+            listened.hosts = n->hosts_known;
+            n->frames += n->deaf ? 0 : n->hosts_alive;
+        }
         break;
     case PN_DP_CONTROL:
         if (n->control_busy) {
@@ -185,7 +197,10 @@ static void dp_take(unsigned i, const struct world_message *m)
     default:
         break;
     }
-    push(&n->from_dp, (struct world_message){.type = m->type, .tag = m->tag, .status = status, .answer = true}, NULL);
+    push(
+        &n->from_dp,
+        (struct world_message){.type = m->type, .tag = m->tag, .status = status, .answer = true, .bytes = answer_bytes},
+        &listened);
 }
 
 static void dp_probe(unsigned i, unsigned vip)
@@ -194,13 +209,13 @@ static void dp_probe(unsigned i, unsigned vip)
     struct pn_dp_probe_seen seen = {.vip = (uint16_t)vip};
     n->probe_ns[vip] = 0;
     for (unsigned o = 0; o < w.n; o++) {
-        if (o == i || w.cut[i][o] || w.cut[o][i] || !w.nodes[o].dp_there || !w.nodes[o].dp_running)
+        if (o == i || w.nodes[o].deaf || w.cut[i][o] || w.cut[o][i] || !w.nodes[o].dp_there || !w.nodes[o].dp_running)
             continue;
-        if (responds(&w.nodes[o], vip)) {
+        if (responds(&w.nodes[o], vip) && !n->deaf) {
             seen.kind = PN_PROBE_ANSWER;
             seen.mac.b[5] = (uint8_t)(o + 1);
             unasked(n, PN_DP_PROBE_SEEN, &seen, sizeof(seen));
-        } else {
+        } else if (!responds(&w.nodes[o], vip)) {
             seen.kind = PN_PROBE_RIVAL;
             seen.mac.b[5] = (uint8_t)(i + 1);
             unasked(&w.nodes[o], PN_DP_PROBE_SEEN, &seen, sizeof(seen));
@@ -218,6 +233,7 @@ static void dp_run(unsigned i)
             push(&n->wire, m, m.payload);
         } else {
             ((struct pn_dp_packet *)m.payload)->boottime_ns = w.now;
+            n->frames++;
             unasked(n, PN_DP_PACKET_RX, m.payload, m.bytes);
         }
         free(m.payload);
@@ -245,7 +261,7 @@ static void node_run(unsigned i)
     bool input = n->from_dp.count > 0;
     while (pop(&n->from_dp, &m)) {
         if (m.answer)
-            pn_node_answer(&n->node, m.tag, m.status, "", 0, w.now);
+            pn_node_answer(&n->node, m.tag, m.status, m.payload, m.bytes, w.now);
         else
             pn_node_message(&n->node, m.type, m.payload, m.bytes, w.now);
         free(m.payload);

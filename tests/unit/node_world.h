@@ -50,6 +50,10 @@ struct world_node {
     unsigned n_flows;
     unsigned walk; /* next flow of a walk + 1; 0: none */
     unsigned port_down; /* ports that cannot send, by bits */
+    bool deaf; /* what is sent to it is lost */
+    unsigned hosts_known, hosts_alive; /* that its dataplane asks; that answer */
+    uint64_t frames; /* its port has received */
+    unsigned listens;
     bool flows_busy;
     unsigned control_busy; /* so many PN_DP_CONTROL are not taken */
     bool control_refused; /* for good, not for now */

@@ -85,6 +85,16 @@ static const void *fake_get(void *arg, size_t *len)
     return big;
 }
 
+static enum pn_dp_status fake_listen(void *arg, const struct pn_dp_listen *listen, struct pn_dp_listened *out,
+                                     struct pn_error *err)
+{
+    (void)arg;
+    (void)err;
+    calls++;
+    *out = (struct pn_dp_listened){.frames = 5, .port = listen->port, .hosts = listen->ask};
+    return PN_DP_STATUS_OK;
+}
+
 static const struct pn_ipc_ops ops = {
     .snapshot_get = fake_get,
     .lease = fake_lease,
@@ -92,6 +102,7 @@ static const struct pn_ipc_ops ops = {
     .packet_tx = fake_packet,
     .probe = fake_vip,
     .announce = fake_vip,
+    .listen = fake_listen,
     .flows_in = fake_flows_in,
     .flows_resync = fake_resync,
 };
@@ -219,6 +230,25 @@ static void test_vip_ref(void **state)
         if (type == PN_DP_PACKET_RX || type == PN_DP_PROBE_SEEN || type == PN_DP_FLOWS_OUT)
             assert_int_equal(ask(type, NULL, 0), PN_DP_STATUS_BAD_MESSAGE);
     }
+}
+
+static void test_listen(void **state)
+{
+    (void)state;
+    const struct pn_dp_listened *found = (const void *)(head + 1);
+    struct pn_dp_listen good = {.port = PN_MAX_PORTS - 1, .ask = 1}, bad;
+    calls = 0;
+    assert_int_equal(ask(PN_DP_LISTEN, &good, sizeof(good)), PN_DP_STATUS_OK);
+    assert_int_equal(head->bytes, sizeof(*head) + sizeof(*found));
+    assert_true(found->frames == 5 && found->port == PN_MAX_PORTS - 1 && found->hosts == 1);
+    bad = good, bad.port = PN_MAX_PORTS;
+    assert_int_equal(ask(PN_DP_LISTEN, &bad, sizeof(bad)), PN_DP_STATUS_BAD_MESSAGE);
+    bad = good, bad.ask = 2;
+    assert_int_equal(ask(PN_DP_LISTEN, &bad, sizeof(bad)), PN_DP_STATUS_BAD_MESSAGE);
+    bad = good, bad.reserved = 1;
+    assert_int_equal(ask(PN_DP_LISTEN, &bad, sizeof(bad)), PN_DP_STATUS_BAD_MESSAGE);
+    assert_int_equal(ask(PN_DP_LISTEN, &good, sizeof(good) - 4), PN_DP_STATUS_BAD_MESSAGE);
+    assert_int_equal(calls, 1);
 }
 
 static void test_flows_in(void **state)
@@ -453,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_control),
         cmocka_unit_test(test_packet),
         cmocka_unit_test(test_vip_ref),
+        cmocka_unit_test(test_listen),
         cmocka_unit_test(test_flows_in),
         cmocka_unit_test(test_queue),
         cmocka_unit_test_setup_teardown(test_reader, server_up, server_down),
