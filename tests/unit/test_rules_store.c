@@ -5,7 +5,9 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -317,6 +319,51 @@ static void test_a_full_disk_changes_nothing(void **state)
     assert_int_equal(pn_rules_count(c.rules[0], PN_KIND_BLOCK), added + 1);
 }
 
+/* A small file system of its own, seen by this process alone. Memory for the shared index counts there, too. */
+static void test_a_disk_that_is_full(void **state)
+{
+    char dir[128], fill[160];
+    struct pn_rule_key key;
+    struct pn_error err;
+    unsigned added = 0;
+    int failed = 0;
+
+    (void)state;
+    path_of("", dir, sizeof(dir));
+    *strrchr(dir, '/') = '\0';
+    pn_rules_close(c.rules[0]);
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", dir, "tmpfs", 0, "size=1m") != 0) {
+        rc_open(&c, 0);
+        skip(); /* not root */
+    }
+    rc_open(&c, 0);
+    snprintf(fill, sizeof(fill), "%s/fill", dir);
+    int fd = open(fill, O_CREAT | O_WRONLY, 0600);
+    assert_int_equal(posix_fallocate(fd, 0, 600000), 0);
+    close(fd);
+    for (unsigned i = 0; i < 2000 && !failed; i++) {
+        char value[64];
+        struct pn_rules_change change = {.key = &key, .description = "x"};
+        snprintf(value, sizeof(value), "user%u@example.org", i);
+        pn_rule_key_make(&key, pn_kind_by_name("blocklist"), NULL, value, NULL, &err);
+        if (pn_rules_change(c.rules[0], &change, 1, NULL, &err) == 0)
+            added++;
+        else
+            failed = 1;
+    }
+    assert_true(failed && added > 0);
+    assert_non_null(strstr(err.text, "full"));
+    assert_int_equal(pn_rules_count(c.rules[0], PN_KIND_BLOCK), added);
+    unlink(fill);
+    rc_change(&c, 0, "blocklist", NULL, "again@example.org", "", false);
+    reopen();
+    assert_int_equal(pn_rules_count(c.rules[0], PN_KIND_BLOCK), added + 1);
+    pn_rules_close(c.rules[0]);
+    assert_int_equal(umount2(dir, MNT_DETACH), 0);
+    rc_open(&c, 0);
+}
+
 static void test_the_log_goes_into_the_database(void **state)
 {
     enum { N = 60000 };
@@ -416,6 +463,7 @@ int main(void)
         T(test_a_damaged_file_is_told),
         T(test_a_newer_layout_is_left_alone),
         T(test_a_full_disk_changes_nothing),
+        T(test_a_disk_that_is_full),
         T(test_the_log_goes_into_the_database),
         T(test_kill_9_loses_nothing_acknowledged),
     };
