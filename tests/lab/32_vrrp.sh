@@ -66,7 +66,8 @@ kept_start() {
     pn_spawn keepalived n2 keepalived --dont-fork --log-console --log-detail --vrrp --use-file="$LAB/keepalived.conf" \
         --pid="$LAB/run/kept.pid" --vrrp_pid="$LAB/run/kept-vrrp.pid"
 }
-kept_has() { pn_ns n2 ip -o addr show dev eth0 | grep -qw "$1"; }
+# Not through a pipe: grep ends at the first match, and what ip(8) had still to write would make it a failure.
+kept_has() { grep -qw "$1" <<< "$(pn_ns n2 ip -o addr show dev eth0)"; }
 kept_has_all() { kept_has $VIP4 && kept_has $VIP4B && kept_has $VIP6; }
 kept_has_none() { ! kept_has $VIP4 && ! kept_has $VIP4B && ! kept_has $VIP6; }
 # What a machine's death takes with it, and a kill of keepalived does not.
