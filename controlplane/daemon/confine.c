@@ -7,12 +7,17 @@
 #include <grp.h>
 #include <pwd.h>
 #include <seccomp.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/error.h"
+
+#define GIVE_DEPTH_MAX 6u
+#define GIVE_FILES_MAX 4000000u /* a few tens of seconds, once */
 
 static int become(const char *user, struct pn_error *err)
 {
@@ -116,44 +121,106 @@ int pn_confine(const char *user, struct pn_error *err)
     return close_system_calls(err);
 }
 
-static int give_files(int folder, uid_t uid, gid_t gid)
-{
-    DIR *d = fdopendir(folder);
-    struct stat st;
-    int rc = d ? 0 : -1;
+struct give {
+    uid_t uid;
+    gid_t gid;
+    dev_t dev;
+    unsigned left; /* entries that may still be looked at */
+    char why[96]; /* the first thing that could not be given; "": nothing */
+};
 
-    if (!d)
-        close(folder);
-    for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
-        if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_uid != uid)
-            rc |= fchownat(dirfd(d), e->d_name, uid, gid, AT_SYMLINK_NOFOLLOW);
-    if (d)
-        closedir(d);
-    return rc;
+static void give_failed(struct give *g, const char *name, const char *why)
+{
+    if (!g->why[0])
+        snprintf(g->why, sizeof(g->why), "%.40s: %.50s", name, why);
 }
 
-int pn_confine_give(const char *user, const char *dir, const char *subfolder, struct pn_error *err)
+static void give_one(struct give *g, int fd, const char *name, const struct stat *st)
 {
+    if ((st->st_uid != g->uid || st->st_gid != g->gid) && fchownat(fd, "", g->uid, g->gid, AT_EMPTY_PATH) < 0)
+        give_failed(g, name, strerror(errno));
+}
+
+static void give_entry(struct give *g, int folder, const char *name, unsigned depth);
+
+/* A folder below the first level that is the user's has been given with all in it: it comes last. */
+static void give_folder(struct give *g, int path_fd, const char *name, const struct stat *st, unsigned depth)
+{
+    int fd;
+    DIR *d;
+
+    if (st->st_dev != g->dev || depth >= GIVE_DEPTH_MAX) {
+        if (st->st_uid != g->uid)
+            give_failed(g, name, depth >= GIVE_DEPTH_MAX ? "too deep" : "another file system");
+        return;
+    }
+    if (depth > 1 && st->st_uid == g->uid)
+        return;
+    fd = openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d) {
+        give_failed(g, name, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (const struct dirent *e = readdir(d); e && g->left; e = readdir(d))
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            give_entry(g, fd, e->d_name, depth + 1);
+    closedir(d);
+    if (g->left)
+        give_one(g, path_fd, name, st);
+    else
+        give_failed(g, name, "too many files");
+}
+
+/* No link is followed, and what has a second name may be anybody's file. */
+static void give_entry(struct give *g, int folder, const char *name, unsigned depth)
+{
+    int fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 && errno == ENOENT)
+        return;
+    g->left--;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        give_failed(g, name, strerror(errno));
+    else if (S_ISDIR(st.st_mode))
+        give_folder(g, fd, name, &st, depth);
+    else if (S_ISREG(st.st_mode) && st.st_nlink > 1 && st.st_uid != g->uid)
+        give_failed(g, name, "has more than one name");
+    else if (S_ISREG(st.st_mode))
+        give_one(g, fd, name, &st);
+    if (fd >= 0)
+        close(fd);
+}
+
+int pn_confine_give(const char *user, const char *dir, struct pn_error *err)
+{
+    static const char *const names[] = {"cluster", "spool", "quarantine", "rules.db", "rules.db-wal", "rules.db-shm"};
     const struct passwd *pw = user ? getpwnam(user) : NULL;
-    uid_t uid = pw ? pw->pw_uid : geteuid();
-    gid_t gid = pw ? pw->pw_gid : getegid();
-    int fd, sub, rc = 0;
+    struct give g = {.uid = pw ? pw->pw_uid : geteuid(), .gid = pw ? pw->pw_gid : getegid(), .left = GIVE_FILES_MAX};
+    struct stat st;
+    int fd;
 
     if (geteuid() != 0 || (user && !pw))
         return 0;
     fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return pn_error_set(err, "%s: %s", dir, strerror(errno));
-    rc = fchown(fd, uid, gid);
-    sub = openat(fd, subfolder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (sub >= 0) {
-        rc |= fchown(sub, uid, gid);
-        rc |= give_files(sub, uid, gid);
-    } else if (errno != ENOENT) {
-        rc = -1;
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        pn_error_set(err, "%s: %s", dir, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return -1;
     }
+    g.dev = st.st_dev;
+    if (fchown(fd, g.uid, g.gid) < 0)
+        give_failed(&g, dir, strerror(errno));
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        give_entry(&g, fd, names[i], 1);
     close(fd);
-    return rc ? pn_error_set(err, "%s: cannot be given to %s: %s", dir, user ? user : "root", strerror(errno)) : 0;
+    return g.why[0]
+               ? pn_error_set(err, "%s: cannot be given to %s (chown -R does): %s", dir, user ? user : "root", g.why)
+               : 0;
 }
 
 int pn_confine_thread(struct pn_error *err)

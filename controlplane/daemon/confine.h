@@ -12,10 +12,11 @@
 int pn_confine(const char *user, struct pn_error *err);
 
 /*
- * Makes dir and the plain files of its subfolder (which may be missing) the user's, as they have to be once we are that
- * user. user NULL: our own. Nothing to do unless we are root. -1 and err: something could not be given.
+ * Makes dir and what posternd keeps in it (cluster, spool, quarantine, rules.db) the user's, as they have to be once we are that
+ * user. user NULL: our own. Nothing to do unless we are root. Follows no link, stays on dir's file system. -1 and err:
+ * something could not be given; the rest was.
  */
-int pn_confine_give(const char *user, const char *dir, const char *subfolder, struct pn_error *err);
+int pn_confine_give(const char *user, const char *dir, struct pn_error *err);
 
 /* For a thread that was made before that: capabilities are each thread's own. */
 int pn_confine_thread(struct pn_error *err);

@@ -286,7 +286,7 @@ static int start(struct pn_daemon *d)
     }
     make_folder_of(d->opt->socket, 0755);
     make_folder(d->opt->state_dir, 0750);
-    if (d->opt->confine && pn_confine_give(d->opt->user, d->opt->state_dir, "cluster", &err) < 0)
+    if (d->opt->confine && pn_confine_give(d->opt->user, d->opt->state_dir, &err) < 0)
         pn_log_warning("%s", err.text);
     d->health = pn_health_engine_new(d->base, &cb);
     if (!d->health || pn_push_init(d) < 0) {
