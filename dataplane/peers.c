@@ -82,8 +82,11 @@ bool pn_peers_find(struct pn_dataplane *dp, const struct pn_addr *addr, uint16_t
         p = enter(dp, addr, port, vlan);
     p->used_ms = dp->now_ms;
     uint64_t known = pn_neigh_read(&dp->peer_macs, (uint16_t)(p - dp->peers));
-    memcpy(mac->b, &known, sizeof(mac->b));
-    return known & PN_NEIGH_VALID;
+    /* Of a peer that does not answer, the last one: when the network heals, heartbeats must not wait for its address. */
+    if (known & PN_NEIGH_VALID)
+        p->last = known;
+    memcpy(mac->b, &p->last, sizeof(mac->b));
+    return p->last & PN_NEIGH_VALID;
 }
 
 void pn_peers_learned(struct pn_dataplane *dp, const struct pn_learn_msg *msg)

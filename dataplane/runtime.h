@@ -77,6 +77,7 @@ struct pn_dataplane {
         struct pn_addr addr;
         uint64_t used_ms; /* 0: free */
         uint16_t port, vlan;
+        uint64_t last; /* as pn_neigh_read() gave it when it was valid; 0: never */
     } peers[PN_PEERS_MAX];
     unsigned resync_ends; /* workers that still walk through their tables */
     unsigned sync_next; /* worker whose flows are taken first */
