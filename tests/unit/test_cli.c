@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <signal.h>
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -308,6 +311,50 @@ static void test_check_tells_warnings(void **state)
     unlink(path);
 }
 
+static void read_all(int fd, void *to, size_t len)
+{
+    assert_int_equal(recv(fd, to, len, MSG_WAITALL), len);
+}
+
+/* What "report add" asks for: every recipient, wherever it stands, and the event. */
+static void test_report_add_takes_every_recipient(void **state)
+{
+    static const char answer[] = "{\"ok\": true, \"result\": {\"sequence\": 1}}";
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    struct timeval patience = {.tv_sec = 10};
+    char line[512], text[2048];
+    uint32_t frame;
+    FILE *p;
+
+    (void)state;
+    snprintf(sun.sun_path, sizeof(sun.sun_path), "/tmp/pn-cli-%d.sock", (int)getpid());
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    assert_int_equal(bind(listener, (struct sockaddr *)&sun, sizeof(sun)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    snprintf(line, sizeof(line), "timeout 10 %s --socket %s report add -r a@x --recipient=b@x rejected -rc@x",
+             PN_CLI_PATH, sun.sun_path);
+    p = popen(line, "r");
+    int fd = accept(listener, NULL, NULL);
+    unlink(sun.sun_path);
+    assert_true(fd >= 0);
+    read_all(fd, &frame, sizeof(frame));
+    assert_in_range(ntohl(frame), 1, sizeof(text));
+    read_all(fd, text, ntohl(frame));
+    json_t *asked = json_loadb(text, ntohl(frame), 0, NULL), *args = json_object_get(asked, "args");
+    assert_string_equal(json_string_value(json_object_get(args, "recipients")), "a@x\nb@x\nc@x");
+    assert_string_equal(json_string_value(json_object_get(args, "event")), "rejected");
+    json_decref(asked);
+    frame = htonl(sizeof(answer) - 1);
+    assert_int_equal(send(fd, &frame, sizeof(frame), 0), sizeof(frame));
+    assert_int_equal(send(fd, answer, sizeof(answer) - 1, 0), sizeof(answer) - 1);
+    assert_non_null(fgets(text, sizeof(text), p));
+    assert_string_equal(text, "record 1 of this node\n");
+    assert_int_equal(pclose(p), 0);
+    close(fd);
+    close(listener);
+}
+
 static void test_colour_only_where_asked(void **state)
 {
     char line[512], text[4096];
@@ -342,6 +389,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unknown_is_not_none, setup_blind, teardown),
         cmocka_unit_test_setup_teardown(test_watch_stays_json, setup, teardown),
         cmocka_unit_test(test_check_tells_warnings),
+        cmocka_unit_test(test_report_add_takes_every_recipient),
         cmocka_unit_test_setup_teardown(test_colour_only_where_asked, setup, teardown),
     };
 
