@@ -2,7 +2,6 @@
 #include "controlplane/quarantine/words.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <gmime/gmime.h>
@@ -29,7 +28,9 @@ size_t pn_q_words_decode(const char *text, char *out, size_t size)
     char *decoded = NULL;
 
     if (strstr(text, "=?")) {
-        snprintf(head, sizeof(head), "%s", text);
+        size_t len = strnlen(text, LOOKED_AT_BYTES);
+        memcpy(head, text, len);
+        head[len] = '\0';
         pn_q_mime_init();
         decoded = g_mime_utils_header_decode_text(NULL, head);
     }
