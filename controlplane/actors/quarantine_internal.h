@@ -95,7 +95,7 @@ struct pn_quarantine_actor {
     struct pn_qa_intake intakes[PN_QUARANTINE_INTAKES_MAX];
     uint64_t intake_last;
     struct pn_forward *forward;
-    uint64_t forward_rate; /* it was made with */
+    struct pn_forward_options forward_made; /* as it was made, without the seed */
     int target; /* peer that is the host now; -1: none, or not reached */
     bool was_reached;
     uint64_t unreached_since_ms;

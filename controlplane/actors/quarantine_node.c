@@ -265,19 +265,23 @@ static void forward_end(struct pn_quarantine_actor *a)
 
 static void forward_follow(struct pn_quarantine_actor *a)
 {
+    const struct pn_conf_quarantine *c = &a->settings.conf;
     struct pn_forward_options o = {.node = a->settings.node,
-                                   .backlog_bytes_per_s = a->settings.conf.backlog_bytes_per_s};
+                                   .backlog_bytes_per_s = c->backlog_bytes_per_s,
+                                   .stay = {[PN_Q_MESSAGE] = !c->forward_mail, [PN_Q_RECORD] = !c->forward_records}};
     int target = target_now(a);
+    bool same = a->forward_made.backlog_bytes_per_s == o.backlog_bytes_per_s &&
+                memcmp(a->forward_made.stay, o.stay, sizeof(o.stay)) == 0;
 
-    if (a->forward && (!a->spool || a->forward_rate != o.backlog_bytes_per_s)) {
+    if (a->forward && (!a->spool || !same)) {
         forward_end(a);
         pn_forward_free(a->forward);
         a->forward = NULL;
     }
     if (!a->forward && a->spool) {
+        a->forward_made = o;
         o.seed = random_number();
         a->forward = pn_forward_new(&o, &pn_forward_spool_ops, a->spool, forward_send, a);
-        a->forward_rate = o.backlog_bytes_per_s;
     }
     if (target == a->target || !a->forward)
         return;

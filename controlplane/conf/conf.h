@@ -224,7 +224,7 @@ enum pn_conf_store { PN_CONF_STORE_SQLITE, PN_CONF_STORE_POSTGRESQL };
 /* docs/quarantine.md */
 struct pn_conf_quarantine {
     char host[PN_NAME_BYTES]; /* name of a node; "": no quarantine */
-    bool forward;
+    bool forward, forward_mail, forward_records; /* the first: any of them */
     char listen[96], listen_group[PN_NAME_BYTES];
     uint32_t sessions;
     uint64_t message_max_bytes, quota_bytes, keep_free_bytes, ballast_bytes;

@@ -478,6 +478,10 @@ const struct pn_schema_row pn_schema_rows[] = {
         "on the nodes goes there; what the old one has stays with it."),
     ROW("forward", PN_T_BOOL, QUARANTINE(forward), "yes",
         "Send to the host. With no, all stays on the nodes; turned on again, all that waits is sent."),
+    ROW("forward-mail", PN_T_BOOL, QUARANTINE(forward_mail), "yes",
+        "With no, quarantined mail stays on the nodes while records are sent. Turned on again, all that waits is "
+        "sent."),
+    ROW("forward-records", PN_T_BOOL, QUARANTINE(forward_records), "yes", "The same for reporting records."),
     ROW("listen", PN_T_TEXT, QUARANTINE(listen), "/run/postern/lmtp",
         "UNIX socket where mail servers hand in mail for the quarantine by LMTP. Empty: none. Counts at posternd's "
         "start."),

@@ -40,6 +40,7 @@ struct pn_forward_ops {
 struct pn_forward_options {
     const char *node;
     uint64_t backlog_bytes_per_s; /* 0: not limited */
+    bool stay[PN_Q_MESSAGE + 1]; /* by kind: these are not sent; a forwarder without it sends what has waited */
     uint32_t retry_ms; /* without an answer, doubled each time up to retry_max_ms, with jitter; 0: 5000 */
     uint32_t retry_max_ms; /* 0: 60000 */
     uint64_t seed; /* of the jitter */

@@ -118,7 +118,7 @@ static int pick(struct pn_forward *f, struct pn_forward_slot *s)
             return 0;
         for (unsigned k = 0; k < 2; k++) {
             uint64_t *after = live ? &f->live_after[kinds[k]] : &f->backlog_after[kinds[k]];
-            for (;;) {
+            while (!f->o.stay[kinds[k]]) {
                 if (!live && *after >= f->live_mark)
                     break;
                 int rc = f->ops->next(f->arg, kinds[k], *after, &item);

@@ -354,6 +354,38 @@ static void test_live_first(void **state)
     world_stop(&w);
 }
 
+/* A kind that is switched off waits, and all of it goes when it is switched on. */
+static void test_kinds(void **state)
+{
+    struct pn_forward_options f = {.node = "mx1", .seed = 3, .stay = {[PN_Q_RECORD] = true}};
+    struct pn_spool_totals t;
+    struct world w;
+
+    (void)state;
+    world_start(&w, 4, 0);
+    add(&w, 60);
+    pn_spool_totals(w.spool, &t);
+    const uint64_t records = t.pending_records;
+    assert_true(records > 0 && t.pending_messages > 0);
+    pn_forward_free(w.forward);
+    w.forward = pn_forward_new(&f, &pn_forward_spool_ops, w.spool, net_send, &w.up);
+    link_up(&w);
+    add(&w, 30); /* live */
+    for (unsigned i = 0; i < 60000 && t.pending_messages; i++) {
+        step(&w);
+        pn_spool_totals(w.spool, &t);
+    }
+    assert_int_equal(t.pending_messages, 0);
+    assert_true(t.pending_records > records);
+    pn_forward_free(w.forward);
+    f.stay[PN_Q_RECORD] = false;
+    w.forward = pn_forward_new(&f, &pn_forward_spool_ops, w.spool, net_send, &w.up);
+    link_up(&w);
+    drain(&w);
+    check_host(&w);
+    world_stop(&w);
+}
+
 static int link_is_full(void *arg, const uint8_t *bytes, size_t len)
 {
     (void)bytes, (void)len;
@@ -508,6 +540,6 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_clean),         cmocka_unit_test(test_bad_network),
                                        cmocka_unit_test(test_restored_host), cmocka_unit_test(test_live_first),
                                        cmocka_unit_test(test_full_link),     cmocka_unit_test(test_host),
-                                       cmocka_unit_test(test_wrong_items)};
+                                       cmocka_unit_test(test_wrong_items),   cmocka_unit_test(test_kinds)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
