@@ -22,6 +22,20 @@ want "not welcome any more" pn_cli rule remove welcomelist "$CLIENT4"
 want "the dataplane has heard" pn_wait 5 filter_is 1 0
 want_not "no session opens" opens
 
+# The same by IPv6; the address as people write it, with bits beyond the prefix.
+opens_v6() { pn_ns cl timeout 3 bash -c "exec 3<>/dev/tcp/$VIP6/25 && head -c 3 <&3 | grep -q 220"; }
+v6_is() { [ "$(rules blocked_v6)" = "$1" ] && [ "$(rules welcomed_v6)" = "$2" ]; }
+want "a session opens by IPv6" opens_v6
+want "its network is blocked" pn_cli rule add blocklist "$CLIENT6/64"
+want "the dataplane has it" pn_wait 5 v6_is 1 0
+want_not "no session opens by IPv6" opens_v6
+want "the client alone is welcome" pn_cli rule add welcomelist "$CLIENT6"
+want "the dataplane has it, too" pn_wait 5 v6_is 1 1
+want "a session opens by IPv6 again" opens_v6
+want "no longer" pn_cli rule remove welcomelist "$CLIENT6"
+want "nor blocked" pn_cli rule remove blocklist "$CLIENT6/64"
+want "the dataplane has heard" pn_wait 5 v6_is 0 0
+
 pn_end posternd KILL
 want_not "nor while posternd is dead" opens
 pn_posternd_start
