@@ -16,7 +16,7 @@ import sys
 import time
 
 LATE_S = 0.25  # an answer that comes later than this counts as none
-APART_S = 0.1  # answers of one node that are further apart are two stretches of answering
+APART = 3  # a node that leaves this many questions in a row unanswered has stopped answering
 
 
 def checksum(data):
@@ -115,9 +115,13 @@ class Arp:
         self.request = (b"\xff" * 6 + self.own + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + self.own +
                         socket.inet_aton(args.sender) + b"\0" * 6 + self.vip)
         self.last = None
+        self.asked = 0
         self.begin()
 
     def send(self, _now):
+        while select.select([self.socket], [], [], 0)[0]:
+            self.receive()  # an answer that waits is one to an earlier question
+        self.asked += 1
         self.socket.send(self.request)
 
     def receive(self):
@@ -128,17 +132,17 @@ class Arp:
 
     def begin(self):
         self.answers = self.changes = 0
-        self.open, self.spans = {}, []  # by node, and all: [from, to, node]
+        self.open, self.spans = {}, []  # by node, and all: [from, to, node, last question answered]
 
     def answer(self, when, mac):
         self.answers += 1
         self.changes += self.last not in (None, mac)
         self.last = mac
         span = self.open.get(mac)
-        if span and when - span[1] < APART_S:
-            span[1] = when
+        if span and self.asked - span[3] <= APART:
+            span[1], span[3] = when, self.asked
         else:
-            self.open[mac] = [when, when, mac]
+            self.open[mac] = [when, when, mac, self.asked]
             self.spans.append(self.open[mac])
 
     def settle(self, _end):
