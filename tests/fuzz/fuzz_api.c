@@ -19,6 +19,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct fixture f;
 static struct pn_api_server *server;
 
+static void end(void) /* the fixture has a folder */
+{
+    pn_api_server_free(server);
+    fixture_down(&f);
+}
+
 static void start(void)
 {
     struct pn_error err;
@@ -29,6 +35,7 @@ static void start(void)
     server = pn_api_server_new(f.base, NULL, 0, &f.view, &err);
     if (!server)
         abort();
+    atexit(end);
 }
 
 /* Every reply is an object that says whether it is ok; a failure has a code and a text. */

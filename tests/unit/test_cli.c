@@ -28,6 +28,13 @@ static pid_t daemon_pid;
 
 static bool blind; /* no counters of the dataplane */
 
+static void on_term(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    event_base_loopbreak(arg);
+}
+
 /* The daemon is a child: the program under test blocks this process. */
 static int setup(void **state)
 {
@@ -47,7 +54,11 @@ static int setup(void **state)
         pn_eventlog_add(f.events, PN_LOG_NOTICE, "spill", "mx/primary", "begins: active-flows 412 >= 400 for 2 s");
         if (!pn_api_server_new(f.base, sock_path, 0600, &f.view, &err))
             _exit(1);
+        event_add(evsignal_new(f.base, SIGTERM, on_term, f.base), NULL);
         event_base_dispatch(f.base);
+        unlink(f.dp.socket);
+        unlink(f.dp.stats_path);
+        rmdir(f.dir);
         _exit(0);
     }
     for (int i = 0; i < 400 && access(sock_path, F_OK) != 0; i++)
@@ -66,7 +77,7 @@ static int teardown(void **state)
     char dir[128];
 
     (void)state;
-    kill(daemon_pid, SIGKILL);
+    kill(daemon_pid, SIGTERM);
     waitpid(daemon_pid, NULL, 0);
     unlink(sock_path);
     snprintf(dir, sizeof(dir), "%s", sock_path);
@@ -274,7 +285,7 @@ static void test_watch_stays_json(void **state)
         json_decref(r);
         r = json_loads(text, 0, NULL);
         assert_non_null(r);
-        kill(daemon_pid, SIGKILL);
+        kill(daemon_pid, SIGTERM);
     }
     assert_int_equal(WEXITSTATUS(pclose(p)), 3);
     assert_int_equal(n, 2);
