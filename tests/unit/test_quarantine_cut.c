@@ -11,15 +11,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
 
 #include "common/hash.h"
-#include "quarantine_ends.h"
+#include "quarantine_trace.h"
 
 #define OPS_MAX 20000u
 #define FDS 256u
@@ -110,39 +106,16 @@ static void synced(const char *folder, unsigned inode, bool all)
 
 /* --- watching --- */
 
-static void child_read(pid_t pid, uint64_t at, void *out, size_t len)
-{
-    struct iovec here = {out, len}, there = {(void *)(uintptr_t)at, len};
-
-    assert_int_equal(process_vm_readv(pid, &here, 1, &there, 1, 0), (ssize_t)len);
-}
-static void child_text(pid_t pid, uint64_t at, char out[PATH_BYTES])
-{
-    for (size_t n = 0; n < PATH_BYTES; n++) {
-        child_read(pid, at + n, out + n, 1);
-        if (out[n] == '\0')
-            return;
-    }
-    out[PATH_BYTES - 1] = '\0';
-}
-static void fd_path(pid_t pid, int fd, char out[PATH_BYTES])
-{
-    char link[64];
-
-    snprintf(link, sizeof(link), fd == AT_FDCWD ? "/proc/%d/cwd" : "/proc/%d/fd/%d", (int)pid, fd);
-    ssize_t n = readlink(link, out, PATH_BYTES - 1);
-    out[n > 0 ? n : 0] = '\0';
-}
 static void at_path(pid_t pid, uint64_t fd, uint64_t text, char out[PATH_BYTES])
 {
     char name[PATH_BYTES], folder[PATH_BYTES];
 
-    child_text(pid, text, name);
+    trace_text(pid, text, name, sizeof(name));
     if (name[0] == '/') {
         memcpy(out, name, PATH_BYTES);
         return;
     }
-    fd_path(pid, (int)fd, folder);
+    trace_fd_path(pid, (int)fd, folder, sizeof(folder));
     if (snprintf(out, PATH_BYTES, "%s/%s", folder, name) >= (int)PATH_BYTES)
         fail_msg("a path is too long");
 }
@@ -155,7 +128,7 @@ static void wrote(pid_t pid, unsigned fd, uint64_t from, uint64_t offset, uint64
     o->offset = offset;
     o->len = len;
     o->bytes = malloc(len ? len : 1);
-    child_read(pid, from, o->bytes, len);
+    trace_read(pid, from, o->bytes, len);
 }
 
 static void sized(unsigned fd, uint64_t len)
@@ -169,7 +142,7 @@ static void sized(unsigned fd, uint64_t len)
 static void opened(pid_t pid, const char *root, uint64_t flags, unsigned fd)
 {
     memset(&fds[fd], 0, sizeof(fds[fd]));
-    fd_path(pid, (int)fd, fds[fd].path);
+    trace_fd_path(pid, (int)fd, fds[fd].path, PATH_BYTES);
     /* -shm is memory that SQLite makes anew. */
     if (strncmp(fds[fd].path, root, strlen(root)) != 0 || strstr(fds[fd].path, "-shm"))
         return;
@@ -186,13 +159,14 @@ static void opened(pid_t pid, const char *root, uint64_t flags, unsigned fd)
         sized(fd, 0);
 }
 
-/* After each call that succeeded. */
-static void watch(pid_t pid, const char *root, const struct __ptrace_syscall_info *in, int64_t rv)
+static void watch(void *root, pid_t pid, const struct __ptrace_syscall_info *in, int64_t rv)
 {
     const uint64_t *a = in->entry.args;
     char path[PATH_BYTES], to[PATH_BYTES];
     unsigned fd = a[0] < FDS ? (unsigned)a[0] : 0;
 
+    if (rv < 0)
+        return;
     switch (in->entry.nr) {
     case SYS_openat:
         if (rv < FDS)
@@ -207,7 +181,7 @@ static void watch(pid_t pid, const char *root, const struct __ptrace_syscall_inf
     case SYS_write:
         if (a[0] == 3) {
             struct op *o = op_add(OP_TOLD, "");
-            child_read(pid, a[1], path, 1);
+            trace_read(pid, a[1], path, 1);
             o->len = (uint8_t)path[0];
         } else if (fds[fd].used && fds[fd].inode) {
             wrote(pid, fd, a[1], fds[fd].at, (uint64_t)rv);
@@ -269,45 +243,16 @@ static void watch(pid_t pid, const char *root, const struct __ptrace_syscall_inf
     }
 }
 
-static void record(const char *dir, unsigned messages)
+static void record(char *dir, unsigned messages)
 {
-    struct __ptrace_syscall_info in = {0}, out;
-    int pipe_fds[2], status;
-    bool counting = false, entered = false;
+    struct trace t = {.watch = watch, .arg = dir};
 
     for (unsigned i = 0; i < n_ops; i++)
         free(ops[i].bytes);
     n_ops = n_inodes = n_names = n_syncs = 0;
     memset(fds, 0, sizeof(fds));
     name_set(dir, 0);
-    assert_int_equal(pipe(pipe_fds), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(pipe_fds[1], 3);
-        close_range(4, 100, 0);
-        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-        raise(SIGSTOP);
-        ends_work(dir, messages);
-    }
-    close(pipe_fds[1]);
-    waitpid(pid, &status, 0);
-    ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
-    ptrace(PTRACE_CONT, pid, NULL, NULL);
-    while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
-        if (WSTOPSIG(status) == SIGUSR1) {
-            counting = true;
-        } else if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
-            entered = !entered;
-            if (entered)
-                ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof(in), &in);
-            else if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof(out), &out) > 0 && out.exit.rval >= 0)
-                watch(pid, dir, &in, out.exit.rval);
-        }
-        ptrace(counting ? PTRACE_SYSCALL : PTRACE_CONT, pid, NULL, NULL);
-    }
-    close(pipe_fds[0]);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        fail_msg("the child ended with %#x", status);
+    trace_run(&t, dir, messages);
 }
 
 /* --- the disk after the cut --- */
@@ -420,17 +365,7 @@ static void cut_at(const char *root, unsigned at, unsigned mode, uint64_t *rando
     fixture_remove(target);
 }
 
-static bool traced(void)
-{
-    int status;
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : 1);
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-static void cuts(const char *dir, unsigned messages, unsigned moments)
+static void cuts(char *dir, unsigned messages, unsigned moments)
 {
     uint64_t random = 7;
     unsigned n = 0;
@@ -451,7 +386,7 @@ static void test_small_batches(void **state)
     char dir[64];
 
     (void)state;
-    if (!traced())
+    if (!trace_allowed())
         skip();
     cuts(fixture_dir(dir), 6, 40);
 }
@@ -462,7 +397,7 @@ static void test_large_batch(void **state)
     char dir[64] = "/var/tmp/pn-quarantine.XXXXXX";
 
     (void)state;
-    if (!traced() || mkdtemp(dir) == NULL)
+    if (!trace_allowed() || mkdtemp(dir) == NULL)
         skip();
     cuts(dir, 40, 25);
 }
