@@ -28,8 +28,6 @@ const struct pn_link_limits pn_link_limits_default = {
     .queue_low_bytes = 1u << 20,
 };
 
-/* ---- small questions ---- */
-
 bool pn_link_is_up(const struct pn_link *l)
 {
     return l->state == LINK_UP;
@@ -65,147 +63,7 @@ const struct pn_link_stats *pn_link_stats(const struct pn_link *l)
     return &l->stats;
 }
 
-size_t pn_link_queued(const struct pn_link *l)
-{
-    return l->bev ? evbuffer_get_length(bufferevent_get_output(l->bev)) : 0;
-}
-
-/* ---- ends ---- */
-
-static void timer_set(struct pn_link *l, uint32_t ms)
-{
-    const struct timeval tv = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
-
-    evtimer_add(l->timer, &tv);
-}
-
-void pn_link_free(struct pn_link *l)
-{
-    if (!l)
-        return;
-    if (l->back) {
-        *l->back = l->next;
-        if (l->next)
-            l->next->back = l->back;
-    }
-    if (l->bev) {
-        SSL *ssl = bufferevent_openssl_get_ssl(l->bev);
-        if (ssl && l->state >= LINK_HELLO)
-            SSL_shutdown(ssl);
-        ERR_clear_error();
-        bufferevent_free(l->bev);
-    } else if (l->fd >= 0) {
-        close(l->fd);
-    }
-    if (l->timer)
-        event_free(l->timer);
-    SSL_CTX_free(l->rq.ctx);
-    free(l);
-}
-
-/* Into the last state: nothing is heard, the timer frees. Callers up the stack still hold l. */
-static void retire(struct pn_link *l, uint32_t after_ms)
-{
-    l->state = LINK_GONE;
-    bufferevent_disable(l->bev, EV_READ);
-    timer_set(l, after_ms);
-}
-
-static void report_down(struct pn_link *l, const char *reason)
-{
-    l->state = LINK_GONE;
-    l->rq.ops->down(l->rq.arg, l, reason);
-}
-
-/* Its own fault or the network's: tell the owner, go. */
-void pn_link_broken(struct pn_link *l, const char *format, ...)
-{
-    char text[PN_BYE_TEXT_BYTES];
-    va_list args;
-
-    if (l->state == LINK_GONE)
-        return;
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    report_down(l, text);
-    retire(l, 0);
-}
-
-static void bye(struct pn_link *l, enum pn_bye reason, const char *text)
-{
-    struct pn_control c = {.kind = PN_CONTROL_BYE};
-
-    c.bye.reason = reason;
-    snprintf(c.bye.text, sizeof(c.bye.text), "%s", text ? text : pn_bye_text[reason]);
-    l->rq.ops->fill_bye(l->rq.arg, l, &c);
-    pn_link_control(l, &c);
-}
-
-void pn_link_close(struct pn_link *l, enum pn_bye reason, const char *text)
-{
-    if (l->state == LINK_GONE)
-        return;
-    bool talks = l->state >= LINK_HELLO;
-    if (talks)
-        bye(l, reason, text);
-    retire(l, talks ? l->rq.limits->linger_ms : 0);
-}
-
-/* The owner does not want it: it says why, then both go. */
-static void refuse(struct pn_link *l, enum pn_bye reason, const char *text)
-{
-    char copy[PN_BYE_TEXT_BYTES];
-
-    snprintf(copy, sizeof(copy), "%s", text);
-    bye(l, reason, copy);
-    report_down(l, copy);
-    retire(l, l->rq.limits->linger_ms);
-}
-
-/* ---- sending ---- */
-
-static int frame_put(struct pn_link *l, unsigned channel, const void *bytes, size_t len)
-{
-    struct evbuffer *out = bufferevent_get_output(l->bev);
-    size_t body = pn_envelope_size(channel, len), all = PN_FRAME_HEAD_BYTES + body;
-    struct evbuffer_iovec vec;
-
-    if (evbuffer_reserve_space(out, (ev_ssize_t)all, &vec, 1) != 1 || vec.iov_len < all)
-        return -1;
-    pn_frame_head_put(vec.iov_base, body);
-    pn_envelope_encode(channel, bytes, len, (uint8_t *)vec.iov_base + PN_FRAME_HEAD_BYTES);
-    vec.iov_len = all;
-    if (evbuffer_commit_space(out, &vec, 1) < 0)
-        return -1;
-    l->stats.sent_bytes += all;
-    l->stats.sent_messages++;
-    return 0;
-}
-
-void pn_link_control(struct pn_link *l, const struct pn_control *c)
-{
-    struct pn_bytes b = pn_control_encode(c);
-
-    /* A peer that lets even goodbyes and pings pile up is stalled; the marks leave room for some. */
-    if (b.data && pn_link_queued(l) <= l->rq.limits->queue_high_bytes + PN_FRAME_BYTES_MAX + 65536)
-        frame_put(l, PN_CHANNEL_CONTROL, b.data, b.len);
-    pn_bytes_free(&b);
-}
-
-enum pn_send_result pn_link_send(struct pn_link *l, unsigned channel, const void *bytes, size_t len)
-{
-    if (len > PN_TRANSPORT_MESSAGE_MAX)
-        return PN_SEND_TOO_LARGE;
-    if (l->state != LINK_UP)
-        return PN_SEND_DOWN;
-    if (pn_link_queued(l) >= l->rq.limits->queue_high_bytes || frame_put(l, channel, bytes, len) < 0) {
-        l->stats.refused_sends++;
-        l->was_full = true;
-        return PN_SEND_FULL;
-    }
-    return PN_SEND_OK;
-}
+/* ---- writing ---- */
 
 static void on_write(struct bufferevent *bev, void *arg)
 {
@@ -214,7 +72,7 @@ static void on_write(struct bufferevent *bev, void *arg)
     (void)bev;
     if (l->state == LINK_GONE) {
         if (pn_link_queued(l) == 0)
-            timer_set(l, 0);
+            pn_link_timer_set(l, 0);
     } else if (l->state == LINK_UP && l->was_full && pn_link_queued(l) <= l->rq.limits->queue_low_bytes) {
         l->was_full = false;
         l->rq.ops->writable(l->rq.arg, l);
@@ -232,21 +90,21 @@ static void take_hello(struct pn_link *l, const struct pn_control *c)
 
     l->rq.ops->fill_hello(l->rq.arg, &own);
     if (!pn_id_equal(&c->hello.cluster, &l->who.cluster) || !pn_id_equal(&c->hello.node, &l->who.node)) {
-        refuse(l, PN_BYE_NOT_MEMBER, "the hello names another node than the certificate");
+        pn_link_refuse(l, PN_BYE_NOT_MEMBER, "the hello names another node than the certificate");
         return;
     }
     if (c->hello.proto_max < own.hello.proto_min || c->hello.proto_min > own.hello.proto_max) {
         snprintf(text, sizeof(text), "protocol versions %u to %u here, %u to %u there (Postern %.20s and %.20s)",
                  own.hello.proto_min, own.hello.proto_max, c->hello.proto_min, c->hello.proto_max, own.hello.version,
                  c->hello.version);
-        refuse(l, PN_BYE_VERSION, text);
+        pn_link_refuse(l, PN_BYE_VERSION, text);
         return;
     }
     memcpy(l->version, c->hello.version, sizeof(l->version));
     l->proto = own.hello.proto_max < c->hello.proto_max ? own.hello.proto_max : c->hello.proto_max;
     why = l->rq.ops->hello(l->rq.arg, l, c, &reason);
     if (why) {
-        refuse(l, reason, why);
+        pn_link_refuse(l, reason, why);
         return;
     }
     l->state = LINK_UP;
@@ -341,11 +199,6 @@ static void on_read(struct bufferevent *bev, void *arg)
     bufferevent_setwatermark(bev, EV_READ, need, need + LINK_READ_AHEAD_BYTES);
 }
 
-uint64_t pn_link_received_bytes(const struct pn_link *l)
-{
-    return l->drained_bytes + evbuffer_get_length(bufferevent_get_input(l->bev));
-}
-
 /* ---- handshake ---- */
 
 static void hand_over_join(struct pn_link *l)
@@ -391,7 +244,7 @@ static void secured(struct pn_link *l)
     l->state = LINK_HELLO;
     why = l->rq.ops->judge(l->rq.arg, l, &l->who, &reason);
     if (why) {
-        refuse(l, reason, why);
+        pn_link_refuse(l, reason, why);
         return;
     }
     l->rq.ops->fill_hello(l->rq.arg, &own);
@@ -406,7 +259,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 
     if (l->state == LINK_GONE) {
         if (!(what & BEV_EVENT_CONNECTED))
-            timer_set(l, 0);
+            pn_link_timer_set(l, 0);
         return;
     }
     if (what & BEV_EVENT_CONNECTED) {
@@ -486,7 +339,7 @@ struct pn_link *pn_link_new(const struct pn_link_request *request, int fd, bool 
     bufferevent_setwatermark(l->bev, EV_READ, PN_FRAME_HEAD_BYTES, PN_FRAME_HEAD_BYTES + LINK_READ_AHEAD_BYTES);
     bufferevent_setwatermark(l->bev, EV_WRITE, request->limits->queue_low_bytes, 0);
     bufferevent_enable(l->bev, EV_READ | EV_WRITE);
-    timer_set(l, request->limits->handshake_ms);
+    pn_link_timer_set(l, request->limits->handshake_ms);
     return l;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What link.c and keepalive.c share. */
+/* What the files of a link share: link.c stands above keepalive.c, that above link_end.c, and that above link_send.c. */
 #ifndef POSTERN_CLUSTER_LINK_INTERNAL_H
 #define POSTERN_CLUSTER_LINK_INTERNAL_H
 
@@ -41,10 +41,18 @@ struct pn_link {
     unsigned n_samples;
 };
 
+/* link_send.c */
 void pn_link_control(struct pn_link *l, const struct pn_control *c);
-void pn_link_broken(struct pn_link *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
-uint64_t pn_link_received_bytes(const struct pn_link *l);
+uint64_t pn_link_received_bytes(const struct pn_link *l); /* those that still wait to be taken, too */
 
+/* link_end.c */
+void pn_link_timer_set(struct pn_link *l, uint32_t ms);
+/* Its own fault or the network's: tell the owner, go. */
+void pn_link_broken(struct pn_link *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The owner does not want it: it says why, then both go. */
+void pn_link_refuse(struct pn_link *l, enum pn_bye reason, const char *text);
+
+/* keepalive.c */
 void pn_link_keepalive_start(struct pn_link *l);
 void pn_link_keepalive(struct pn_link *l); /* each ping_ms */
 void pn_link_ping_taken(struct pn_link *l, const struct pn_control *c);

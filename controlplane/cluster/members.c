@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "controlplane/cluster/members.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <openssl/sha.h>
 
 #include "common/error.h"
+#include "controlplane/cluster/member_register.h"
+#include "controlplane/cluster/member_resolve.h"
 
 int pn_members_init(struct pn_members *m, const struct pn_id *cluster)
 {
@@ -124,104 +125,6 @@ const char *pn_member_fault(const struct pn_member *row)
     return NULL;
 }
 
-/* ---- registers as bytes: to compare and to digest ---- */
-
-#define REGISTER_BYTES_MAX 3072u /* own: 8 * 18 + 2 * (2 + 64 * 17) + 24; admin: 16 + 5 * 32 + 2 */
-
-static size_t put(uint8_t *out, size_t at, const void *p, size_t n)
-{
-    memcpy(out + at, p, n);
-    return at + n;
-}
-
-static size_t put_u64(uint8_t *out, size_t at, uint64_t v)
-{
-    for (int shift = 56; shift >= 0; shift -= 8)
-        out[at++] = (uint8_t)(v >> shift);
-    return at;
-}
-
-static size_t put_name(uint8_t *out, size_t at, const char *name)
-{
-    char padded[PN_NAME_BYTES] = {0};
-
-    memcpy(padded, name, strnlen(name, PN_NAME_BYTES - 1));
-    return put(out, at, padded, sizeof(padded));
-}
-
-static size_t put_networks(uint8_t *out, size_t at, const struct pn_networks *n)
-{
-    out[at++] = (uint8_t)n->n;
-    for (unsigned i = 0; i < n->n; i++) {
-        at = put(out, at, n->list[i].addr.b, 16);
-        out[at++] = n->list[i].len;
-    }
-    return at;
-}
-
-static size_t admin_bytes(const struct pn_member *row, uint8_t *out)
-{
-    size_t at = put_u64(out, 0, row->admin_stamp);
-
-    at = put(out, at, row->admin_author.b, PN_ID_BYTES);
-    at = put_name(out, at, row->claim_name);
-    for (unsigned i = 0; i < PN_MEMBER_FORMER_MAX; i++)
-        at = put_name(out, at, row->former[i]);
-    out[at++] = row->claim_number;
-    return at;
-}
-
-static size_t own_bytes(const struct pn_member *row, uint8_t *out)
-{
-    size_t at = put_u64(out, 0, row->own_stamp);
-
-    out[at++] = (uint8_t)row->n_endpoints;
-    for (unsigned i = 0; i < row->n_endpoints; i++) {
-        at = put(out, at, row->endpoints[i].addr.b, 16);
-        out[at++] = (uint8_t)(row->endpoints[i].port >> 8);
-        out[at++] = (uint8_t)row->endpoints[i].port;
-    }
-    at = put_networks(out, at, &row->vips);
-    at = put_networks(out, at, &row->extra);
-    return put(out, at, row->version, strnlen(row->version, sizeof(row->version)));
-}
-
-static int compare_bytes(const uint8_t *a, size_t na, const uint8_t *b, size_t nb)
-{
-    int c = memcmp(a, b, na < nb ? na : nb);
-
-    return c ? c : (na > nb) - (na < nb);
-}
-
-/* The stamp stands first in the bytes, so this is "later, or at a tie greater by content". */
-static bool register_wins(size_t (*bytes)(const struct pn_member *, uint8_t *), const struct pn_member *challenger,
-                          const struct pn_member *holder)
-{
-    uint8_t a[REGISTER_BYTES_MAX], b[REGISTER_BYTES_MAX];
-    size_t na = bytes(challenger, a), nb = bytes(holder, b);
-
-    return compare_bytes(a, na, b, nb) > 0;
-}
-
-static void admin_take(struct pn_member *to, const struct pn_member *from)
-{
-    to->admin_stamp = from->admin_stamp;
-    to->admin_author = from->admin_author;
-    memcpy(to->claim_name, from->claim_name, sizeof(to->claim_name));
-    memcpy(to->former, from->former, sizeof(to->former));
-    to->claim_number = from->claim_number;
-}
-
-static void own_take(struct pn_member *to, const struct pn_member *from)
-{
-    to->own_stamp = from->own_stamp;
-    memcpy(to->endpoints, from->endpoints, sizeof(to->endpoints));
-    to->n_endpoints = from->n_endpoints;
-    to->vips = from->vips;
-    to->extra = from->extra;
-    memcpy(to->version, from->version, sizeof(to->version));
-}
-
 /* A removed row keeps what tells that it is removed, nothing of what the node was. */
 static void normalise(struct pn_member *row)
 {
@@ -229,83 +132,9 @@ static void normalise(struct pn_member *row)
 
     if (!row->removed)
         return;
-    own_take(row, &empty);
+    pn_member_own_take(row, &empty);
     row->sponsor = empty.sponsor;
     memset(row->sponsorship, 0, sizeof(row->sponsorship));
-}
-
-/* ---- what is worked out ---- */
-
-static int by_age(const void *a, const void *b)
-{
-    const struct pn_member *x = *(const struct pn_member *const *)a, *y = *(const struct pn_member *const *)b;
-
-    if (x->joined != y->joined)
-        return x->joined < y->joined ? -1 : 1;
-    return pn_id_compare(&x->id, &y->id);
-}
-
-static bool name_taken(struct pn_member *const *rows, unsigned n, const char *name)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (strcmp(rows[i]->name, name) == 0)
-            return true;
-    return false;
-}
-
-static void resolve_name(struct pn_member *const *rows, unsigned n, struct pn_member *row)
-{
-    for (unsigned k = 2; row->name[0] == '\0'; k++) {
-        char name[PN_NAME_BYTES + 12];
-        char tail[12];
-
-        snprintf(tail, sizeof(tail), "-%u", k);
-        snprintf(name, sizeof(name), "%.*s%s", (int)(PN_NAME_BYTES - 1 - strlen(tail)), row->claim_name, tail);
-        if (!name_taken(rows, n, name))
-            memcpy(row->name, name, PN_NAME_BYTES);
-    }
-}
-
-/* Claims are granted in the order of age; those left over get what is free, in the same order. */
-static void resolve(struct pn_members *m)
-{
-    struct pn_member *rows[PN_MEMBER_ROWS_MAX];
-    uint32_t numbers = 0;
-    unsigned n = 0;
-
-    m->highest_stamp = 0;
-    for (unsigned i = 0; i < m->n; i++) {
-        struct pn_member *row = &m->rows[i];
-        row->number = -1;
-        memset(row->name, 0, sizeof(row->name));
-        if (!row->removed)
-            rows[n++] = row;
-        else
-            memcpy(row->name, row->claim_name, sizeof(row->name));
-        if (row->admin_stamp > m->highest_stamp)
-            m->highest_stamp = row->admin_stamp;
-        if (row->own_stamp > m->highest_stamp)
-            m->highest_stamp = row->own_stamp;
-    }
-    qsort(rows, n, sizeof(rows[0]), by_age);
-    unsigned seats = n < PN_MAX_NODES ? n : PN_MAX_NODES;
-    for (unsigned i = 0; i < seats; i++) {
-        if (numbers & 1u << rows[i]->claim_number)
-            continue;
-        numbers |= 1u << rows[i]->claim_number;
-        rows[i]->number = rows[i]->claim_number;
-    }
-    for (unsigned i = 0; i < seats; i++) {
-        if (rows[i]->number >= 0)
-            continue;
-        rows[i]->number = __builtin_ctz(~numbers);
-        numbers |= 1u << rows[i]->number;
-    }
-    for (unsigned i = 0; i < n; i++)
-        if (!name_taken(rows, n, rows[i]->claim_name))
-            memcpy(rows[i]->name, rows[i]->claim_name, sizeof(rows[i]->name));
-    for (unsigned i = 0; i < n; i++)
-        resolve_name(rows, n, rows[i]);
 }
 
 /* ---- merging ---- */
@@ -359,22 +188,22 @@ enum pn_merge_result pn_members_merge(struct pn_members *m, const struct pn_memb
     } else {
         if (memcmp(mine->key, row->key, sizeof(row->key)) != 0 || mine->joined != row->joined)
             return PN_MERGE_REFUSED;
-        if (register_wins(admin_bytes, row, mine)) {
-            admin_take(mine, row);
+        if (pn_member_admin_wins(row, mine)) {
+            pn_member_admin_take(mine, row);
             result = PN_MERGE_CHANGED;
         }
         if (row->removed && !mine->removed) {
             mine->removed = true;
             result = PN_MERGE_CHANGED;
         }
-        if (!mine->removed && register_wins(own_bytes, row, mine)) {
-            own_take(mine, row);
+        if (!mine->removed && pn_member_own_wins(row, mine)) {
+            pn_member_own_take(mine, row);
             result = PN_MERGE_CHANGED;
         }
         normalise(mine);
     }
     if (result == PN_MERGE_CHANGED)
-        resolve(m);
+        pn_members_resolve(m);
     return result;
 }
 
@@ -384,7 +213,7 @@ void pn_members_restore(struct pn_members *m, const struct pn_member *row)
 
     if (at)
         *at = *row;
-    resolve(m);
+    pn_members_resolve(m);
 }
 
 void pn_members_forget(struct pn_members *m, const struct pn_id *id)
@@ -395,7 +224,7 @@ void pn_members_forget(struct pn_members *m, const struct pn_id *id)
         return;
     m->n--;
     memmove(at, at + 1, (m->n - (size_t)(at - m->rows)) * sizeof(*at));
-    resolve(m);
+    pn_members_resolve(m);
 }
 
 /* ---- changes ---- */
@@ -425,7 +254,7 @@ int pn_members_rename(struct pn_members *m, const struct pn_id *author, uint64_t
     memset(row->claim_name, 0, sizeof(row->claim_name));
     memcpy(row->claim_name, new_name, strlen(new_name));
     admin_stamp(m, row, author, now_ms);
-    resolve(m);
+    pn_members_resolve(m);
     return 0;
 }
 
@@ -446,7 +275,7 @@ int pn_members_remove(struct pn_members *m, const struct pn_id *author, uint64_t
     row->removed = true;
     normalise(row);
     admin_stamp(m, row, author, now_ms);
-    resolve(m);
+    pn_members_resolve(m);
     return 0;
 }
 
@@ -454,17 +283,15 @@ bool pn_members_describe(struct pn_members *m, const struct pn_id *self, uint64_
 {
     struct pn_member *mine = pn_members_find(m, self);
     struct pn_member with = *row;
-    uint8_t a[REGISTER_BYTES_MAX], b[REGISTER_BYTES_MAX];
 
     if (!mine || mine->removed)
         return false;
     with.own_stamp = mine->own_stamp;
-    size_t na = own_bytes(mine, a), nb = own_bytes(&with, b);
-    if (compare_bytes(a, na, b, nb) == 0)
+    if (pn_member_own_equal(mine, &with))
         return false;
     with.own_stamp = pn_stamp_next(m->highest_stamp, now_ms);
-    own_take(mine, &with);
-    resolve(m);
+    pn_member_own_take(mine, &with);
+    pn_members_resolve(m);
     return true;
 }
 
@@ -484,7 +311,7 @@ bool pn_members_settle(struct pn_members *m, const struct pn_id *self, uint64_t 
     memcpy(row->claim_name, row->name, sizeof(row->claim_name));
     row->claim_number = (uint8_t)row->number;
     admin_stamp(m, row, self, now_ms);
-    resolve(m);
+    pn_members_resolve(m);
     return true;
 }
 
@@ -493,19 +320,11 @@ bool pn_members_settle(struct pn_members *m, const struct pn_id *self, uint64_t 
 void pn_members_digest(const struct pn_members *m, uint8_t digest[32])
 {
     uint8_t all[PN_ID_BYTES + PN_MEMBER_ROWS_MAX * SHA256_DIGEST_LENGTH];
-    size_t at = put(all, 0, m->cluster.b, PN_ID_BYTES);
+    size_t at = PN_ID_BYTES;
 
+    memcpy(all, m->cluster.b, PN_ID_BYTES);
     for (unsigned i = 0; i < m->n; i++) {
-        const struct pn_member *row = &m->rows[i];
-        uint8_t bytes[2 * REGISTER_BYTES_MAX];
-        size_t n = put(bytes, 0, row->id.b, PN_ID_BYTES);
-
-        n = put_u64(bytes, n, row->joined);
-        n = put(bytes, n, row->key, PN_KEY_BYTES);
-        bytes[n++] = row->removed;
-        n += admin_bytes(row, bytes + n);
-        n += own_bytes(row, bytes + n);
-        SHA256(bytes, n, all + at);
+        pn_member_digest(&m->rows[i], all + at);
         at += SHA256_DIGEST_LENGTH;
     }
     SHA256(all, at, digest);
