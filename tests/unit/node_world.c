@@ -338,6 +338,46 @@ void world_dp_start(unsigned i)
         installed(i);
 }
 
+void world_both_kill(unsigned i)
+{
+    world_node_kill(i);
+    world_dp_kill(i);
+}
+
+void world_both_start(unsigned i)
+{
+    world_dp_start(i);
+    world_node_start(i);
+}
+
+void world_recover(void)
+{
+    for (unsigned i = 0; i < w.n; i++) {
+        struct world_node *n = &w.nodes[i];
+        if (!n->dp_there)
+            world_dp_start(i);
+        n->dp_running = true;
+        if (!n->node.configured || !n->node.sealer)
+            world_node_start(i);
+        n->running = true;
+    }
+}
+
+void world_wake(unsigned i)
+{
+    w.nodes[i].wake_ns = 0;
+}
+
+void world_gap_reset(void)
+{
+    w.worst_gap_ns = w.gap_ns = w.dual_ns = 0;
+}
+
+void world_show(unsigned i, struct pn_ownership *out)
+{
+    pn_node_show(&w.nodes[i].node, w.now, out);
+}
+
 static void make_conf(unsigned i)
 {
     static const char *const names[] = {"out", "in", "web"};

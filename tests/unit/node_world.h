@@ -90,6 +90,12 @@ void world_node_relink(unsigned i); /* the own connection breaks, and is made ag
 void world_node_kill(unsigned i);
 void world_dp_kill(unsigned i);
 void world_dp_start(unsigned i);
+void world_both_kill(unsigned i); /* the node and its dataplane at once */
+void world_both_start(unsigned i);
+void world_recover(void); /* everything that is stopped goes on, everything dead is started */
+void world_wake(unsigned i); /* what was asked of the node from outside is done now */
+void world_gap_reset(void); /* gaps and double answers count from now */
+void world_show(unsigned i, struct pn_ownership *out);
 uint64_t world_random(void *arg);
 /* A datagram as it would arrive from the wire. */
 void world_inject(unsigned to, const uint8_t *packet, size_t bytes);

@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Messages for several nodes: what each must look like, and unasked ones on their way to the client that reads them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "common/error.h"
-#include "common/log.h"
-#include "dataplane/ipc/server.h"
-#include "dataplane/loop.h"
+#include "tests/unit/ipc_world.h"
 
-static unsigned calls, flows_taken;
+static unsigned flows_taken;
 static uint16_t vip_taken;
 static uint32_t packet_bytes;
 static int lease_result;
-static struct pn_ipc_server *server;
 
 static int fake_lease(void *arg, const struct pn_dp_lease *leases, unsigned n, struct pn_error *err)
 {
@@ -77,14 +62,6 @@ static enum pn_dp_status fake_resync(void *arg, struct pn_error *err)
     return PN_DP_STATUS_OK;
 }
 
-static const void *fake_get(void *arg, size_t *len)
-{
-    static uint8_t big[PN_SNAPSHOT_MAX_BYTES];
-    (void)arg;
-    *len = sizeof(big);
-    return big;
-}
-
 static enum pn_dp_status fake_listen(void *arg, const struct pn_dp_listen *listen, struct pn_dp_listened *out,
                                      struct pn_error *err)
 {
@@ -106,29 +83,6 @@ static const struct pn_ipc_ops ops = {
     .flows_in = fake_flows_in,
     .flows_resync = fake_resync,
 };
-
-static uint8_t message[65536] __attribute__((aligned(8)));
-static uint8_t reply[PN_DPAPI_MAX_BYTES] __attribute__((aligned(8)));
-static const struct pn_dp_header *const head = (const void *)reply;
-
-static size_t message_make(uint16_t type, const void *body, size_t n)
-{
-    struct pn_dp_header h = {.bytes = (uint32_t)(sizeof(h) + n), .type = type, .seq = 77};
-    memcpy(message, &h, sizeof(h));
-    if (n)
-        memcpy(message + sizeof(h), body, n);
-    return h.bytes;
-}
-
-static uint16_t ask(uint16_t type, const void *body, size_t n)
-{
-    size_t len = message_make(type, body, n), got = pn_ipc_handle(&ops, NULL, message, len, reply);
-    assert_int_equal(got, head->bytes);
-    assert_int_equal(head->type, type);
-    if (head->status)
-        assert_int_equal(reply[got - 1], 0);
-    return head->status;
-}
 
 static void test_lease(void **state)
 {
@@ -235,11 +189,11 @@ static void test_vip_ref(void **state)
 static void test_listen(void **state)
 {
     (void)state;
-    const struct pn_dp_listened *found = (const void *)(head + 1);
+    const struct pn_dp_listened *found = (const void *)(reply_head + 1);
     struct pn_dp_listen good = {.port = PN_MAX_PORTS - 1, .ask = 1}, bad;
     calls = 0;
     assert_int_equal(ask(PN_DP_LISTEN, &good, sizeof(good)), PN_DP_STATUS_OK);
-    assert_int_equal(head->bytes, sizeof(*head) + sizeof(*found));
+    assert_int_equal(reply_head->bytes, sizeof(*reply_head) + sizeof(*found));
     assert_true(found->frames == 5 && found->port == PN_MAX_PORTS - 1 && found->hosts == 1);
     bad = good, bad.port = PN_MAX_PORTS;
     assert_int_equal(ask(PN_DP_LISTEN, &bad, sizeof(bad)), PN_DP_STATUS_BAD_MESSAGE);
@@ -321,49 +275,10 @@ static void test_queue(void **state)
         expected = i == PN_IPC_UNASKED_MAX - 1 ? 1000 : i + 1;
     }
     assert_int_equal(expected, 1003);
-    static uint8_t big[PN_IPC_UNASKED_BYTES + 1];
-    assert_int_equal(pn_ipc_unasked_add(u, PN_DP_PACKET_RX, big, sizeof(big), NULL, 0), PN_DP_PACKET_RX);
+    static uint8_t large[PN_IPC_UNASKED_BYTES + 1];
+    assert_int_equal(pn_ipc_unasked_add(u, PN_DP_PACKET_RX, large, sizeof(large), NULL, 0), PN_DP_PACKET_RX);
     assert_int_equal(pn_ipc_unasked_waiting(u), 0);
     pn_ipc_unasked_free(u);
-}
-
-static char path[64];
-static int loop;
-
-static int server_up(void **state)
-{
-    (void)state;
-    struct pn_error err;
-    pn_log_set_level(PN_LOG_ERROR);
-    snprintf(path, sizeof(path), "/tmp/pn_unasked_%d.sock", (int)getpid());
-    loop = pn_loop_new();
-    server = pn_ipc_server_new(loop, path, &ops, NULL, &err);
-    return server ? 0 : -1;
-}
-
-static int server_down(void **state)
-{
-    (void)state;
-    pn_ipc_server_free(server);
-    server = NULL;
-    close(loop);
-    return 0;
-}
-
-static void serve(void)
-{
-    for (int i = 0; i < 50; i++)
-        pn_loop_run_once(loop, 0);
-}
-
-static int client(void)
-{
-    struct sockaddr_un sun = {.sun_family = AF_UNIX};
-    strcpy(sun.sun_path, path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
-    serve();
-    return fd;
 }
 
 static void say(int fd, uint16_t type, const void *body, size_t n)
@@ -376,7 +291,7 @@ static void say(int fd, uint16_t type, const void *body, size_t n)
 /* The next message on fd, with its header, in reply. */
 static bool next(int fd)
 {
-    size_t got = 0, want = sizeof(*head);
+    size_t got = 0, want = sizeof(*reply_head);
     while (got < want) {
         ssize_t n = recv(fd, reply + got, want - got, 0);
         if (n <= 0) {
@@ -386,8 +301,8 @@ static bool next(int fd)
         if (n <= 0)
             return false;
         got += (size_t)n;
-        if (got == sizeof(*head))
-            want = head->bytes;
+        if (got == sizeof(*reply_head))
+            want = reply_head->bytes;
     }
     return true;
 }
@@ -413,20 +328,20 @@ static void test_reader(void **state)
     control.heartbeat_udp_port = 1;
     say(a, PN_DP_CONTROL, &control, sizeof(control));
     assert_true(next(a));
-    assert_int_equal(head->seq, 77);
+    assert_int_equal(reply_head->seq, 77);
     assert_true(push(2, 100));
     assert_int_equal(pn_ipc_server_waiting(server), 0); /* on its way at once */
     assert_true(next(a));
-    assert_int_equal(head->type, PN_DP_PACKET_RX);
-    assert_int_equal(head->seq, 0);
-    assert_int_equal(head->bytes, sizeof(*head) + 104);
+    assert_int_equal(reply_head->type, PN_DP_PACKET_RX);
+    assert_int_equal(reply_head->seq, 0);
+    assert_int_equal(reply_head->bytes, sizeof(*reply_head) + 104);
     /* Said while a request is handled: whole messages, whatever their order. */
     say(a, PN_DP_FLOWS_RESYNC, NULL, 0);
     bool answered = false, told = false;
     for (int i = 0; i < 2; i++) {
         assert_true(next(a));
-        answered |= head->type == PN_DP_FLOWS_RESYNC && head->seq == 77;
-        told |= head->type == PN_DP_FLOWS_OUT && head->seq == 0;
+        answered |= reply_head->type == PN_DP_FLOWS_RESYNC && reply_head->seq == 77;
+        told |= reply_head->type == PN_DP_FLOWS_OUT && reply_head->seq == 0;
     }
     assert_true(answered && told);
     /* The newest to ask for it gets it. */
@@ -458,13 +373,13 @@ static void test_deaf_reader(void **state)
     uint32_t last = 0, count = 0, replies = 0;
     while (next(fd)) {
         uint32_t number;
-        if (head->type == PN_DP_SNAPSHOT_GET) {
-            assert_int_equal(head->bytes, sizeof(*head) + PN_SNAPSHOT_MAX_BYTES);
+        if (reply_head->type == PN_DP_SNAPSHOT_GET) {
+            assert_int_equal(reply_head->bytes, sizeof(*reply_head) + PN_SNAPSHOT_MAX_BYTES);
             replies++;
             continue;
         }
-        assert_int_equal(head->type, PN_DP_PACKET_RX);
-        memcpy(&number, head + 1, sizeof(number));
+        assert_int_equal(reply_head->type, PN_DP_PACKET_RX);
+        memcpy(&number, reply_head + 1, sizeof(number));
         assert_true(count == 0 || number > last);
         last = number;
         count++;
@@ -489,5 +404,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reader, server_up, server_down),
         cmocka_unit_test_setup_teardown(test_deaf_reader, server_up, server_down),
     };
+    ipc_ops = &ops;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

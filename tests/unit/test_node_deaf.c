@@ -12,7 +12,7 @@ static void start(unsigned nodes, unsigned known, unsigned alive)
     world_run(400, true);
     assert_int_equal(world_owner(0), 0);
     assert_int_equal(world_owner(1), 1);
-    w.worst_gap_ns = w.gap_ns = 0;
+    world_gap_reset();
 }
 
 static void test_a_deaf_owner_hands_over(void **state)
@@ -48,8 +48,7 @@ static void test_a_survivor_stays(void **state)
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
         start(2, hosts[i][0], hosts[i][1]);
-        world_node_kill(1);
-        world_dp_kill(1);
+        world_both_kill(1);
         world_run(20000, true);
         assert_int_equal(world_owner(0), 0);
         assert_int_equal(world_owner(1), 0);
@@ -64,8 +63,7 @@ static void test_alone_and_deaf(void **state)
 {
     (void)state;
     start(2, 2, 2);
-    world_node_kill(1);
-    world_dp_kill(1);
+    world_both_kill(1);
     world_run(1000, true);
     w.nodes[0].deaf = true;
     world_run(2000, true);

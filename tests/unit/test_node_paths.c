@@ -20,7 +20,7 @@ static void two_paths(struct pn_node_conf *c, unsigned node)
 static const struct pn_own_peer *peer(unsigned node, unsigned of)
 {
     static struct pn_ownership shown;
-    pn_node_show(&w.nodes[node].node, w.now, &shown);
+    world_show(node, &shown);
     return &shown.peers[of];
 }
 
@@ -67,8 +67,7 @@ static void test_both_paths_fail(void **state)
     assert_int_equal(world_owner(0), 0);
     assert_true(w.nodes[1].node.election.vips[0].path_failed);
     assert_false(peer(1, 0)->heard);
-    world_node_kill(0);
-    world_dp_kill(0);
+    world_both_kill(0);
     world_run(200, true);
     assert_int_equal(world_owner(0), 1);
     world_end();
@@ -81,7 +80,7 @@ static void test_an_owner_without_its_port_gives_up(void **state)
     world_start(2, 1, two_paths);
     world_run(400, true);
     w.nodes[0].port_down = 1;
-    w.worst_gap_ns = w.gap_ns = 0;
+    world_gap_reset();
     world_run(300, true);
     assert_int_equal(world_owner(0), 1);
     assert_true(w.worst_gap_ns <= 40 * WORLD_MS);

@@ -1,32 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* VIPs with protocol vrrp, with dataplanes below: leases that follow advertisements, and what outsiders can do. */
-#include "tests/unit/node_world.h"
-
+/* VIPs with protocol vrrp, with dataplanes below: what goes over the wire, orders, and what outsiders can do. */
 #include "controlplane/vip/vrrp.h"
 #include "controlplane/vip/wire.h"
-
-#define INTERVAL_MS 100u
-#define LEASE_NS (INTERVAL_MS * WORLD_MS * 21 / 8)
-#define TAKEOVER_MS 364u /* three intervals, the skew of priority 99, and the wire */
-
-static void vrrp(struct pn_node_conf *conf, unsigned node)
-{
-    for (unsigned v = 0; v < conf->n_vips; v++) {
-        struct pn_node_vip *vip = &conf->vips[v];
-        vip->protocol = PN_VIP_VRRP;
-        vip->vrid = 5;
-        vip->vrrp_interval_cs = INTERVAL_MS / 10;
-        vip->vrrp_source = conf->paths[0].v4;
-        vip->mac = pn_vrrp_mac(false, 5);
-        vip->want.priority = (uint16_t[]){200, 99, 40}[node]; /* equal ones would claim at the same time */
-    }
-}
-
-static void no_preempt(struct pn_node_conf *conf, unsigned node)
-{
-    vrrp(conf, node);
-    conf->vips[0].want.preempt = PN_PREEMPT_NO;
-}
+#include "tests/unit/vrrp_world.h"
 
 static void late_preempt(struct pn_node_conf *conf, unsigned node)
 {
@@ -41,34 +17,6 @@ static void six(struct pn_node_conf *conf, unsigned node)
     conf->vips[0].addr = (struct pn_addr){.b = {0x20, 1, 0xd, 0xb8, [15] = 0x25}};
     conf->vips[0].mac = pn_vrrp_mac(true, 5);
     conf->vips[0].vlan = 7;
-}
-
-static void reset_gap(void)
-{
-    w.worst_gap_ns = w.gap_ns = w.dual_ns = 0;
-}
-
-static void show(unsigned node, struct pn_ownership *out)
-{
-    pn_node_show(&w.nodes[node].node, w.now, out);
-}
-
-static void poke(unsigned node)
-{
-    w.nodes[node].wake_ns = 0;
-}
-
-/* The two of a node dead at once, and both back. */
-static void kill_both(unsigned i)
-{
-    world_node_kill(i);
-    world_dp_kill(i);
-}
-
-static void start_both(unsigned i)
-{
-    world_dp_start(i);
-    world_node_start(i);
 }
 
 static void test_one_advertisement_for_all_of_an_id(void **state)
@@ -94,13 +42,13 @@ static void test_one_advertisement_for_all_of_an_id(void **state)
     assert_int_equal(w.nodes[1].group_tx.count, 0); /* a backup is silent */
     /* Nobody who waits three intervals meets a lease. */
     assert_true(w.nodes[0].lease[0] > w.now && w.nodes[0].lease[0] <= w.now + LEASE_NS);
-    show(0, &o);
+    world_show(0, &o);
     assert_int_equal(o.vips[1].state, PN_EL_OWNER);
     assert_int_equal(o.vips[1].owner, 0);
     assert_int_equal(o.vips[1].transitions, 1);
     assert_int_equal(o.vips[1].vrrp.vrid, 5);
     assert_int_equal(o.vips[1].vrrp.lease_ms, 262);
-    show(1, &o);
+    world_show(1, &o);
     assert_int_equal(o.vips[2].state, PN_EL_BACKUP);
     assert_int_equal(o.vips[2].owner, 0); /* known by its address */
     assert_int_equal(o.vips[2].vrrp.active_priority, 200);
@@ -132,106 +80,10 @@ static void test_ipv6(void **state)
     world_inject(0, packet, pn_wire_ip_build(&from, &group, PN_IPPROTO_VRRP, message, n, packet, sizeof(packet)));
     world_run(5, true);
     assert_int_equal(world_owner(0), 0);
-    kill_both(0);
-    reset_gap();
+    world_both_kill(0);
+    world_gap_reset();
     world_run(TAKEOVER_MS, true);
     assert_int_equal(world_owner(0), 1);
-    world_end();
-}
-
-static void test_silent_death(void **state)
-{
-    (void)state;
-    for (unsigned phase = 0; phase < 20; phase++) {
-        world_start(2, 1, vrrp);
-        world_run(800 + phase * 6, true);
-        reset_gap();
-        if (phase % 3 == 0)
-            kill_both(0);
-        else if (phase % 3 == 1)
-            world_node_kill(0); /* its dataplane answers until the lease ends, and no longer */
-        else
-            w.nodes[0].running = w.nodes[0].dp_running = false;
-        world_run(TAKEOVER_MS, true);
-        assert_int_equal(world_owner(0), 1);
-        assert_true(w.worst_gap_ns <= TAKEOVER_MS * WORLD_MS);
-        world_end();
-    }
-}
-
-static void test_returns_after_it_has_listened(void **state)
-{
-    static struct pn_ownership o;
-    (void)state;
-    world_start(2, 1, vrrp);
-    world_run(800, true);
-    kill_both(0);
-    world_run(500, true);
-    start_both(0);
-    world_run(200, true);
-    show(0, &o);
-    assert_int_equal(o.vips[0].state, PN_EL_BACKUP);
-    reset_gap();
-    world_run(600, false);
-    assert_int_equal(world_owner(0), 0);
-    /* From its first advertisement to the other's hearing it both answer, with the same virtual MAC: VRRP has no more. */
-    assert_true(w.dual_ns <= 2 * WORLD_MS);
-    assert_true(w.worst_gap_ns == 0);
-    world_end();
-}
-
-/* SIGSTOP of anything for any time: what is stopped past its lease answers no more when it goes on. */
-static void test_stopped_never_answers_twice(void **state)
-{
-    (void)state;
-    for (unsigned round = 0; round < 60; round++) {
-        world_start(2, 1, no_preempt);
-        world_run(800 + round * 7 % 100, true);
-        w.nodes[0].running = round % 3 == 1;
-        w.nodes[0].dp_running = round % 3 == 0;
-        world_run(20 + round * 20, true);
-        w.nodes[0].running = w.nodes[0].dp_running = true;
-        world_run(1500, true);
-        assert_true(world_owner(0) != WORLD_NODES);
-        world_end();
-    }
-}
-
-/* A backup whose dataplane was stopped heard nothing, which is not silence: it asks first, and then hears. */
-static void test_a_deaf_backup_claims_nothing(void **state)
-{
-    (void)state;
-    for (unsigned ms = 300; ms < 440; ms += 4) {
-        world_start(2, 1, no_preempt);
-        world_run(800, true);
-        kill_both(0);
-        world_run(500, true);
-        start_both(0);
-        world_run(700 + ms % 100, true);
-        w.nodes[0].dp_running = false;
-        world_run(ms, true);
-        w.nodes[0].dp_running = true;
-        world_run(700, true);
-        assert_int_equal(world_owner(0), 1);
-        world_end();
-    }
-}
-
-static void test_a_dataplane_that_does_not_answer(void **state)
-{
-    static struct pn_ownership o;
-    (void)state;
-    world_start(2, 1, vrrp);
-    world_run(800, true);
-    w.nodes[0].dp_running = false;
-    world_run(TAKEOVER_MS, true);
-    assert_int_equal(world_owner(0), 1);
-    show(0, &o);
-    assert_int_equal(o.vips[0].state, PN_EL_INIT);
-    assert_string_equal(o.vips[0].reason, "the dataplane does not answer");
-    w.nodes[0].dp_running = true;
-    world_run(1800, false);
-    assert_int_equal(world_owner(0), 0);
     world_end();
 }
 
@@ -246,21 +98,21 @@ static void test_planned_move(void **state)
     assert_int_equal(pn_node_move(&w.nodes[1].node, "out", NULL, w.now, &err), -1);
     assert_non_null(strstr(err.text, "this node is backup; only the active router 192.0.2.1"));
     assert_int_equal(pn_node_force(&w.nodes[1].node, "out", w.now, &err), -1);
-    reset_gap();
+    world_gap_reset();
     uint64_t moved_ns = w.now;
     assert_int_equal(pn_node_move(&w.nodes[0].node, "out", NULL, w.now, &err), 0);
     assert_int_equal(w.nodes[0].node.show.vrrp_refused, 0);
-    poke(0);
+    world_wake(0);
     world_run(3000, true); /* the higher priority does not pull it back */
     assert_int_equal(world_owner(0), 1);
     assert_true(w.worst_gap_ns <= 65 * WORLD_MS); /* the skew of priority 99 */
     assert_true(w.nodes[0].forward[0] > moved_ns + 900 * WORLD_MS); /* the grace time */
-    kill_both(1);
+    world_both_kill(1);
     world_run(TAKEOVER_MS, true);
     assert_int_equal(world_owner(0), 0);
     /* Nobody there to take it: back after the time that all would have waited. */
     assert_int_equal(pn_node_move(&w.nodes[0].node, "out", NULL, w.now, &err), 0);
-    poke(0);
+    world_wake(0);
     world_run(TAKEOVER_MS, true);
     assert_int_equal(world_owner(0), 0);
     world_end();
@@ -272,21 +124,21 @@ static void test_standby_and_leave(void **state)
     (void)state;
     world_start(2, 1, vrrp);
     world_run(800, true);
-    reset_gap();
+    world_gap_reset();
     pn_node_standby(&w.nodes[0].node, true, w.now);
-    poke(0);
+    world_wake(0);
     world_run(1500, true);
     assert_int_equal(world_owner(0), 1);
     assert_true(w.worst_gap_ns <= 65 * WORLD_MS);
-    show(0, &o);
+    world_show(0, &o);
     assert_int_equal(o.vips[0].state, PN_EL_BACKUP);
     pn_node_standby(&w.nodes[0].node, false, w.now);
-    poke(0);
+    world_wake(0);
     world_run(600, false);
     assert_int_equal(world_owner(0), 0);
-    reset_gap();
+    world_gap_reset();
     pn_node_leave(&w.nodes[0].node, w.now);
-    poke(0);
+    world_wake(0);
     assert_false(pn_node_left(&w.nodes[0].node, w.now));
     for (unsigned ms = 0; ms < 50 && !pn_node_left(&w.nodes[0].node, w.now); ms++)
         world_run(1, true);
@@ -301,7 +153,7 @@ static void test_standby_and_leave(void **state)
     world_run(800, true);
     assert_int_equal(world_owner(0), 0);
     pn_node_leave(&w.nodes[0].node, w.now);
-    poke(0);
+    world_wake(0);
     assert_false(pn_node_left(&w.nodes[0].node, w.now));
     world_run(5, true);
     assert_true(pn_node_left(&w.nodes[0].node, w.now));
@@ -310,75 +162,22 @@ static void test_standby_and_leave(void **state)
     world_end();
 }
 
-static void test_restart_within_the_lease(void **state)
-{
-    (void)state;
-    world_start(2, 1, vrrp);
-    world_run(800, true);
-    reset_gap();
-    world_node_kill(0);
-    world_run(150, true);
-    world_node_start(0);
-    world_run(1000, true);
-    assert_true(w.worst_gap_ns == 0);
-    assert_int_equal(world_owner(0), 0);
-    world_node_kill(0);
-    world_run(400, true);
-    world_node_start(0);
-    world_run(100, true);
-    assert_int_equal(world_owner(0), 1); /* too late to go on */
-    world_end();
-}
-
-static void test_no_lease_without_sending(void **state)
-{
-    static struct pn_ownership o;
-    (void)state;
-    world_start(2, 1, vrrp);
-    world_run(800, true);
-    w.nodes[0].port_down = 1;
-    w.cut[0][1] = w.cut[1][0] = true;
-    for (uint64_t held = w.nodes[0].lease[0], end = w.now + (TAKEOVER_MS + 100) * WORLD_MS; w.now < end;) {
-        world_run(1, true);
-        assert_true(w.nodes[0].lease[0] <= held);
-    }
-    assert_int_equal(world_owner(0), 1);
-    show(0, &o);
-    assert_int_equal(o.vips[0].state, PN_EL_INIT);
-    assert_string_equal(o.vips[0].reason, "the port cannot send");
-    unsigned events = w.nodes[0].events, adverts = w.nodes[0].group_tx.count;
-    world_run(5000, true);
-    assert_int_equal(w.nodes[0].events, events); /* said once */
-    w.nodes[0].port_down = 0;
-    w.cut[0][1] = w.cut[1][0] = false;
-    for (unsigned ms = 0; ms < 1100 && o.vips[0].state != PN_EL_BACKUP; ms++) {
-        world_run(1, true);
-        show(0, &o);
-    }
-    assert_int_equal(o.vips[0].state, PN_EL_BACKUP); /* listens before it says anything */
-    world_run(300, true);
-    assert_int_equal(w.nodes[0].group_tx.count, adverts);
-    world_run(500, false);
-    assert_int_equal(world_owner(0), 0);
-    world_end();
-}
-
 static void test_preemption_as_asked(void **state)
 {
     (void)state;
     world_start(2, 1, no_preempt);
     world_run(800, true);
-    kill_both(0);
+    world_both_kill(0);
     world_run(500, true);
-    start_both(0);
+    world_both_start(0);
     world_run(5000, true);
     assert_int_equal(world_owner(0), 1);
     world_end();
     world_start(2, 1, late_preempt);
     world_run(800, true);
-    kill_both(0);
+    world_both_kill(0);
     world_run(500, true);
-    start_both(0);
+    world_both_start(0);
     world_run(1800, true);
     assert_int_equal(world_owner(0), 1);
     world_run(1200, false);
@@ -391,9 +190,9 @@ static void test_flows_are_there_before_it_takes_back(void **state)
     (void)state;
     world_start(2, 1, vrrp);
     world_run(800, true);
-    kill_both(0);
+    world_both_kill(0);
     world_run(500, true);
-    start_both(0);
+    world_both_start(0);
     w.sync_cut = true;
     world_run(2000, true);
     assert_int_equal(world_owner(0), 1);
@@ -412,9 +211,9 @@ static void test_addresses_come_and_go(void **state)
     struct pn_node_conf two = w.confs[0];
     two.n_vips = 2;
     memset(&two.vips[2], 0, sizeof(two.vips[2]));
-    reset_gap();
+    world_gap_reset();
     assert_int_equal(pn_node_configure(&w.nodes[0].node, &two, w.now, &err), 0);
-    poke(0);
+    world_wake(0);
     world_run(2, true);
     assert_int_equal(world_owner(0), 0);
     assert_int_equal(world_owner(2), WORLD_NODES); /* given up at once, and the id's others go on */
@@ -424,7 +223,7 @@ static void test_addresses_come_and_go(void **state)
     assert_non_null(strstr(w.nodes[1].last_event, "with other addresses than ours: 2 of them, we have 3"));
     assert_int_equal(w.nodes[0].group_tx.ip[23], 2);
     assert_int_equal(pn_node_configure(&w.nodes[0].node, &w.confs[0], w.now, &err), 0);
-    poke(0);
+    world_wake(0);
     world_run(20, true);
     assert_int_equal(world_owner(2), 0);
     assert_true(w.worst_gap_ns == 0);
@@ -433,7 +232,7 @@ static void test_addresses_come_and_go(void **state)
     for (unsigned v = 0; v < 3; v++)
         other.vips[v].vrid = 6;
     assert_int_equal(pn_node_configure(&w.nodes[0].node, &other, w.now, &err), 0);
-    poke(0);
+    world_wake(0);
     world_run(100, true);
     assert_int_equal(world_owner(0), 1);
     world_end();
@@ -487,81 +286,17 @@ static void test_what_breaks_a_rule_changes_nothing(void **state)
     world_end();
 }
 
-static void test_loss_and_chaos(void **state)
-{
-    (void)state;
-    for (unsigned seed = 1; seed <= 30; seed++) {
-        world_start(2 + seed % 2, 2, no_preempt);
-        w.seed = seed * 0x9e3779b97f4a7c15ull;
-        for (unsigned i = 0; i < w.n; i++) {
-            struct pn_error err;
-            w.confs[i].vips[1] = w.confs[i].vips[0];
-            snprintf(w.confs[i].vips[1].name, PN_NAME_BYTES, "in");
-            w.confs[i].vips[1].want.id = 1;
-            w.confs[i].vips[1].addr.b[15]++;
-            w.confs[i].vips[1].vrid = 9;
-            assert_int_equal(pn_node_configure(&w.nodes[i].node, &w.confs[i], w.now, &err), 0);
-        }
-        world_run(1000, true);
-        for (unsigned round = 0; round < 8; round++) {
-            unsigned i = (unsigned)(world_random(NULL) % w.n);
-            switch (world_random(NULL) % 5) {
-            case 0:
-                w.nodes[i].running = false;
-                break;
-            case 1:
-                w.nodes[i].dp_running = false;
-                break;
-            case 2:
-                if (w.nodes[i].running)
-                    world_node_kill(i);
-                break;
-            case 3:
-                world_dp_kill(i);
-                break;
-            default:
-                pn_node_standby(&w.nodes[i].node, round & 1, w.now);
-                break;
-            }
-            world_run(50 + (unsigned)(world_random(NULL) % 900), true);
-            for (unsigned o = 0; o < w.n; o++) {
-                if (!w.nodes[o].dp_there)
-                    world_dp_start(o);
-                w.nodes[o].dp_running = true;
-                if (!w.nodes[o].node.configured || !w.nodes[o].node.sealer)
-                    world_node_start(o);
-                w.nodes[o].running = true;
-            }
-            world_run((unsigned)(world_random(NULL) % 300), true);
-        }
-        for (unsigned o = 0; o < w.n; o++)
-            pn_node_standby(&w.nodes[o].node, false, w.now);
-        world_run(1000, true);
-        for (unsigned v = 0; v < 2; v++)
-            assert_true(world_owner(v) < w.n);
-        world_end();
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_advertisement_for_all_of_an_id),
         cmocka_unit_test(test_ipv6),
-        cmocka_unit_test(test_silent_death),
-        cmocka_unit_test(test_returns_after_it_has_listened),
-        cmocka_unit_test(test_stopped_never_answers_twice),
-        cmocka_unit_test(test_a_deaf_backup_claims_nothing),
-        cmocka_unit_test(test_a_dataplane_that_does_not_answer),
         cmocka_unit_test(test_planned_move),
         cmocka_unit_test(test_standby_and_leave),
-        cmocka_unit_test(test_restart_within_the_lease),
-        cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_preemption_as_asked),
         cmocka_unit_test(test_flows_are_there_before_it_takes_back),
         cmocka_unit_test(test_addresses_come_and_go),
         cmocka_unit_test(test_what_breaks_a_rule_changes_nothing),
-        cmocka_unit_test(test_loss_and_chaos),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Leases above a dataplane that stops, dies, breaks its connection or cannot send. */
+#include "tests/unit/node_world.h"
+
+static void no_preemption(struct pn_node_conf *c, unsigned node)
+{
+    (void)node;
+    c->vips[0].want.preempt = PN_PREEMPT_NO;
+}
+
+/* SIGSTOP of postern-dp at every phase, for every length: what waits in its socket must not answer when it goes on. */
+static void test_stopped_dataplane_never_answers_twice(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 60; round++) {
+        world_start(2, 1, NULL);
+        world_run(300, true);
+        for (uint64_t until = w.now + round * 7 * WORLD_STEP; w.now < until;)
+            world_run(1, true);
+        w.nodes[0].dp_running = false;
+        world_run(5 + round * 2, true);
+        w.nodes[0].dp_running = true;
+        world_run(500, true);
+        assert_int_equal(world_owner(0), 0);
+        world_end();
+    }
+}
+
+static void test_stopped_process_never_answers_twice(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 40; round++) {
+        world_start(2, 1, NULL);
+        world_run(300 + round % 10, true);
+        w.nodes[0].running = false;
+        if (round & 1)
+            w.nodes[0].dp_running = false;
+        world_run(5 + round * 4, true);
+        w.nodes[0].running = w.nodes[0].dp_running = true;
+        world_run(500, true);
+        assert_int_equal(world_owner(0), 0);
+        world_end();
+    }
+}
+
+static void hold_covers_a_restart(bool read_first)
+{
+    struct pn_error err;
+    world_start(2, 1, NULL);
+    w.nodes[0].read_first = read_first;
+    world_run(300, true);
+    assert_int_equal(pn_node_hold(&w.nodes[0].node, 61000, w.now, &err), -1);
+    assert_int_equal(pn_node_hold(&w.nodes[0].node, 2000, w.now, &err), 0);
+    world_run(60, true);
+    assert_true(w.nodes[0].node.election.hold_granted);
+    world_gap_reset();
+    world_node_kill(0);
+    world_run(1500, true);
+    world_node_start(0);
+    world_run(40, true);
+    /* Dies right after it came back: nobody waits for the held lease, so it must have been cut short. */
+    world_node_kill(0);
+    world_run(300, true);
+    assert_int_equal(world_owner(0), 1);
+    world_end();
+}
+
+static void test_hold_covers_a_restart(void **state)
+{
+    (void)state;
+    hold_covers_a_restart(false);
+    hold_covers_a_restart(true);
+}
+
+/* What was read of the dataplane says nothing any more once a lease was written to it. */
+static void test_a_lease_that_was_read_grows_old(void **state)
+{
+    struct pn_error err;
+    (void)state;
+    world_start(2, 1, no_preemption);
+    world_run(300, true);
+    assert_int_equal(pn_node_hold(&w.nodes[0].node, 5000, w.now, &err), 0);
+    world_run(60, true);
+    uint16_t id = 0;
+    uint64_t read_ns = w.nodes[0].lease[0];
+    assert_true(read_ns > w.now + 4000 * WORLD_MS);
+    pn_node_installed(&w.nodes[0].node, w.nodes[0].dataplane, &id, &read_ns, 1, w.now); /* another snapshot */
+    assert_int_equal(pn_node_hold(&w.nodes[0].node, 0, w.now, &err), 0);
+    world_run(60, true);
+    assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", w.now, &err), 0);
+    world_run(60, true);
+    assert_int_equal(world_owner(0), 1);
+    world_node_relink(0);
+    world_run(300, true);
+    assert_int_equal(world_owner(0), 1);
+    world_end();
+}
+
+/* Of what it wrote itself it knows: an owner whose connection breaks for a moment goes on. */
+static void test_a_connection_that_breaks_ends_no_lease(void **state)
+{
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    world_gap_reset();
+    world_node_relink(0);
+    world_run(300, true);
+    assert_int_equal(world_owner(0), 0);
+    assert_int_equal(w.worst_gap_ns, 0);
+    assert_int_equal(w.nodes[1].node.election.vips[0].transitions, 0);
+    world_end();
+}
+
+/* A port that cannot send renews nothing, so its node is no owner when the link comes back. */
+static void test_no_lease_without_sending(void **state)
+{
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    w.nodes[0].port_down = true;
+    w.cut[0][1] = w.cut[1][0] = true;
+    world_run(300, true);
+    assert_int_equal(world_owner(0), 1);
+    w.nodes[0].port_down = false;
+    w.cut[0][1] = w.cut[1][0] = false;
+    world_run(500, true);
+    assert_int_equal(world_owner(0), 0);
+    world_end();
+}
+
+/* Given up while a heartbeat was under way that would have renewed it: the answer must not bring it back. */
+static void test_what_was_given_up_stays_so(void **state)
+{
+    (void)state;
+    for (unsigned phase = 0; phase < 10; phase++) {
+        world_start(2, 1, NULL);
+        world_run(300 + phase, true);
+        w.nodes[0].dp_running = false;
+        for (unsigned i = 0; i < 200 && !w.nodes[0].node.beat.unanswered; i++)
+            world_run(1, true);
+        assert_int_equal(w.nodes[0].node.beat.n, 1);
+        pn_node_standby(&w.nodes[0].node, true, w.now);
+        w.nodes[0].dp_running = true;
+        world_run(300, true);
+        assert_int_equal(world_owner(0), 1);
+        world_end();
+    }
+}
+
+static void test_an_owner_whose_lease_is_over_claims_nothing(void **state)
+{
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    w.nodes[0].running = false;
+    world_run(200, true);
+    assert_int_equal(world_owner(0), 1);
+    w.nodes[0].running = true;
+    world_run(300, true);
+    assert_int_equal(w.nodes[0].announced[0], 0); /* it never believed to have won over the heartbeats it found */
+    world_end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stopped_dataplane_never_answers_twice),
+        cmocka_unit_test(test_stopped_process_never_answers_twice),
+        cmocka_unit_test(test_hold_covers_a_restart),
+        cmocka_unit_test(test_a_lease_that_was_read_grows_old),
+        cmocka_unit_test(test_a_connection_that_breaks_ends_no_lease),
+        cmocka_unit_test(test_no_lease_without_sending),
+        cmocka_unit_test(test_what_was_given_up_stays_so),
+        cmocka_unit_test(test_an_owner_whose_lease_is_over_claims_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The quarantine's threads: what cannot be opened, is full, off, or has another host. */
+#include "tests/unit/quarantine_node.h"
+
+static void lmtp_says(const char *expected)
+{
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    char text[128] = "";
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    struct timeval patience = {10, 0};
+
+    snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", lmtp);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+    assert_true(recv(fd, text, sizeof(text) - 1, 0) > 0);
+    assert_memory_equal(text, expected, strlen(expected));
+    close(fd);
+}
+
+static void test_damaged_spool(void **state)
+{
+    char path[128];
+    FILE *f;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/spool", dir);
+    mkdir(path, 0700);
+    snprintf(path, sizeof(path), "%s/spool/spool.db", dir);
+    f = fopen(path, "w");
+    for (int i = 0; i < 1000; i++)
+        fputs("this is no database ", f);
+    fclose(f);
+    start();
+    wait_open();
+    lmtp_says("421 4.3.2");
+    refused("quarantine waiting", NULL, "unavailable");
+    refused("quarantine add begin", json_pack("{s:s}", "recipients", "a@example.net"), "refused");
+    assert_int_equal(listed(NULL, NULL), 0);
+    assert_true(events > 0);
+    assert_non_null(strstr(last_event, "turned away"));
+    /* The configuration is read again once the file is out of the way: nothing has to be restarted. */
+    assert_int_equal(unlink(path), 0);
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    ok("quarantine waiting", NULL);
+    lmtp_says("220 ");
+}
+
+/* A node that sends too much does not push out what the others sent: its own oldest go. */
+static void test_quota_of_node(void **state)
+{
+    uint64_t end_ms = now_ms() + PATIENCE_MS;
+
+    (void)state;
+    node_more = "host-quota = 1;";
+    conf_make("");
+    start();
+    wait_open();
+    for (unsigned i = 1; i <= 3; i++)
+        add(i, i == 1 ? "the oldest, on hold" : "letter");
+    wait_listed(3);
+    ok("quarantine hold", id(1));
+    ok("quarantine purge", NULL);
+    while (listed(NULL, NULL) > 1 && now_ms() < end_ms)
+        usleep(10000);
+    assert_int_equal(listed(NULL, NULL), 1);
+    assert_int_equal(listed("text", "oldest"), 1);
+    node_more = "";
+}
+
+/* What a node took while it was the host does not stay for ever once another is. */
+static void test_former_host(void **state)
+{
+    uint64_t end_ms = now_ms() + PATIENCE_MS;
+    size_t left = 2;
+
+    (void)state;
+    start();
+    wait_open();
+    add(1, "letter");
+    add(2, "on hold");
+    wait_listed(2);
+    ok("quarantine hold", id(2));
+    host = "n2";
+    other_node = "node \"n2\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.2 } }\n";
+    node_more = "host-quota = 1;";
+    conf_make("");
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    while (left > 1 && now_ms() < end_ms) {
+        ok("quarantine purge", json_pack("{s:s}", "at", "n1"));
+        usleep(10000);
+        left = json_array_size(json_object_get(ok("quarantine list", json_pack("{s:s}", "at", "n1")), "items"));
+    }
+    assert_int_equal(left, 1);
+    host = "n1";
+    other_node = node_more = "";
+}
+
+/* A database that only one may have is left to the new host. */
+static void test_other_host(void **state)
+{
+    (void)state;
+    start();
+    wait_open();
+    host = "n2";
+    other_node = "node \"n2\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.2 } }\n";
+    conf_make("");
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    refused("quarantine hold", json_pack("{s:i, s:s}", "id", 1, "at", "n1"), "not-found");
+    conf_make("store = postgresql; database = \"host=/nonexistent\"");
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    refused("quarantine hold", json_pack("{s:i, s:s}", "id", 1, "at", "n1"), "unavailable");
+    host = "n1";
+    other_node = "";
+}
+
+static void test_off_and_on(void **state)
+{
+    (void)state;
+    start();
+    wait_open();
+    conf_make("forward = no");
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    add(1, "stays here");
+    usleep(300000);
+    json_t *items = json_object_get(ok("quarantine waiting", NULL), "items");
+    assert_int_equal(json_array_size(items), 1);
+    assert_int_equal(listed(NULL, NULL), 0);
+    conf_make("");
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    wait_listed(1);
+    assert_int_equal(json_array_size(json_object_get(ok("quarantine waiting", NULL), "items")), 0);
+}
+
+/* Whoever does not say how large a message is gets no further than others. */
+static void test_full(void **state)
+{
+    (void)state;
+    conf_make("forward = no; quota = 1");
+    start();
+    wait_open();
+    add(1, "fills it");
+    assert_non_null(
+        strstr(refused("quarantine add begin", json_pack("{s:s}", "recipients", "a@example.net"), "refused"), "full"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_damaged_spool, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_quota_of_node, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_other_host, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_former_host, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_off_and_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
