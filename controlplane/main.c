@@ -10,6 +10,7 @@
 #include "common/wipe.h"
 #include "controlplane/conf/dpargs.h"
 #include "controlplane/daemon/daemon.h"
+#include "controlplane/vip/keys.h"
 
 #define MAX_ERRORS 64
 
@@ -17,16 +18,16 @@
 static struct pn_conf *load(const struct pn_daemon_options *o, bool outside)
 {
     struct pn_conf_error errors[MAX_ERRORS];
+    char text[PN_CONF_ERROR_TEXT_BYTES];
     unsigned n = 0;
     struct pn_conf *conf = pn_conf_load(o->config, errors, MAX_ERRORS, &n);
 
-    if (conf && outside && (n = pn_conf_outside(conf, errors, MAX_ERRORS)) > 0) {
+    if (conf && outside && (n = pn_conf_outside(conf, pn_keys_look, errors, MAX_ERRORS)) > 0) {
         pn_conf_free(conf);
         conf = NULL;
     }
     for (unsigned i = 0; !conf && i < n && i < MAX_ERRORS; i++)
-        fprintf(stderr, "%s:%u: %s%s%s\n", errors[i].file, errors[i].line, errors[i].key, errors[i].key[0] ? ": " : "",
-                errors[i].text);
+        fprintf(stderr, "%s\n", pn_conf_error_text(&errors[i], text, sizeof(text)));
     if (!conf && n > MAX_ERRORS)
         fprintf(stderr, "and %u more\n", n - MAX_ERRORS);
     return conf;
@@ -35,12 +36,12 @@ static struct pn_conf *load(const struct pn_daemon_options *o, bool outside)
 static int check(const struct pn_daemon_options *o)
 {
     struct pn_conf *conf = load(o, true);
+    char text[PN_CONF_ERROR_TEXT_BYTES];
 
     if (!conf)
         return 1;
     for (unsigned i = 0; i < conf->n_warnings; i++)
-        fprintf(stderr, "%s:%u: %s%swarning: %s\n", conf->warnings[i].file, conf->warnings[i].line,
-                conf->warnings[i].key, conf->warnings[i].key[0] ? ": " : "", conf->warnings[i].text);
+        fprintf(stderr, "warning: %s\n", pn_conf_error_text(&conf->warnings[i], text, sizeof(text)));
     printf("%s: OK: %u nodes, %u VIPs, %u services, %u pools, %u gateways, %u checks\n", o->config, conf->n_nodes,
            conf->n_vips, conf->n_services, conf->n_pools, conf->n_gateways, conf->n_checks);
     pn_conf_free(conf);
@@ -83,7 +84,7 @@ static int dataplane_args(const struct pn_daemon_options *o)
         return 1;
     node = pn_conf_node_find(conf, o->node);
     if (node < 0)
-        fprintf(stderr, "%s: %s is no node there (use --node)\n", o->config, o->node ? o->node : "this host");
+        fprintf(stderr, "%s: %s\n", o->config, pn_conf_no_node(conf, o->node, err.text, sizeof(err.text)));
     else if (pn_dpargs_write(conf, (unsigned)node, &options, text, sizeof(text), &err) < 0)
         fprintf(stderr, "%s: %s\n", o->config, err.text);
     else if (!o->dp_args_file)

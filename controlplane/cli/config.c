@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* check and diff work on files themselves; reload asks the daemon. */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "controlplane/cli/cli.h"
 #include "controlplane/conf/diff.h"
+#include "controlplane/conf/load.h"
+#include "controlplane/vip/keys.h"
 
 #define MAX_ERRORS 64
 #define DEFAULT_FILE "/etc/postern/postern.conf"
 
-static void error_print(const char *file, long long line, const char *key, const char *text)
+static void error_print(const struct pn_conf_error *e)
 {
-    fprintf(stderr, "%s:", file);
-    if (line)
-        fprintf(stderr, "%lld:", line);
-    fprintf(stderr, " %s%s%s\n", key, *key ? ": " : "", text);
+    char text[PN_CONF_ERROR_TEXT_BYTES];
+
+    fprintf(stderr, "%s\n", pn_conf_error_text(e, text, sizeof(text)));
 }
 
 /* As the rows of "errors" and "warnings" are told in JSON. */
@@ -33,7 +35,7 @@ static struct pn_conf *load(const struct pn_cli *cli, const char *path, bool out
     json_t *list;
 
     if (conf)
-        n = outside ? pn_conf_outside(conf, errors, MAX_ERRORS) : 0;
+        n = outside ? pn_conf_outside(conf, pn_keys_look, errors, MAX_ERRORS) : 0;
     if (conf && n == 0)
         return conf;
     pn_conf_free(conf);
@@ -41,7 +43,7 @@ static struct pn_conf *load(const struct pn_cli *cli, const char *path, bool out
     for (unsigned i = 0; i < n && i < MAX_ERRORS; i++) {
         const struct pn_conf_error *e = &errors[i];
 
-        error_print(e->file, e->line, e->key, e->text);
+        error_print(e);
         json_array_append_new(list, row_json(e));
     }
     if (n > MAX_ERRORS)
@@ -51,6 +53,31 @@ static struct pn_conf *load(const struct pn_cli *cli, const char *path, bool out
     else
         json_decref(list);
     return NULL;
+}
+
+static void warn(const struct pn_conf_error *w, json_t *list)
+{
+    struct pn_conf_error told = *w;
+
+    snprintf(told.text, sizeof(told.text), "warning: %.*s", (int)sizeof(told.text) - 10, w->text);
+    error_print(&told);
+    json_array_append_new(list, row_json(w));
+}
+
+/* What does not fit this machine, when it is one of the nodes by name. */
+static void warn_here(const struct pn_conf *conf, json_t *list)
+{
+    static struct pn_conf_error rows[MAX_ERRORS];
+    char host[256] = "";
+    int node = gethostname(host, sizeof(host) - 1) == 0 ? pn_conf_node_of_host(conf, host) : -1;
+    unsigned n_links = 0, n = 0;
+    struct pn_conf_link *links = node >= 0 ? pn_conf_links(&n_links) : NULL;
+
+    if (links)
+        n = pn_conf_here(conf, (unsigned)node, links, n_links, rows, MAX_ERRORS);
+    free(links);
+    for (unsigned i = 0; i < n && i < MAX_ERRORS; i++)
+        warn(&rows[i], list);
 }
 
 int pn_cli_check(struct pn_cli *cli, int argc, char *argv[])
@@ -65,14 +92,9 @@ int pn_cli_check(struct pn_cli *cli, int argc, char *argv[])
     if (!conf)
         return PN_EXIT_FAILED;
     warnings = json_array();
-    for (unsigned i = 0; i < conf->n_warnings; i++) {
-        const struct pn_conf_error *w = &conf->warnings[i];
-        char text[sizeof(w->text) + 16];
-
-        snprintf(text, sizeof(text), "warning: %s", w->text);
-        error_print(w->file, w->line, w->key, text);
-        json_array_append_new(warnings, row_json(w));
-    }
+    for (unsigned i = 0; i < conf->n_warnings; i++)
+        warn(&conf->warnings[i], warnings);
+    warn_here(conf, warnings);
     if (cli->json)
         pn_cli_print_json(json_pack("{s:b, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:o}", "ok", 1, "file", file,
                                     "digest", conf->digest, "nodes", (int)conf->n_nodes, "vips", (int)conf->n_vips,
@@ -152,7 +174,14 @@ int pn_cli_reload(struct pn_cli *cli, int argc, char *argv[])
         return status;
     loaded = pn_jb(r, "loaded");
     json_array_foreach(pn_jo(r, "errors"), i, e)
-        error_print(pn_js(e, "file"), pn_ji(e, "line"), pn_js(e, "key"), pn_js(e, "text"));
+    {
+        struct pn_conf_error row = {.line = (uint32_t)pn_ji(e, "line")};
+
+        snprintf(row.file, sizeof(row.file), "%s", pn_js(e, "file"));
+        snprintf(row.key, sizeof(row.key), "%s", pn_js(e, "key"));
+        snprintf(row.text, sizeof(row.text), "%s", pn_js(e, "text"));
+        error_print(&row);
+    }
     if (!loaded)
         fprintf(stderr, "postern: not loaded; the running configuration goes on unchanged\n");
     if (cli->json)

@@ -288,8 +288,29 @@ struct pn_conf_error {
  */
 struct pn_conf *pn_conf_load(const char *path, struct pn_conf_error *errors, unsigned max_errors, unsigned *n_errors);
 void pn_conf_free(struct pn_conf *conf);
-/* Errors of the files that it names (ca-file), as this process sees them: how many, the first max of them in errors. */
-unsigned pn_conf_outside(const struct pn_conf *conf, struct pn_conf_error *errors, unsigned max);
+#define PN_CONF_ERROR_TEXT_BYTES 704
+/* "FILE:LINE: KEY: TEXT" as all programs print it, into buf, which it returns. */
+const char *pn_conf_error_text(const struct pn_conf_error *error, char *buf, size_t size);
+/* -1 and the error when the file at path could not be used. */
+typedef int (*pn_conf_look_fn)(const char *path, struct pn_error *err);
+/*
+ * Errors of the files that it names, as this process sees them: how many, the first max of them in errors. keys looks at
+ * heartbeat.key-file (pn_keys_look()); NULL: nobody does.
+ */
+unsigned pn_conf_outside(const struct pn_conf *conf, pn_conf_look_fn keys, struct pn_conf_error *errors, unsigned max);
+
+/* An interface of this machine, or one of its addresses with the network it is in. */
+struct pn_conf_link {
+    char interface[16];
+    bool has_address;
+    struct pn_addr address;
+    struct pn_prefix network;
+};
+/* What this machine has, to be freed; NULL: it cannot be asked. */
+struct pn_conf_link *pn_conf_links(unsigned *n);
+/* What does not fit this machine, which is that node: warnings, counted as above. */
+unsigned pn_conf_here(const struct pn_conf *conf, unsigned node, const struct pn_conf_link *links, unsigned n_links,
+                      struct pn_conf_error *warnings, unsigned max);
 
 /* The MAC that a VIP answers with; zero: the port's own. */
 struct pn_mac pn_conf_vip_mac(const struct pn_conf_vip *vip);
@@ -301,5 +322,7 @@ bool pn_conf_is_shared(const struct pn_conf *conf);
 
 /* Position of this machine's node, or -1. name NULL: the host's name, or the only node there is. */
 int pn_conf_node_find(const struct pn_conf *conf, const char *name);
+/* What to say when it is not found: size 256 or so. Returns buf. */
+char *pn_conf_no_node(const struct pn_conf *conf, const char *name, char *buf, size_t size);
 
 #endif

@@ -46,7 +46,7 @@ static const char *fill_kind(const struct pn_ucl_node *node)
 static int fill_lookup(struct fill *f, enum pn_schema_id target, const struct pn_ucl_node *node)
 {
     const struct pn_schema_section *section = &pn_schema_sections[target];
-    char quoted[64];
+    char quoted[64], hint[160];
     if (node->type != PN_UCL_SCALAR) {
         FILL_ERROR(f, node, "found %s, expected the name of a %s", fill_kind(node), section->key);
         return -1;
@@ -55,8 +55,8 @@ static int fill_lookup(struct fill *f, enum pn_schema_id target, const struct pn
     for (unsigned i = 0; i < n; i++)
         if (strcmp(pn_schema_object(section, f->conf, i), node->text) == 0)
             return (int)i;
-    FILL_ERROR(f, node, "found %s, expected the name of a %s: there is no such %s",
-               pn_value_quote(node->text, quoted, sizeof(quoted)), section->key, section->key);
+    FILL_ERROR(f, node, "found %s, expected the name of a %s: %s", pn_value_quote(node->text, quoted, sizeof(quoted)),
+               section->key, pn_schema_no_such(target, f->conf, node->text, hint, sizeof(hint)));
     return -1;
 }
 
@@ -142,15 +142,16 @@ static void fill_priorities(struct fill *f, const struct pn_schema_row *row, voi
     }
     *(bool *)((char *)object + row->count_offset) = true;
     for (const struct pn_ucl_node *e = node->first; e; e = e->next) {
-        char quoted[64];
+        char quoted[64], hint[160];
         size_t cut = pn_report_path_add(f->path, sizeof(f->path), e->key);
         struct pn_error err;
         unsigned i = 0;
         while (i < f->conf->n_nodes && strcmp(f->conf->nodes[i].name, e->key) != 0)
             i++;
         if (i == f->conf->n_nodes)
-            FILL_ERROR(f, e, "found %s, expected the name of a node: there is no such node",
-                       pn_value_quote(e->key, quoted, sizeof(quoted)));
+            FILL_ERROR(f, e, "found %s, expected the name of a node: %s",
+                       pn_value_quote(e->key, quoted, sizeof(quoted)),
+                       pn_schema_no_such(PN_SEC_NODE, f->conf, e->key, hint, sizeof(hint)));
         else if (e->type != PN_UCL_SCALAR)
             FILL_ERROR(f, e, "found %s, expected a whole number from %.0f to %.0f", fill_kind(e), row->min, row->max);
         else if (seen[i])
@@ -214,13 +215,18 @@ static void fill_unknown(struct fill *f, enum pn_schema_id section, const struct
     for (const struct pn_ucl_node *node = body ? body->first : NULL; node; node = node->next) {
         if (pn_schema_row_find(section, node->key) || pn_schema_section_find(section, node->key))
             continue;
+        char elsewhere[120];
         const char *near = pn_schema_nearest(section, node->key);
+        const char *here = section == PN_SEC_ROOT ? "at the top level" : pn_schema_sections[section].path;
         size_t cut = pn_report_path_add(f->path, sizeof(f->path), node->key);
-        if (near)
+        pn_schema_elsewhere(node->key, elsewhere, sizeof(elsewhere));
+        if (elsewhere[0]) /* the right word in the wrong place */
+            FILL_ERROR(f, node, "unknown key %s%s: it belongs to %s", section == PN_SEC_ROOT ? "" : "in section ", here,
+                       elsewhere);
+        else if (near)
             FILL_ERROR(f, node, "unknown key, did you mean \"%s\"?", near);
         else
-            FILL_ERROR(f, node, "unknown key%s%s", section == PN_SEC_ROOT ? "" : " in section ",
-                       section == PN_SEC_ROOT ? "" : pn_schema_sections[section].path);
+            FILL_ERROR(f, node, "unknown key %s%s", section == PN_SEC_ROOT ? "" : "in section ", here);
         f->path[cut] = '\0';
     }
 }

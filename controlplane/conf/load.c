@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "controlplane/conf/canon.h"
+#include "controlplane/conf/schema.h"
 
 #define LOAD_MAX_WARNINGS 64
 
@@ -115,4 +116,15 @@ int pn_conf_node_find(const struct pn_conf *conf, const char *name)
         return node_named(conf, name);
     int found = gethostname(host, sizeof(host) - 1) == 0 ? pn_conf_node_of_host(conf, host) : -1;
     return found < 0 && conf->n_nodes == 1 ? 0 : found;
+}
+
+char *pn_conf_no_node(const struct pn_conf *conf, const char *name, char *buf, size_t size)
+{
+    char host[64] = "", hint[160];
+    if (!name)
+        gethostname(host, sizeof(host) - 1);
+    snprintf(buf, size, "%s\"%.32s\" is none of its nodes: %s; give --node, or name a node after the host",
+             name ? "" : "this host, ", name ? name : host,
+             pn_schema_no_such(PN_SEC_NODE, conf, name ? name : host, hint, sizeof(hint)));
+    return buf;
 }

@@ -10,7 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
-#include "controlplane/conf/conf.h"
+#include "controlplane/conf/report.h"
 
 /* Why not; NULL: it is one. */
 static const char *not_certificates(const char *path)
@@ -36,25 +36,24 @@ static const char *not_certificates(const char *path)
     return why;
 }
 
-unsigned pn_conf_outside(const struct pn_conf *conf, struct pn_conf_error *errors, unsigned max)
+unsigned pn_conf_outside(const struct pn_conf *conf, pn_conf_look_fn keys, struct pn_conf_error *errors, unsigned max)
 {
-    unsigned n = 0;
+    struct pn_report report = {.rows = errors, .max = max};
+    struct pn_error err;
+
+    if (keys && conf->n_nodes > 1 && keys(conf->heartbeat.key_file, &err) < 0)
+        pn_report_add(&report, conf->n_files ? conf->files[0] : "", 0, 0, "heartbeat.key-file", "%s", err.text);
 
     for (unsigned i = 0; i < conf->n_checks; i++) {
         const struct pn_conf_check *check = &conf->checks[i];
         const char *why = check->ca_file[0] ? not_certificates(check->ca_file) : NULL;
 
+        char key[64];
+
         if (!why)
             continue;
-        if (n < max) {
-            struct pn_conf_error *e = &errors[n];
-
-            *e = (struct pn_conf_error){.line = check->where.line};
-            snprintf(e->file, sizeof(e->file), "%s", check->where.file ? check->where.file : "");
-            snprintf(e->key, sizeof(e->key), "check.%s.ca-file", check->name);
-            snprintf(e->text, sizeof(e->text), "%.160s: %s", check->ca_file, why);
-        }
-        n++;
+        snprintf(key, sizeof(key), "check.%s.ca-file", check->name);
+        pn_report_add(&report, check->where.file, check->where.line, 0, key, "%.160s: %s", check->ca_file, why);
     }
-    return n;
+    return report.n;
 }

@@ -43,3 +43,12 @@ size_t pn_report_path_add(char *path, size_t size, const char *part)
         snprintf(path + len, size - len, "%s%s", len ? "." : "", part);
     return len;
 }
+
+const char *pn_conf_error_text(const struct pn_conf_error *e, char *buf, size_t size)
+{
+    char line[16] = "";
+    if (e->line)
+        snprintf(line, sizeof(line), "%u:", e->line);
+    snprintf(buf, size, "%s:%s %s%s%s", e->file, line, e->key, e->key[0] ? ": " : "", e->text);
+    return buf;
+}

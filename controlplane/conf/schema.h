@@ -115,6 +115,11 @@ const struct pn_schema_row *pn_schema_row_find(enum pn_schema_id section, const 
 const struct pn_schema_section *pn_schema_section_find(enum pn_schema_id parent, const char *key);
 /* The key or section name of that level which key most likely means, NULL: nothing is near. */
 const char *pn_schema_nearest(enum pn_schema_id section, const char *key);
+/* The sections that know key, "vip, gateway" for people; "" when none does. */
+const char *pn_schema_elsewhere(const char *key, char *buf, size_t size);
+
+/* "there is no such vip, did you mean \"in4\"?", or which there are. root: the struct pn_conf; size: 128 or more. */
+const char *pn_schema_no_such(enum pn_schema_id target, const void *root, const char *name, char *buf, size_t size);
 
 /* Port a check of this type connects to where none is configured; 0: must be configured. */
 uint16_t pn_schema_check_port(enum pn_check_type type);

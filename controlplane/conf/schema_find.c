@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Looking things up in the schema. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "common/nearest.h"
 #include "controlplane/conf/schema.h"
 
 unsigned pn_schema_count(const struct pn_schema_section *section, const void *parent)
@@ -39,50 +42,58 @@ const struct pn_schema_section *pn_schema_section_find(enum pn_schema_id parent,
     return NULL;
 }
 
-#define NEAR_MAX 31
-
-/* Levenshtein's distance of two short words; large when either is long. */
-static unsigned word_distance(const char *a, const char *b)
-{
-    size_t na = strlen(a), nb = strlen(b);
-    unsigned row[NEAR_MAX + 1];
-    if (na > NEAR_MAX || nb > NEAR_MAX)
-        return NEAR_MAX;
-    for (unsigned j = 0; j <= nb; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= na; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= nb; j++) {
-            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[nb];
-}
-
 const char *pn_schema_nearest(enum pn_schema_id section, const char *key)
 {
-    const char *best = NULL;
-    unsigned best_distance = 1 + (unsigned)strlen(key) / 3; /* farther off it is a guess, not a slip */
-    if (best_distance > 3)
-        best_distance = 3;
-    for (unsigned i = 0; i < pn_schema_n_rows + PN_SEC_COUNT; i++) {
-        bool is_row = i < pn_schema_n_rows;
-        const struct pn_schema_section *s = is_row ? NULL : &pn_schema_sections[i - pn_schema_n_rows];
-        if ((is_row ? pn_schema_rows[i].section : s->parent) != section)
-            continue;
-        const char *word = is_row ? pn_schema_rows[i].key : s->key;
-        unsigned distance = word_distance(key, word);
-        if (distance < best_distance || (distance == best_distance && !best)) {
-            best = word;
-            best_distance = distance;
-        }
+    struct pn_nearest near = {.key = key};
+    for (unsigned i = 0; i < pn_schema_n_rows; i++)
+        if (pn_schema_rows[i].section == section)
+            pn_nearest_try(&near, pn_schema_rows[i].key);
+    for (unsigned i = 0; i < PN_SEC_COUNT; i++)
+        if (pn_schema_sections[i].parent == section)
+            pn_nearest_try(&near, pn_schema_sections[i].key);
+    return near.best;
+}
+
+static void elsewhere_add(char *buf, size_t size, const char *where)
+{
+    size_t n = strlen(buf);
+    if (n + strlen(where) + 8 < size)
+        snprintf(buf + n, size - n, "%s%s", n ? ", " : "", where);
+}
+
+const char *pn_schema_elsewhere(const char *key, char *buf, size_t size)
+{
+    buf[0] = '\0';
+    for (unsigned i = 0; i < PN_SEC_COUNT; i++) {
+        const struct pn_schema_section *s = &pn_schema_sections[i];
+        if (pn_schema_row_find((enum pn_schema_id)i, key))
+            elsewhere_add(buf, size, s->path);
+        if (strcmp(s->key, key) == 0)
+            elsewhere_add(buf, size, s->parent == PN_SEC_ROOT ? "the top level" : pn_schema_sections[s->parent].path);
     }
-    return best;
+    return buf;
+}
+
+const char *pn_schema_no_such(enum pn_schema_id target, const void *root, const char *name, char *buf, size_t size)
+{
+    const struct pn_schema_section *section = &pn_schema_sections[target];
+    struct pn_nearest near = {.key = name};
+    unsigned n = pn_schema_count(section, root);
+    for (unsigned i = 0; i < n; i++)
+        pn_nearest_try(&near, pn_schema_object(section, root, i));
+    size_t len = (size_t)snprintf(buf, size, "there is no such %s", section->key);
+    if (near.best) {
+        snprintf(buf + len, size - len, ", did you mean \"%s\"?", near.best);
+        return buf;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const char *known = pn_schema_object(section, root, i);
+        bool fits = len + strlen(known) + sizeof(", , ...)") < size;
+        len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? ", " : " (known: ", fits ? known : "...");
+        if (!fits)
+            break;
+    }
+    if (n)
+        snprintf(buf + len, size - len, ")");
+    return buf;
 }

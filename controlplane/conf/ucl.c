@@ -97,6 +97,7 @@ int pn_ucl_end_entry(struct ucl_parser *p, const char *expected)
     struct pn_ucl_lex before = ucl_source(p)->lex;
     if (pn_ucl_next(p, PN_UCL_VALUE, &p->ahead) != 0)
         return -1;
+    p->after = p->ahead.punct;
     if (p->ahead.token == PN_UCL_T_NEWLINE || ucl_is(&p->ahead, ';') || ucl_is(&p->ahead, ','))
         return 0;
     if (p->ahead.token == PN_UCL_T_END || ucl_is(&p->ahead, '}') || ucl_is(&p->ahead, ']')) {
@@ -170,7 +171,15 @@ static int ucl_scalar_or_section(struct ucl_parser *p, struct pn_ucl_node *paren
         return pn_ucl_unexpected(p, &p->value, "a value (heredocs are not read)");
     if (!ucl_add(p, parent, PN_UCL_SCALAR, &p->key, &p->key, &p->value))
         return -1;
-    return pn_ucl_end_entry(p, UCL_AFTER_VALUE);
+    if (pn_ucl_end_entry(p, UCL_AFTER_VALUE) == 0)
+        return 0;
+    /* A value may stand on the next line; but that was the next key. */
+    if (separated && p->value.line != p->key.line && (p->ahead.text[0] == '=' || p->ahead.text[0] == ':')) {
+        char key[96];
+        pn_ucl_fail(p, p->key.line, p->key.column, "found nothing after %s, expected a value",
+                    pn_ucl_lexeme_say(&p->key, key, sizeof(key)));
+    }
+    return -1;
 }
 
 static int ucl_entry(struct ucl_parser *p, struct pn_ucl_node *parent)
@@ -199,8 +208,12 @@ static int ucl_entry(struct ucl_parser *p, struct pn_ucl_node *parent)
         return node ? ucl_descend(p, node, &p->value) : -1;
     }
     if (!ucl_is_scalar(&p->value)) {
-        char key[96], text[128];
-        snprintf(text, sizeof(text), "a value for %s", pn_ucl_lexeme_say(&p->key, key, sizeof(key)));
+        char key[96], text[160];
+        snprintf(text, sizeof(text), "a value for %s%s", pn_ucl_lexeme_say(&p->key, key, sizeof(key)),
+                 separated         ? ""
+                 : p->after == ',' ? " (a list stands in brackets: [a, b])"
+                 : p->after == ';' ? " (a comment begins with #)"
+                                   : "");
         return pn_ucl_unexpected(p, &p->value, text);
     }
     return ucl_scalar_or_section(p, parent, separated);
@@ -228,8 +241,12 @@ static int ucl_step_object(struct ucl_parser *p)
         return -1;
     if (p->key.token == PN_UCL_T_END)
         return ucl_file_end(p);
-    if (p->key.token == PN_UCL_T_NEWLINE || ucl_is(&p->key, ';') || ucl_is(&p->key, ','))
+    if (p->key.token == PN_UCL_T_NEWLINE || ucl_is(&p->key, ';') || ucl_is(&p->key, ',')) {
+        p->after = p->key.punct;
         return 0;
+    }
+    if (p->key.token == PN_UCL_T_WORD && strncmp(p->key.text, "//", 2) == 0)
+        return pn_ucl_unexpected(p, &p->key, "a key (a comment begins with #)");
     bool started = s->started;
     s->started = true;
     if (s->brace_closed)

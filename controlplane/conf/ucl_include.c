@@ -36,10 +36,13 @@ int pn_ucl_source_advance(struct ucl_parser *p)
         int found = p->io->read(p->io->arg, path, &s->text, &len, &err);
         if (found == 1 && s->may_miss)
             continue;
-        if (found != 0)
-            return pn_ucl_fail(p, line, column, "%s: %.180s", path, found == 1 ? "no such file" : err.text);
-        if (len > PN_UCL_MAX_FILE_BYTES)
-            return pn_ucl_fail(p, line, column, "%s: longer than %u bytes", path, PN_UCL_MAX_FILE_BYTES);
+        if (found == 0 && len > PN_UCL_MAX_FILE_BYTES)
+            found = pn_error_set(&err, "longer than %u bytes", PN_UCL_MAX_FILE_BYTES);
+        if (found != 0) {
+            bool included = p->n_sources > 1; /* the first file is named anyway */
+            return pn_ucl_fail(p, line, column, "%s%s%.180s", included ? path : "", included ? ": " : "",
+                               found == 1 ? "no such file" : err.text);
+        }
         const char *name = pn_ucl_text(p->doc, path, strlen(path));
         if (!name)
             return pn_ucl_fail(p, line, column, "out of memory");

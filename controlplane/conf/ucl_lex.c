@@ -254,6 +254,29 @@ static bool lex_ends_word(char c, enum pn_ucl_mode mode)
     return (mode == PN_UCL_KEY && strchr("=:()", c)) || (mode == PN_UCL_OPTION && strchr("=()", c));
 }
 
+/* What word processors and web pages put where a blank or a quotation mark was meant. NULL: nothing of that kind. */
+static const char *lex_typographic(const struct pn_ucl_lex *lex)
+{
+    static const struct {
+        const char *utf8, *say;
+    } rows[] = {
+        {"\u00a0", "a no-break space: write a blank"},
+        {"\u201c", "a typographic quotation mark: write \""},
+        {"\u201d", "a typographic quotation mark: write \""},
+        {"\u201e", "a typographic quotation mark: write \""},
+        {"\u2018", "a typographic quotation mark: write '"},
+        {"\u2019", "a typographic quotation mark: write '"},
+        {"\u200b", "an invisible blank (U+200B): take it out"},
+        {"\ufeff", "a byte order mark in the middle of the file: take it out"},
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        size_t n = strlen(rows[i].utf8);
+        if ((size_t)(lex->end - lex->at) >= n && memcmp(lex->at, rows[i].utf8, n) == 0)
+            return rows[i].say;
+    }
+    return NULL;
+}
+
 enum pn_ucl_token pn_ucl_lex_next(struct pn_ucl_lex *lex, enum pn_ucl_mode mode, struct pn_ucl_lexeme *out,
                                   struct pn_ucl_error *error)
 {
@@ -279,9 +302,13 @@ enum pn_ucl_token pn_ucl_lex_next(struct pn_ucl_lex *lex, enum pn_ucl_mode mode,
         lex_step(lex);
         return out->token = PN_UCL_T_PUNCT;
     }
-    while (lex->at < lex->end && !lex_ends_word(*lex->at, mode))
+    while (lex->at < lex->end && !lex_ends_word(*lex->at, mode)) {
+        const char *odd = lex_typographic(lex);
+        if (odd)
+            return lex_bad(error, lex->line, lex->column, "found %s", odd);
         if (lex_take(lex, out, error) != 0)
             return PN_UCL_T_BAD;
+    }
     out->text[out->len] = '\0';
     return out->token = PN_UCL_T_WORD;
 }

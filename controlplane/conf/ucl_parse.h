@@ -50,6 +50,7 @@ struct ucl_parser {
     struct ucl_open open[PN_UCL_MAX_DEPTH]; /* [0]: the root */
     unsigned depth;
     struct pn_ucl_lexeme key, value, ahead;
+    char after; /* ',' or ';' before the key on its line, 0: neither */
 };
 
 static inline struct ucl_source *ucl_source(struct ucl_parser *p)

@@ -3,6 +3,7 @@
 #include <ctype.h>
 
 #include "common/addr.h"
+#include "controlplane/conf/schema.h"
 #include "controlplane/conf/validate.h"
 
 static void validate_port_type(struct pn_validate *v, const struct pn_conf_port *port)
@@ -83,6 +84,14 @@ static bool node_has_port(const struct pn_conf_node *node, const char *name)
     return false;
 }
 
+static bool node_has_address(const struct pn_conf_node *node, const struct pn_addr *addr)
+{
+    for (unsigned i = 0; i < node->n_ports; i++)
+        if (pn_addr_equal(&node->ports[i].address_v4, addr) || pn_addr_equal(&node->ports[i].address_v6, addr))
+            return true;
+    return false;
+}
+
 static void validate_priorities(struct pn_validate *v, const struct pn_conf_vip *vip)
 {
     const struct pn_conf *conf = v->conf;
@@ -123,11 +132,17 @@ void pn_validate_vips(struct pn_validate *v)
             pn_validate_warning(v, "", "no service uses it");
         if (pn_addr_is_zero(&vip->addr))
             continue; /* already reported */
+        char address[PN_ADDR_TEXT_BYTES];
+        pn_addr_format(&vip->addr, address, sizeof(address));
         if (!pn_addr_is_unicast_host(&vip->addr))
-            pn_validate_error(v, "address", "expected an address that a host can have");
+            pn_validate_error(v, "address", "found %s, expected an address that a host can have", address);
         for (unsigned j = 0; j < i; j++)
             if (pn_addr_equal(&vip->addr, &conf->vips[j].addr))
-                pn_validate_error(v, "address", "is already that of vip %s", conf->vips[j].name);
+                pn_validate_error(v, "address", "%s is already that of vip %s", address, conf->vips[j].name);
+        /* With more nodes their paths are looked at, and name the VIP. */
+        if (conf->n_nodes == 1 && node_has_address(&conf->nodes[0], &vip->addr))
+            pn_validate_error(v, "address", "%s is node %s's own: expected one that no machine has", address,
+                              conf->nodes[0].name);
     }
 }
 
@@ -135,6 +150,7 @@ void pn_validate_vips(struct pn_validate *v)
 static void validate_local(struct pn_validate *v, const struct pn_conf_gateway *gw)
 {
     const struct pn_conf *conf = v->conf;
+    char hint[160];
     bool found = !gw->node[0];
     for (unsigned i = 0; i < conf->n_nodes; i++) {
         const struct pn_conf_node *node = &conf->nodes[i];
@@ -145,7 +161,8 @@ static void validate_local(struct pn_validate *v, const struct pn_conf_gateway *
             pn_validate_error(v, "mode", "local needs local-interface on node %s, which has none", node->name);
     }
     if (!found)
-        pn_validate_error(v, "node", "found \"%s\", expected the name of a node: there is no such node", gw->node);
+        pn_validate_error(v, "node", "found \"%s\", expected the name of a node: %s", gw->node,
+                          pn_schema_no_such(PN_SEC_NODE, conf, gw->node, hint, sizeof(hint)));
     else if (gw->node[0] && gw->mode != PN_FWD_LOCAL)
         pn_validate_error(v, "node", "is for mode local, but mode is l2dsr");
 }
@@ -156,12 +173,25 @@ static void validate_gateway_address(struct pn_validate *v, const struct pn_conf
     const struct pn_conf *conf = v->conf;
     bool loopback = (pn_addr_is_v4(&gw->addr) && gw->addr.b[12] == 127) || pn_addr_equal(&gw->addr, &loopback6);
     bool own = gw->mode == PN_FWD_LOCAL && (!gw->node[0] || conf->n_nodes == 1);
+    char address[PN_ADDR_TEXT_BYTES];
+    pn_addr_format(&gw->addr, address, sizeof(address));
     if (!pn_addr_is_unicast_host(&gw->addr) && !(own && loopback))
-        pn_validate_error(v, "address", "expected an address that a host can have%s",
+        pn_validate_error(v, "address", "found %s, expected an address that a host can have%s", address,
                           loopback ? " (loopback is for mode local on every node)" : "");
-    for (unsigned i = 0; i < conf->n_vips; i++)
-        if (pn_addr_equal(&gw->addr, &conf->vips[i].addr))
-            pn_validate_error(v, "address", "is that of vip %s: expected the gateway's own", conf->vips[i].name);
+    for (unsigned i = 0; i < conf->n_vips; i++) {
+        const struct pn_conf_vip *vip = &conf->vips[i];
+        if (pn_addr_equal(&gw->addr, &vip->addr))
+            pn_validate_error(v, "address", "%s is that of vip %s: expected the gateway's own", address, vip->name);
+        else if (pn_addr_equal(&gw->check_addr, &vip->addr))
+            pn_validate_error(v, "check-address", "is that of vip %s: a check of it says nothing of this gateway",
+                              vip->name);
+    }
+    for (unsigned i = 0; i < conf->n_nodes && gw->mode == PN_FWD_L2DSR; i++)
+        if (node_has_address(&conf->nodes[i], &gw->addr))
+            pn_validate_warning(v, "address",
+                                "%s is node %s's own: connections that it owns cannot reach it there without mode = "
+                                "local and node = \"%s\"",
+                                address, conf->nodes[i].name, conf->nodes[i].name);
 }
 
 void pn_validate_gateways(struct pn_validate *v)

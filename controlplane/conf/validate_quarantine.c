@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controlplane/conf/schema.h"
 #include "controlplane/conf/validate.h"
 
 void pn_validate_quarantine(struct pn_validate *v)
@@ -9,13 +10,14 @@ void pn_validate_quarantine(struct pn_validate *v)
     const struct pn_conf_quarantine *q = &v->conf->quarantine;
     static const struct pn_conf_where none = {0};
     bool known = q->host[0] == '\0';
+    char hint[160];
 
     pn_validate_at(v, &none, "", "%s", "");
     for (unsigned i = 0; i < v->conf->n_nodes; i++)
         known |= strcmp(v->conf->nodes[i].name, q->host) == 0;
     if (!known)
-        pn_validate_error(v, "quarantine.host", "found \"%s\", expected the name of a node: there is no such node",
-                          q->host);
+        pn_validate_error(v, "quarantine.host", "found \"%s\", expected the name of a node: %s", q->host,
+                          pn_schema_no_such(PN_SEC_NODE, v->conf, q->host, hint, sizeof(hint)));
     if (q->listen[0] && q->listen[0] != '/')
         pn_validate_error(v, "quarantine.listen", "found \"%s\", expected an absolute path or nothing", q->listen);
     if (q->warn_percent > q->high_percent)

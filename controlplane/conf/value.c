@@ -267,11 +267,12 @@ static bool value_parse(const struct pn_schema_row *row, const char *text, void 
 
 int pn_value_parse(const struct pn_schema_row *row, const char *text, void *field, struct pn_error *err)
 {
-    char quoted[200], expected[PN_CONF_TEXT_BYTES];
+    char quoted[200], expected[PN_CONF_TEXT_BYTES], hint[PN_VALUE_HINT_BYTES];
     if (value_parse(row, text, field))
         return 0;
-    return pn_error_set(err, "found %s, expected %s", pn_value_quote(text, quoted, 64),
-                        pn_value_expected(row, expected, sizeof(expected)));
+    return pn_error_set(err, "found %s, expected %s%s", pn_value_quote(text, quoted, 64),
+                        pn_value_expected(row, expected, sizeof(expected)),
+                        pn_value_hint(row, text, hint, sizeof(hint)));
 }
 
 int pn_value_parse_priority(const struct pn_schema_row *row, const char *text, uint16_t *priority, struct pn_error *err)
@@ -422,80 +423,5 @@ char *pn_value_range(const struct pn_schema_row *row, char *buf, size_t size)
         value_format_number(row->max, max, sizeof(max));
     }
     snprintf(buf, size, "%s to %s", min, max);
-    return buf;
-}
-
-char *pn_value_expected(const struct pn_schema_row *row, char *buf, size_t size)
-{
-    static const char *const units[] = {
-        [PN_UNIT_US] = " microseconds",
-        [PN_UNIT_PERCENT] = " percent",
-        [PN_UNIT_MIB] = " MiB",
-        [PN_UNIT_MS] = "",
-        [PN_UNIT_S] = "",
-        [PN_UNIT_NONE] = "",
-    };
-    char range[112];
-    size_t at;
-    pn_value_range(row, range, sizeof(range));
-    switch (row->type) {
-    case PN_T_UINT:
-    case PN_T_PRIORITIES:
-        snprintf(buf, size, "%s from %s%s",
-                 row->type == PN_T_UINT ? "a whole number" : "a section of node = priority, each", range,
-                 units[row->unit]);
-        break;
-    case PN_T_NUMBER:
-        snprintf(buf, size, "a number from %s%s", range, units[row->unit]);
-        break;
-    case PN_T_DURATION:
-        snprintf(buf, size, "a duration from %s%s (ms, s, min, h, d)", range,
-                 row->unit == PN_UNIT_S ? " in whole seconds" : "");
-        break;
-    case PN_T_BOOL:
-        snprintf(buf, size, "yes or no");
-        break;
-    case PN_T_WORD:
-        at = (size_t)snprintf(buf, size, "one of");
-        for (const struct pn_schema_word *w = row->words; w->word && at < size; w++)
-            at += (size_t)snprintf(buf + at, size - at, "%s %s", w == row->words ? "" : ",", w->word);
-        break;
-    case PN_T_NAME:
-        snprintf(buf, size, "a name of at most %d characters A-Z a-z 0-9 . _ -", PN_NAME_BYTES - 1);
-        break;
-    case PN_T_TEXT:
-        snprintf(buf, size, "text of at most %zu bytes without control characters", row->size - 1);
-        break;
-    case PN_T_INTERFACE:
-        snprintf(buf, size, "the name of a network interface (at most 15 characters A-Z a-z 0-9 . _ - @)");
-        break;
-    case PN_T_CORES:
-        snprintf(buf, size, "cores as DPDK's --lcores takes them, for example 0@0,1@1");
-        break;
-    case PN_T_LISTEN:
-        snprintf(buf, size, "ADDRESS:PORT, [IPV6]:PORT or *:PORT");
-        break;
-    case PN_T_ADDRESS:
-        snprintf(buf, size, "an IPv4 or IPv6 address");
-        break;
-    case PN_T_MAC:
-        snprintf(buf, size, "a unicast MAC address (aa:bb:cc:dd:ee:ff)");
-        break;
-    case PN_T_VIP_MAC:
-        snprintf(buf, size, "by-protocol, port, auto or a unicast MAC address (aa:bb:cc:dd:ee:ff)");
-        break;
-    case PN_T_REF:
-        snprintf(buf, size, "the name of a %s", pn_schema_sections[row->target].key);
-        break;
-    case PN_T_NETWORKS:
-        snprintf(buf, size, "a list of networks (ADDRESS/LENGTH), at most %.0f", row->max);
-        break;
-    case PN_T_REFS:
-        snprintf(buf, size, "a list of names of %ss, at most %.0f", pn_schema_sections[row->target].key, row->max);
-        break;
-    default:
-        buf[0] = '\0';
-        break;
-    }
     return buf;
 }

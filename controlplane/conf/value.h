@@ -23,6 +23,10 @@ char *pn_value_expected(const struct pn_schema_row *row, char *buf, size_t size)
 /* "100ms to 1h", "" for types without a range. */
 char *pn_value_range(const struct pn_schema_row *row, char *buf, size_t size);
 
+#define PN_VALUE_HINT_BYTES 96
+/* What somebody who wrote this wrong text may have meant: "; write 5min", or "" (hint.c). */
+char *pn_value_hint(const struct pn_schema_row *row, const char *text, char *buf, size_t size);
+
 /* [A-Za-z0-9._-]+, shorter than PN_NAME_BYTES. */
 bool pn_value_is_name(const char *text);
 

@@ -203,18 +203,17 @@ static int timers_init(struct pn_daemon *d)
 static int load_first(struct pn_daemon *d)
 {
     struct pn_conf_error errors[64];
+    char text[PN_CONF_ERROR_TEXT_BYTES];
     unsigned n = 0;
 
     d->conf = pn_conf_load(d->opt->config, errors, 64, &n);
     for (unsigned i = 0; !d->conf && i < n && i < 64; i++)
-        pn_log_error("%s:%u: %s%s%s", errors[i].file, errors[i].line, errors[i].key, errors[i].key[0] ? ": " : "",
-                     errors[i].text);
+        pn_log_error("%s", pn_conf_error_text(&errors[i], text, sizeof(text)));
     if (!d->conf)
         return -1;
     d->node = pn_conf_node_find(d->conf, d->opt->node);
     if (d->node < 0) {
-        pn_log_error("%s: %s%s is no node there (use --node, or name a node after the host)", d->opt->config,
-                     d->opt->node ? d->opt->node : "this host", "");
+        pn_log_error("%s: %s", d->opt->config, pn_conf_no_node(d->conf, d->opt->node, text, sizeof(text)));
         return -1;
     }
     struct pn_error err;

@@ -71,15 +71,16 @@ static void count_failure(struct pn_daemon *d, const struct pn_conf_error *error
 {
     struct pn_reload_status *s = &d->reload;
     const struct pn_conf_error *e = n && max ? &errors[0] : NULL;
+    char text[PN_CONF_ERROR_TEXT_BYTES];
 
     s->failed++;
     s->last_ok = false;
     s->last_ms = pn_clock_ms();
     if (e)
-        snprintf(s->error, sizeof(s->error), "%s:%u: %s%s%s", e->file, e->line, e->key, e->key[0] ? ": " : "", e->text);
+        pn_conf_error_text(e, s->error, sizeof(s->error));
     pn_eventlog_add(d->events, PN_LOG_ERROR, "reload", "", "refused, the running configuration goes on: %s", s->error);
     for (unsigned i = 1; i < n && i < max; i++)
-        pn_log_error("reload: %s:%u: %s: %s", errors[i].file, errors[i].line, errors[i].key, errors[i].text);
+        pn_log_error("reload: %s", pn_conf_error_text(&errors[i], text, sizeof(text)));
 }
 
 int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, unsigned *n)
@@ -100,7 +101,7 @@ int pn_reload(struct pn_daemon *d, struct pn_conf_error *errors, unsigned max, u
     }
     node = pn_conf_node_find(conf, d->opt->node);
     if (node < 0)
-        snprintf(err.text, sizeof(err.text), "no node is this machine (use --node, or name one after the host)");
+        pn_conf_no_node(conf, d->opt->node, err.text, sizeof(err.text));
     else if (pn_daemon_keys_load(d, conf, &ring, &err) < 0)
         ; /* err says it */
     else if (!(rt = pn_runtime_new(conf)))

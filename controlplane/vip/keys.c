@@ -138,7 +138,8 @@ int pn_keys_load(const char *path, struct pn_seal_ring *ring, struct pn_error *e
     int rc = -1, fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     memset(ring, 0, sizeof(*ring));
     if (fd < 0)
-        return pn_error_set(err, "%s: %s", path, strerror(errno));
+        return pn_error_set(err, "%s: %s", path,
+                            errno == ELOOP ? "is a symbolic link, expected the file itself" : strerror(errno));
     char *text = malloc(PN_KEYS_MAX_BYTES);
     ssize_t n = text ? read_all(fd, text, PN_KEYS_MAX_BYTES) : -1;
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
@@ -158,6 +159,19 @@ int pn_keys_load(const char *path, struct pn_seal_ring *ring, struct pn_error *e
         OPENSSL_cleanse(text, PN_KEYS_MAX_BYTES);
     free(text);
     close(fd);
+    return rc;
+}
+
+int pn_keys_look(const char *path, struct pn_error *err)
+{
+    struct pn_seal_ring ring;
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT || errno == EACCES ? 0 : pn_error_set(err, "%s: %s", path, strerror(errno));
+    if (access(path, R_OK) != 0 && errno == EACCES && (st.st_mode & 077) == 0)
+        return 0; /* as it should be: only its owner can say more */
+    int rc = pn_keys_load(path, &ring, err);
+    pn_keys_forget(&ring);
     return rc;
 }
 

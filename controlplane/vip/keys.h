@@ -18,6 +18,8 @@
 int pn_keys_parse(const char *text, size_t bytes, struct pn_seal_ring *ring, struct pn_error *err);
 /* The same from a regular file that nobody but its owner (root or the caller) may read or write. */
 int pn_keys_load(const char *path, struct pn_seal_ring *ring, struct pn_error *err);
+/* What is wrong with the file for postern check; 0 too when there is none, or when only its owner can see that. */
+int pn_keys_look(const char *path, struct pn_error *err);
 /* One line with its newline; returns line. */
 char *pn_keys_line(const struct pn_seal_key *key, char line[PN_KEYS_LINE_BYTES]);
 /*

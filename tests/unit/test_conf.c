@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The schema, and what the values of a configuration become. */
+#include <stdlib.h>
+
 #include "tests/unit/conf_text.h"
 
 /* Every row is complete, its default is a value it would take, and its field lies in the struct. */
@@ -190,13 +192,71 @@ static void files_it_names(void **state)
         snprintf(text, sizeof(text), "%s%scheck d { type = smtps; verify = yes\n  ca-file = \"%s\" }\n",
                  NODE VIP GW CHECKS, "pool p { checks = [d, c]; tier z { gateways = [g, h] } }\n" SERVICE, bad[i][0]);
         struct pn_conf *conf = load_good(text);
-        assert_int_equal(pn_conf_outside(conf, found, 2), 1);
+        assert_int_equal(pn_conf_outside(conf, NULL, found, 2), 1);
         assert_string_equal(found[0].key, "check.d.ca-file");
         assert_string_equal(found[0].file, "f");
         assert_true(found[0].line > 0);
         assert_non_null(strstr(found[0].text, bad[i][1]));
         pn_conf_free(conf);
     }
+}
+
+static struct pn_conf_link link_of(const char *interface, const char *address, unsigned len)
+{
+    struct pn_conf_link link = {.has_address = true};
+    snprintf(link.interface, sizeof(link.interface), "%s", interface);
+    assert_int_equal(pn_addr_parse(address, &link.address, NULL), 0);
+    link.network.len = (uint8_t)(pn_addr_is_v4(&link.address) ? 96 + len : len);
+    link.network.addr = pn_addr_masked(&link.address, link.network.len);
+    return link;
+}
+
+/* Interfaces and networks of the machine beside what the configuration says of it. */
+static void machine_is_looked_at(void **state)
+{
+    static const struct {
+        const char *interface, *address;
+        unsigned len;
+        const char *vip, *own, *key, *text; /* key NULL: nothing to say */
+    } cases[] = {
+        {"eth1", "192.0.2.1", 24, "192.0.2.25", "192.0.2.1", NULL, NULL},
+        {"eth0", "192.0.2.1", 24, "192.0.2.25", "192.0.2.1", "node.n1.port.lan.interface",
+         "this machine has no interface \"eth1\" now"},
+        {"eth1", "198.51.100.1", 24, "192.0.2.25", "198.51.100.1", "vip.a.address",
+         "192.0.2.25 is in no network of eth1 on this machine (198.51.100.0/24)"},
+        {"eth1", "192.0.2.1", 28, "192.0.2.25", "192.0.2.1", "vip.a.address", "192.0.2.25 is in no network of eth1"},
+        {"eth1", "192.0.2.25", 32, "192.0.2.25", "192.0.2.1", "vip.a.address", "192.0.2.25 is on eth1"},
+        {"eth1", "192.0.2.1", 24, "192.0.2.25", "192.0.2.9", "node.n1.port.lan.address-v4",
+         "192.0.2.9 is not an address of eth1"},
+        {"eth1", "fe80::1", 64, "2001:db8::25", "192.0.2.1", NULL, NULL}, /* no addresses of its own yet */
+        {"eth1", "2001:db8:1::1", 64, "2001:db8::25", "192.0.2.1", "vip.a.address", "2001:db8::25 is in no network"},
+    };
+    (void)state;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct pn_conf_link links[2] = {{.interface = "lo"},
+                                        link_of(cases[i].interface, cases[i].address, cases[i].len)};
+        struct pn_conf_error rows[4];
+        char text[512];
+        bool found = false;
+        snprintf(text, sizeof(text),
+                 "node n1 { port lan { interface = eth1; address-v4 = %s } }\nvip a { address = \"%s\" }\n",
+                 cases[i].own, cases[i].vip);
+        struct pn_conf *conf = load_good(text);
+        unsigned n = pn_conf_here(conf, 0, links, 2, rows, 4);
+        for (unsigned r = 0; r < n; r++)
+            found |= cases[i].key && strcmp(rows[r].key, cases[i].key) == 0 && strcmp(rows[r].file, "f") == 0 &&
+                     rows[r].line > 0 && strncmp(rows[r].text, cases[i].text, strlen(cases[i].text)) == 0;
+        if (cases[i].key ? !found : n > 0)
+            fail_msg("case %u: %s: %s", i, n ? rows[0].key : "nothing", n ? rows[0].text : "said");
+        pn_conf_free(conf);
+    }
+    unsigned n = 0;
+    struct pn_conf_link *links = pn_conf_links(&n); /* every machine has lo */
+    bool lo = false;
+    for (unsigned i = 0; links && i < n; i++)
+        lo |= strcmp(links[i].interface, "lo") == 0;
+    assert_true(lo);
+    free(links);
 }
 
 static void canonical_form_reads_back(void **state)
@@ -287,13 +347,10 @@ static void node_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(schema_is_whole),
-        cmocka_unit_test(example_loads),
-        cmocka_unit_test(values_arrive),
-        cmocka_unit_test(files_it_names),
-        cmocka_unit_test(canonical_form_reads_back),
-        cmocka_unit_test(digest_is_of_meaning),
-        cmocka_unit_test(node_is_found),
+        cmocka_unit_test(schema_is_whole),      cmocka_unit_test(example_loads),
+        cmocka_unit_test(values_arrive),        cmocka_unit_test(files_it_names),
+        cmocka_unit_test(machine_is_looked_at), cmocka_unit_test(canonical_form_reads_back),
+        cmocka_unit_test(digest_is_of_meaning), cmocka_unit_test(node_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
