@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# bash completion for postern(8). Names come from the running daemon.
+# bash completion for postern(8). Commands and options come from the program, names from the running daemon.
 _postern_lists="welcomelist blocklist personal-welcomelist personal-blocklist auto-welcomelist ip-welcomelist ip-blocklist keyword attachment advanced decompression order"
 _postern_names() {
-    postern "${_postern_socket[@]}" names "$1" 2>/dev/null
+    postern "${_postern_socket[@]}" names "$@" 2>/dev/null
 }
 
 _postern() {
@@ -43,67 +43,20 @@ _postern() {
     --timeout | --max | --client | --vip | --interface | -n) return ;;
     esac
 
+    # Commands, verbs and options are what the program itself says.
     if [[ $cur == -* ]]; then
-        local options="--json --socket --no-color --help"
-        case "$noun $verb" in
-        "gateway drain" | "gateway disable") options+=" --wait --timeout" ;;
-        "gateway setup") options+=" --vip --apply --undo --persist --interface" ;;
-        flow*) options+=" --client --service --gateway --max" ;;
-        stats*) options+=" --all --drops" ;;
-        explain*) options+=" --service" ;;
-        trace*) options+=" -n --timeout" ;;
-        log*) options+=" -n -f" ;;
-        watch*) options+=" -n --count" ;;
-        diff*) options+=" --exit-code" ;;
-        "cluster init" | "cluster renew") options+=" --passphrase --passphrase-file" ;;
-        "cluster invite") options+=" --expires --passphrase --passphrase-file --ca-passphrase --ca-passphrase-file" ;;
-        "cluster join") options+=" --dry-run --passphrase --passphrase-file" ;;
-        "cluster remove") options+=" --yes" ;;
-        "perimeter export") options+=" --format" ;;
-        "quarantine list" | "quarantine search") options+=" --sender --recipient --subject --node --rule --reason --event --state --kind --since --until --unseen --limit --before --waiting --at" ;;
-        "quarantine show") options+=" --raw --headers --at" ;;
-        "quarantine release") options+=" --to --welcomelist --again --at" ;;
-        "quarantine add" | "report add") options+=" --recipient --sender --reason --rule --gateway --event --direction --bytes" ;;
-        "quarantine backlog") options+=" --watch -n" ;;
-        "quarantine purge" | "quarantine digest") options+=" --dry-run --at" ;;
-        report* | "quarantine report") options+=" --by --since --until --node --format --section --top --at" ;;
-        "quarantine "*) options+=" --at" ;;
-        "rule add") options+=" --owner --field --note" ;;
-        "rule remove" | "rule restore") options+=" --owner --field" ;;
-        "rule hit" | "rule learn") options+=" --owner --field --count --stdin" ;;
-        "rule list") options+=" --owner --search --deleted --limit" ;;
-        "rule search") options+=" --owner --deleted --limit" ;;
-        "rule show") options+=" --owner --field --text" ;;
-        "rule put") options+=" --file --text --note" ;;
-        "rule import") options+=" --format --list --owner --dry-run --skip-bad" ;;
-        "rule export") options+=" --format --owner --output" ;;
-        "rule log") options+=" --owner --field --limit" ;;
-        "rule review") options+=" --owner --field --all" ;;
-        "rule sync") options+=" --wait --timeout" ;;
-        esac
-        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "$(_postern_names option ${noun:+"$noun"} ${verb:+"$verb"})" -- "$cur")
         return
     fi
 
     case ${#words[@]} in
-    0) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node cluster perimeter rule quarantine report heartbeat log version help" -- "$cur") ;;
+    0) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names command)" -- "$cur") ;;
     1)
         case $noun in
-        vip) mapfile -t COMPREPLY < <(compgen -W "list show move force" -- "$cur") ;;
-        service | pool) mapfile -t COMPREPLY < <(compgen -W "list show" -- "$cur") ;;
-        gateway) mapfile -t COMPREPLY < <(compgen -W "list show drain enable disable weight setup" -- "$cur") ;;
-        flow) mapfile -t COMPREPLY < <(compgen -W "list show" -- "$cur") ;;
-        port | neighbour) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur") ;;
-        node) mapfile -t COMPREPLY < <(compgen -W "show list hold standby active" -- "$cur") ;;
-        cluster) mapfile -t COMPREPLY < <(compgen -W "status members init invite join rename remove rotate-keys renew" -- "$cur") ;;
-        rule) mapfile -t COMPREPLY < <(compgen -W "status add remove hit learn list search show put order import export log restore review held sync reset-clock" -- "$cur") ;;
-        quarantine) mapfile -t COMPREPLY < <(compgen -W "list search show release delete seen unseen hold unhold audit add status backlog retry purge digest link report" -- "$cur") ;;
-        report) mapfile -t COMPREPLY < <(compgen -W "add" -- "$cur") ;;
-        perimeter) mapfile -t COMPREPLY < <(compgen -W "list export" -- "$cur") ;;
-        heartbeat) mapfile -t COMPREPLY < <(compgen -W "keygen" -- "$cur") ;;
+        help) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names command)" -- "$cur") ;;
         check) mapfile -t COMPREPLY < <(compgen -W "list" -- "$cur"; compgen -f -- "$cur") ;;
         diff) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-        help) mapfile -t COMPREPLY < <(compgen -W "status watch vip service pool gateway check diff reload flow explain trace stats port neighbour node cluster perimeter rule quarantine report heartbeat log version" -- "$cur") ;;
+        *) mapfile -t COMPREPLY < <(compgen -W "$(_postern_names verb "$noun")" -- "$cur") ;;
         esac
         ;;
     2)

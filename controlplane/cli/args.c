@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/nearest.h"
 #include "controlplane/cli/cli.h"
 
 int pn_cli_usage(const struct pn_cli *cli, const char *format, ...)
@@ -51,12 +52,42 @@ static int word_add(const struct pn_cli *cli, const char *word, const char **wor
     return 0;
 }
 
+/* Names that lead to the same place are aliases: the first is enough. */
+static void options_print(const struct pn_cli_option *options)
+{
+    for (const struct pn_cli_option *o = options; o && o->name; o++) {
+        const struct pn_cli_option *same = options;
+
+        while (same < o && (same->value != o->value || same->flag != o->flag || !(o->value || o->flag)))
+            same++;
+        if (same == o)
+            printf("--%s\n", o->name);
+    }
+}
+
+static void option_unknown(const struct pn_cli *cli, const struct pn_cli_option *options, const char *word)
+{
+    char name[32] = "";
+    struct pn_nearest near = {.key = name};
+
+    if (strncmp(word, "--", 2) == 0)
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    for (const struct pn_cli_option *o = options; name[0] && o && o->name; o++)
+        pn_nearest_try(&near, o->name);
+    pn_cli_usage(cli, "unknown option %s%s%s%s", word, near.best ? ", did you mean --" : "", near.best ? near.best : "",
+                 near.best ? "?" : "");
+}
+
 int pn_cli_args(struct pn_cli *cli, int argc, char *argv[], const struct pn_cli_option *options, const char **pos,
                 int max)
 {
     bool only_words = false;
     int n = 0;
 
+    if (cli->list_options) {
+        options_print(options);
+        return -1;
+    }
     for (int i = 0; i < argc; i++) {
         const struct pn_cli_option *o;
         const char *value;
@@ -72,7 +103,7 @@ int pn_cli_args(struct pn_cli *cli, int argc, char *argv[], const struct pn_cli_
         }
         o = find(options, argv[i], &value);
         if (!o) {
-            pn_cli_usage(cli, "unknown option %s", argv[i]);
+            option_unknown(cli, options, argv[i]);
             return -1;
         }
         if (o->flag) {

@@ -11,12 +11,12 @@
 
 /* clang-format off */
 const struct pn_cli_command pn_cli_commands[] = {
-    {"status",    NULL,       pn_cli_status,          "",                                    "the node, its VIPs, services, tiers and gateways at a glance"},
+    {"status",    NULL,       pn_cli_status,          "",                                    "node, VIPs, services, tiers and gateways at a glance"},
     {"watch",     NULL,       pn_cli_watch,           "[-n SECONDS] [--count N]",            "status again and again, with rates"},
     {"vip",       "list",     pn_cli_vip_list,        "",                                    "virtual IPs: who owns them, and for how long"},
     {"vip",       "show",     pn_cli_vip_show,        "NAME",                                "one VIP in full"},
     {"vip",       "move",     pn_cli_vip_move,        "NAME [NODE]",                         "gives it over to another node, without losing a packet"},
-    {"vip",       "force",    pn_cli_vip_force,       "NAME",                                "an exclusive VIP, without votes: when the other nodes are known to be dead"},
+    {"vip",       "force",    pn_cli_vip_force,       "NAME",                                "an exclusive VIP without votes: the other nodes are dead"},
     {"service",   "list",     pn_cli_service_list,    "",                                    "services and what they carried"},
     {"service",   "show",     pn_cli_service_show,    "NAME",                                "one service in full"},
     {"pool",      "list",     pn_cli_pool_list,       "",                                    "pools: tiers, their load and spill"},
@@ -27,16 +27,16 @@ const struct pn_cli_command pn_cli_commands[] = {
     {"gateway",   "enable",   pn_cli_gateway_enable,  "NAME",                                "back in service (ends drain and disable)"},
     {"gateway",   "disable",  pn_cli_gateway_disable, "NAME [--wait] [--timeout SECONDS]",   "out of service: no new flows, half-open ones move"},
     {"gateway",   "weight",   pn_cli_gateway_weight,  "NAME 0..256|default",                 "its share of new flows among its tier"},
-    {"gateway",   "setup",    pn_cli_gateway_setup,   "NAME | --vip ADDRESS... [--apply | --undo] [--persist systemd-networkd|ifupdown|script]",
+    {"gateway",   "setup",    pn_cli_gateway_setup,   "NAME | --vip ADDRESS... [--apply | --undo] [--persist systemd-networkd|ifupdown|script] [--interface IF]",
                                                                                              "what a gateway's host needs for direct server return"},
     {"check",     "list",     pn_cli_check_list,      "[GATEWAY]",                           "health checks and their last results"},
     {"check",     NULL,       pn_cli_check,           "[FILE]",                              "reads a configuration and tells what is wrong with it"},
     {"diff",      NULL,       pn_cli_diff,            "[--exit-code] [FILE]",                "what FILE would change in the running configuration"},
-    {"reload",    NULL,       pn_cli_reload,          "",                                    "reads the configuration again; a bad one changes nothing"},
+    {"reload",    NULL,       pn_cli_reload,          "",                                    "reads the configuration again; a bad one is refused"},
     {"flow",      "list",     pn_cli_flow_list,       "[--client NET] [--service NAME] [--gateway NAME] [--max N]",
                                                                                              "flows in the dataplane's tables"},
     {"flow",      "show",     pn_cli_flow_show,       "CLIENT:PORT",                         "one client's flow"},
-    {"explain",   NULL,       pn_cli_explain,         "CLIENT[:PORT] [SERVICE]",             "which gateway a client meets now, and why"},
+    {"explain",   NULL,       pn_cli_explain,         "CLIENT[:PORT] [[--service] SERVICE]",            "which gateway a client meets now, and why"},
     {"trace",     NULL,       pn_cli_trace,           "[CLIENT-NET] [-n PACKETS] [--timeout SECONDS]",
                                                                                              "a few packets, stage by stage"},
     {"stats",     NULL,       pn_cli_stats,           "[--all] [--drops]",                   "counters: where packets ended"},
@@ -44,10 +44,10 @@ const struct pn_cli_command pn_cli_commands[] = {
     {"neighbour", "list",     pn_cli_neighbour_list,  "",                                    "MAC addresses of gateways"},
     {"node",      "show",     pn_cli_node,            "",                                    "this node"},
     {"node",      "list",     pn_cli_node_list,       "",                                    "all nodes: who is heard, what was refused, flow sync"},
-    {"node",      "hold",     pn_cli_node_hold,       "SECONDS|off [--timeout SECONDS]",     "asks the others to wait that long for a restart of this one"},
+    {"node",      "hold",     pn_cli_node_hold,       "SECONDS|off [--timeout SECONDS]",     "asks the others to wait for a restart of this one"},
     {"node",      "standby",  pn_cli_node_standby,    "",                                    "gives up every VIP until told otherwise"},
     {"node",      "active",   pn_cli_node_active,     "",                                    "ends standby"},
-    {"cluster",   "status",   pn_cli_cluster_status,  "",                                    "this node's cluster: its links, keys, certificate, clocks"},
+    {"cluster",   "status",   pn_cli_cluster_status,  "",                                    "this node's cluster: links, keys, certificate, clocks"},
     {"cluster",   "members",  pn_cli_cluster_members, "",                                    "who is in it, and whether the configuration has it"},
     {"cluster",   "init",     pn_cli_cluster_init,    "[NAME] [--passphrase | --passphrase-file FILE]",
                                                                                              "makes a cluster with this node as its first member"},
@@ -56,85 +56,84 @@ const struct pn_cli_command pn_cli_commands[] = {
     {"cluster",   "join",     pn_cli_cluster_join,    "[HOST[:PORT]] TOKEN|- [--dry-run] [--passphrase | --passphrase-file FILE]",
                                                                                              "makes this node a member"},
     {"cluster",   "rename",   pn_cli_cluster_rename,  "NAME NEW-NAME",                       "gives a member another name"},
-    {"cluster",   "remove",   pn_cli_cluster_remove,  "NAME [--yes]",                        "takes a member out, for ever; its own name: this node leaves"},
+    {"cluster",   "remove",   pn_cli_cluster_remove,  "NAME [--yes]",                        "takes a member out for ever; its own name: it leaves"},
     {"cluster",   "rotate-keys", pn_cli_cluster_rotate, "",                                  "new keys for heartbeats and flow sync, without a gap"},
     {"cluster",   "renew",    pn_cli_cluster_renew,   "[--passphrase | --passphrase-file FILE]",
                                                                                              "a new certificate for this node, now"},
     {"perimeter", "list",     pn_cli_perimeter_list,  "",                                    "networks of the cluster's own machines"},
     {"perimeter", "export",   pn_cli_perimeter_export, "--format postfix|cidr|rspamd",       "the same for a mail server's configuration"},
-    {"heartbeat", "keygen",   pn_cli_heartbeat_keygen, "[FILE]",                             "makes a key; FILE is made, or gets one more for rotation"},
+    {"heartbeat", "keygen",   pn_cli_heartbeat_keygen, "[FILE]",                             "makes a key; FILE is made, or gets one more"},
     {"rule",      "status",    pn_cli_rule_status,       "",
                                                                                              "lists and their sizes, and which nodes have the same"},
     {"rule",      "add",       pn_cli_rule_add,          "LIST VALUE... [--owner USER@DOMAIN] [--field FIELD] [--note TEXT]",
-                                                                                             "adds entries; on disk and on its way to all nodes when it returns"},
+                                                                                             "adds entries; on disk when it returns, then on all nodes"},
     {"rule",      "remove",    pn_cli_rule_remove,       "LIST VALUE... [--owner USER@DOMAIN] [--field FIELD]",
                                                                                              "takes entries or rules out, on all nodes"},
     {"rule",      "hit",       pn_cli_rule_hit,          "LIST VALUE [--owner USER@DOMAIN] [--field FIELD] [--count N] | --stdin",
-                                                                                             "counts uses of an entry; --stdin: one a line, for readers of mail logs"},
-    {"rule",      "learn",     pn_cli_rule_learn,        "auto-welcomelist ADDRESS [--count N] | --stdin",
+                                                                                             "counts uses of an entry; --stdin: one a line"},
+    {"rule",      "learn",     pn_cli_rule_learn,        "auto-welcomelist ADDRESS [--field FIELD] [--count N] | --stdin",
                                                                                              "the same, and makes the entry where there is none"},
     {"rule",      "list",      pn_cli_rule_list,         "[LIST] [--owner USER@DOMAIN] [--search TEXT] [--deleted] [--limit N]",
                                                                                              "entries and rules"},
-    {"rule",      "search",    pn_cli_rule_search,       "TEXT [LIST] [--owner USER@DOMAIN] [--limit N]",
+    {"rule",      "search",    pn_cli_rule_search,       "TEXT [LIST] [--owner USER@DOMAIN] [--deleted] [--limit N]",
                                                                                              "entries with TEXT in value, owner or note"},
     {"rule",      "show",      pn_cli_rule_show,         "LIST VALUE [--owner USER@DOMAIN] [--field FIELD] [--text]",
                                                                                              "one entry or rule in full; --text: its text alone"},
     {"rule",      "put",       pn_cli_rule_put,          "LIST NAME [--file FILE | --text TEXT] [--note TEXT]",
                                                                                              "makes or replaces a content rule or a setting"},
     {"rule",      "order",     pn_cli_rule_order,        "LIST [NAME...]",
-                                                                                             "the order in which an engine's rules are tried; with names, sets it"},
+                                                                                             "the order in which rules are tried; with names, sets it"},
     {"rule",      "import",    pn_cli_rule_import,       "FILE [--format csv|json|xml] [--list LIST] [--owner USER@DOMAIN] [--dry-run] [--skip-bad]",
                                                                                              "entries from a file; - is standard input"},
     {"rule",      "export",    pn_cli_rule_export,       "[LIST] [--format csv|json|xml] [--owner USER@DOMAIN] [--output FILE]",
                                                                                              "entries to a file"},
     {"rule",      "log",       pn_cli_rule_log,          "[LIST VALUE] [--owner USER@DOMAIN] [--field FIELD] [--limit N]",
-                                                                                             "versions of before: of one entry or rule, or the newest of all"},
-    {"rule",      "restore",   pn_cli_rule_restore,      "LIST VALUE [VERSION] [--owner USER@DOMAIN] [--field FIELD]",
+                                                                                             "versions of before: of one entry, or the newest of all"},
+    {"rule",      "restore",   pn_cli_rule_restore,      "LIST VALUE [VERSION] [--node NODE] [--owner USER@DOMAIN] [--field FIELD]",
                                                                                              "an earlier version again; without VERSION the one before"},
-    {"rule",      "review",    pn_cli_rule_review,       "[accept|drop LIST VALUE | accept|drop --all]",
-                                                                                             "entries that a node brought after a long absence: added, or deleted meanwhile?"},
+    {"rule",      "review",    pn_cli_rule_review,       "[accept|drop LIST VALUE [--owner USER@DOMAIN] [--field FIELD] | accept|drop --all]",
+                                                                                             "what a node brought after a long absence: keep or drop"},
     {"rule",      "held",      pn_cli_rule_held,         "",
-                                                                                             "versions from clocks that run ahead; they wait for their time"},
+                                                                                             "versions from clocks that run ahead, waiting"},
     {"rule",      "sync",      pn_cli_rule_sync,         "[--wait] [--timeout SECONDS]",
-                                                                                             "compares with all nodes now; --wait: until all have the same"},
+                                                                                             "compares with all nodes; --wait: until all are the same"},
     {"rule",      "reset-clock", pn_cli_rule_reset_clock,  "",
-                                                                                             "stamps of changes follow the clock again after it was set far back"},
-    {"quarantine", "list",    pn_cli_quarantine_list, "[WORDS] [--sender A] [--recipient A] [--subject WORDS] [--node N] [--rule R] [--state S] [--since T] [--until T] [--unseen] [--limit N] [--waiting] [...]",
-                                                                                             "what is in quarantine, newest first; words are searched in subject and headers"},
-    {"quarantine", "search",  pn_cli_quarantine_list, "[WORDS] [--sender A] [--recipient A] [...]",
+                                                                                             "stamps follow the clock again after it was set far back"},
+    {"quarantine", "list",    pn_cli_quarantine_list, "[WORDS] [--sender A] [--recipient A] [--subject WORDS] [--node N] [--rule R] [--reason WORDS] [--event E] [--state new|released|deleted] [--kind message|record|any] [--since T] [--until T] [--unseen] [--limit N] [--before ID] [--waiting] [--at NODE]",
+                                                                                             "what is in quarantine, newest first"},
+    {"quarantine", "search",  pn_cli_quarantine_list, "WORDS, and options as list has them [...]",
                                                                                              "the same as list"},
-    {"quarantine", "show",    pn_cli_quarantine_show, "ID [--raw | --headers]",              "one item in full; --raw: the message as it came"},
-    {"quarantine", "release", pn_cli_quarantine_release, "ID... [--to ADDRESS] [--welcomelist] [--again]",
-                                                                                             "delivers it, once; --welcomelist: and its sender is welcome from now on"},
-    {"quarantine", "delete",  pn_cli_quarantine_mark, "ID...",                               "nobody gets it any more"},
-    {"quarantine", "seen",    pn_cli_quarantine_mark, "ID...",                               "marks as seen"},
-    {"quarantine", "unseen",  pn_cli_quarantine_mark, "ID...",                               "takes that back"},
-    {"quarantine", "hold",    pn_cli_quarantine_mark, "ID...",                               "keeps it, however old it gets"},
-    {"quarantine", "unhold",  pn_cli_quarantine_mark, "ID...",                               "takes that back"},
-    {"quarantine", "audit",   pn_cli_quarantine_audit, "ID",                                 "who did what with it"},
-    {"quarantine", "add",     pn_cli_quarantine_add,  "--recipient ADDRESS... [--sender ADDRESS] [--reason TEXT] [--rule NAME] < MESSAGE",
+    {"quarantine", "show",    pn_cli_quarantine_show, "ID [--raw | --headers] [--at NODE]",              "one item in full; --raw: the message as it came"},
+    {"quarantine", "release", pn_cli_quarantine_release, "ID... [--to ADDRESS] [--welcomelist] [--again] [--at NODE]",
+                                                                                             "delivers it, once; --welcomelist: its sender, too"},
+    {"quarantine", "delete",  pn_cli_quarantine_mark, "ID... [--at NODE]",                               "nobody gets it any more"},
+    {"quarantine", "seen",    pn_cli_quarantine_mark, "ID... [--at NODE]",                               "marks as seen"},
+    {"quarantine", "unseen",  pn_cli_quarantine_mark, "ID... [--at NODE]",                               "takes that back"},
+    {"quarantine", "hold",    pn_cli_quarantine_mark, "ID... [--at NODE]",                               "keeps it, however old it gets"},
+    {"quarantine", "unhold",  pn_cli_quarantine_mark, "ID... [--at NODE]",                               "takes that back"},
+    {"quarantine", "audit",   pn_cli_quarantine_audit, "ID [--at NODE]",                                 "who did what with it"},
+    {"quarantine", "add",     pn_cli_quarantine_add,  "--recipient ADDRESS... [--sender ADDRESS] [--reason TEXT] [--rule NAME] [--gateway NAME] [--event EVENT] [--direction in|out] < MESSAGE",
                                                                                              "hands a message in; says so once it is on disk"},
     {"quarantine", "status",  pn_cli_quarantine_status, "",                                  "spool, space, host and links"},
     {"quarantine", "retry",   pn_cli_quarantine_retry, "",                                   "offers the host again what it refused"},
-    {"quarantine", "purge",   pn_cli_quarantine_purge, "[--dry-run]",                        "what is older than the configuration says goes now"},
-    {"quarantine", "digest",  pn_cli_quarantine_digest, "run [--dry-run]",                   "mails recipients a list of what was held back for them, now"},
-    {"quarantine", "link",    pn_cli_quarantine_link, "TOKEN",                               "does what a digest's link allows; for the web page behind it"},
-    {"quarantine", "report",  pn_cli_report,          "[--by day|hour] [--since T] [--until T] [--node N] [--format table|json|csv|svg] [--section time|nodes|senders|recipients|rules] [--top N]",
+    {"quarantine", "purge",   pn_cli_quarantine_purge, "[--dry-run] [--at NODE]",                        "what is older than the configuration says goes now"},
+    {"quarantine", "digest",  pn_cli_quarantine_digest, "run [--dry-run] [--at NODE]",                   "mails recipients a list of what was held back, now"},
+    {"quarantine", "link",    pn_cli_quarantine_link, "TOKEN",                               "does what a digest's link allows; for a web page"},
+    {"quarantine", "report",  pn_cli_report,          "[--by day|hour] [--since T] [--until T] [--node N] [--format table|json|csv|svg] [--section time|nodes|senders|recipients|rules] [--top N] [--at NODE]",
                                                                                              "what was received, rejected, quarantined, released"},
     {"report",    NULL,       pn_cli_report,          "[--by day|hour] [...]",               "the same as quarantine report"},
-    {"report",    "add",      pn_cli_report_add,      "EVENT [--sender A] [--recipient A]... [--rule R] [--reason TEXT] [--bytes N] [...]",
+    {"report",    "add",      pn_cli_report_add,      "EVENT [--sender A] [--recipient A]... [--rule R] [--reason TEXT] [--gateway NAME] [--subject TEXT] [--about ID] [--direction in|out] [--bytes N]",
                                                                                              "hands in a reporting record"},
-    {"quarantine", "backlog", pn_cli_quarantine_backlog, "[--watch] [-n SECONDS]",           "what waits for the host, how fast it goes, how long it takes"},
+    {"quarantine", "backlog", pn_cli_quarantine_backlog, "[--watch] [-n SECONDS]",           "what waits for the host, and how long it takes"},
     {"log",       NULL,       pn_cli_log,             "[-n LINES] [-f]",                     "the last events"},
     {"version",   NULL,       pn_cli_version,         "",                                    "versions of this program and the daemons"},
     {"help",      NULL,       pn_cli_help,            "[COMMAND]",                           "this list, or one command"},
-    {"names",     NULL,       pn_cli_names,           "gateway|service|vip|pool|node|member",            ""},
+    {"names",     NULL,       pn_cli_names,           "gateway|service|vip|pool|node|member | command | verb NOUN | option NOUN [VERB]", ""},
     {NULL, NULL, NULL, NULL, NULL},
 };
 /* clang-format on */
 
-/* A noun without a verb means its list (or, for a node, its state). */
-static const struct pn_cli_command *find(const char *noun, const char *verb, int *used)
+const struct pn_cli_command *pn_cli_find(const char *noun, const char *verb, int *used)
 {
     const struct pn_cli_command *bare = NULL;
 
@@ -150,14 +149,6 @@ static const struct pn_cli_command *find(const char *noun, const char *verb, int
     }
     *used = 1;
     return bare;
-}
-
-static bool noun_known(const char *noun)
-{
-    for (const struct pn_cli_command *c = pn_cli_commands; c->noun; c++)
-        if (strcmp(c->noun, noun) == 0)
-            return true;
-    return false;
 }
 
 /* Takes the options that every command knows out of argv, wherever they stand. -1: usage. */
@@ -214,14 +205,9 @@ int main(int argc, char *argv[])
         argv = check_list;
         argc = 3;
     }
-    cli.command = find(argv[1], argv[2], &used);
-    if (!cli.command) {
-        if (!noun_known(argv[1]))
-            fprintf(stderr, "postern: unknown command \"%s\" (see: postern help)\n", argv[1]);
-        else
-            fprintf(stderr, "postern: %s cannot \"%s\" (see: postern help %s)\n", argv[1], argv[2], argv[1]);
-        return PN_EXIT_USAGE;
-    }
+    cli.command = pn_cli_find(argv[1], argv[2], &used);
+    if (!cli.command)
+        return pn_cli_unknown(argv[1], argv[2]);
     if (help)
         return pn_cli_help(&cli, argc - 1, argv + 1);
     status = cli.command->run(&cli, argc - 1 - used, argv + 1 + used);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* help, version, names (for completion), node, log. */
+/* help, version, node, log. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,31 +10,33 @@
 int pn_cli_help(struct pn_cli *cli, int argc, char *argv[])
 {
     const char *noun = argc > 0 ? argv[0] : NULL, *verb = argc > 1 ? argv[1] : NULL;
-    bool any = false;
+    bool any = false, exact = false;
 
-    (void)cli;
+    if (cli->list_options)
+        return PN_EXIT_OK;
     if (!noun)
         puts("usage: postern [-j] [--socket PATH] [--no-color] COMMAND\n");
+    for (const struct pn_cli_command *c = pn_cli_commands; verb && c->noun; c++)
+        exact |= strcmp(c->noun, noun) == 0 && c->verb && strcmp(c->verb, verb) == 0;
     for (const struct pn_cli_command *c = pn_cli_commands; c->noun; c++) {
-        char words[160];
+        char words[48];
 
-        if (!c->help[0] || (noun && strcmp(noun, c->noun) != 0) || (verb && c->verb && strcmp(verb, c->verb) != 0))
+        if (!c->help[0] || (noun && strcmp(noun, c->noun) != 0) || (verb && c->verb && strcmp(verb, c->verb) != 0) ||
+            (exact && !c->verb))
             continue;
         any = true;
-        snprintf(words, sizeof(words), "%s%s%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
-                 noun && c->args[0] ? " " : "", noun ? c->args : "");
+        snprintf(words, sizeof(words), "%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "");
         if (noun)
-            printf("postern %s\n    %s\n", words, c->help);
+            printf("postern %s%s%s\n    %s\n", words, c->args[0] ? " " : "", c->args, c->help);
         else
-            printf("  %-18s %s\n", words, c->help);
+            printf("  %-19s %s\n", words, c->help);
     }
-    if (!any) {
-        fprintf(stderr, "postern: unknown command \"%s\"\n", noun);
-        return PN_EXIT_USAGE;
-    }
+    if (!any)
+        return pn_cli_unknown(noun, verb);
     if (!noun)
-        puts("\n  -j, --json   results as JSON         postern help COMMAND   a command's arguments\n"
-             "Exit status: 0 done, 1 failed or refused, 2 usage, 3 daemon not reached, 4 not found, 5 timeout.");
+        puts("\n  -j, --json   results as JSON       postern help COMMAND   a command's arguments\n"
+             "Exit status: 0 done, 1 failed or refused, 2 usage, 3 daemon not reached,\n"
+             "4 not found, 5 timeout. Manual pages: postern(8), postern.conf(5).");
     return PN_EXIT_OK;
 }
 
@@ -57,37 +59,6 @@ int pn_cli_version(struct pn_cli *cli, int argc, char *argv[])
            *pn_js(all, "postern-dp") ? pn_js(all, "postern-dp") : "(not reached)");
     json_decref(all);
     return PN_EXIT_OK;
-}
-
-int pn_cli_names(struct pn_cli *cli, int argc, char *argv[])
-{
-    static const struct {
-        const char *kind, *command, *list;
-    } row[] = {{"gateway", "gateway list", "gateways"},
-               {"service", "service list", "services"},
-               {"vip", "vip list", "vips"},
-               {"pool", "pool list", "pools"},
-               {"node", "node list", "nodes"},
-               {"member", "cluster members", "members"}};
-    const char *kind = "";
-
-    if (pn_cli_args(cli, argc, argv, NULL, &kind, 1) < 0)
-        return PN_EXIT_USAGE;
-    for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
-        json_t *r, *object;
-        size_t at;
-        int status;
-
-        if (strcmp(row[i].kind, kind) != 0)
-            continue;
-        status = pn_cli_ask(cli, row[i].command, NULL, &r, true);
-        if (status != PN_EXIT_OK)
-            return status;
-        json_array_foreach(pn_jo(r, row[i].list), at, object) puts(pn_js(object, "name"));
-        json_decref(r);
-        return PN_EXIT_OK;
-    }
-    return pn_cli_usage(cli, "names of what?");
 }
 
 /* ---- node ---- */

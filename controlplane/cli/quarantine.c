@@ -158,7 +158,7 @@ int pn_cli_quarantine_list(struct pn_cli *cli, int argc, char *argv[])
     bool local = false, unseen = false;
     const struct pn_cli_option options[] = {{"sender", 'f', &text[0], NULL},
                                             {"recipient", 'r', &text[1], NULL},
-                                            {"subject", 's', &text[2], NULL},
+                                            {"subject", 0, &text[2], NULL},
                                             {"node", 'n', &text[3], NULL},
                                             {"rule", 0, &text[4], NULL},
                                             {"reason", 0, &text[5], NULL},

@@ -174,13 +174,13 @@ static int run(struct pn_cli *cli, int argc, char *argv[], bool learn)
 {
     const char *pos[2], *owner = NULL, *field = NULL, *times = NULL;
     bool from_stdin = false;
-    const struct pn_cli_option options[] = {{"owner", 'o', &owner, NULL},
+    const struct pn_cli_option options[] = {{"owner", 'o', &owner, NULL}, /* of personal lists: not to be learnt */
                                             {"field", 'f', &field, NULL},
                                             {"count", 'n', &times, NULL},
                                             {"stdin", 0, NULL, &from_stdin},
                                             {NULL, 0, NULL, NULL}};
     struct uses u = {.cli = cli, .learn = learn, .command = learn ? "rule learn" : "rule hit"};
-    int n = pn_cli_args(cli, argc, argv, options, pos, 2), status;
+    int n = pn_cli_args(cli, argc, argv, options + learn, pos, 2), status;
     struct pn_error err = {"out of memory"};
     long count = 1;
     json_t *row;

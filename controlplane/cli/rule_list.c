@@ -132,7 +132,7 @@ int pn_cli_rule_list(struct pn_cli *cli, int argc, char *argv[])
     const char *list = NULL, *owner = NULL, *search = NULL, *limit = NULL;
     bool deleted = false;
     const struct pn_cli_option options[] = {{"owner", 'o', &owner, NULL},
-                                            {"search", 's', &search, NULL},
+                                            {"search", 0, &search, NULL},
                                             {"deleted", 'd', NULL, &deleted},
                                             {"limit", 'n', &limit, NULL},
                                             {NULL, 0, NULL, NULL}};

@@ -4,7 +4,7 @@
 # MISTAKES has one case in each paragraph: its name after "=", a command that spoils $conf after "$", and then what is
 # expected, the status last. PN_GOLDEN_WRITE=1 writes the file anew; read the difference before you commit it.
 set -euo pipefail
-postern=$1 golden=$2
+postern=$(realpath "$1") golden=$(realpath "$2")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export LC_ALL=C
