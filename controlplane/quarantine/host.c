@@ -78,10 +78,11 @@ int pn_host_open(const struct pn_host_options *o, struct pn_host **out, struct p
         pn_error_set(err, "quarantine host: %s needs to be told how to connect", h->ops->name);
         goto fail;
     }
-    if (h->ops->open(o->where ? o->where : path, o->reader, &h->db, err) != 0)
+    struct pn_hostdb_options db = {.where = o->where ? o->where : path, .reader = o->reader, .end_by_ms = o->end_by_ms};
+    if (h->ops->open(&db, &h->db, err) != 0)
         goto fail;
-    if (o->background && !o->reader && h->ops == databases[0] &&
-        h->ops->open(o->where ? o->where : path, true, &h->look, err) != 0)
+    db.reader = true;
+    if (o->background && !o->reader && h->ops == databases[0] && h->ops->open(&db, &h->look, err) != 0)
         goto fail;
     if (o->background && !o->reader && pn_host_background(h, err) != 0)
         goto fail;
@@ -109,6 +110,13 @@ void pn_host_close(struct pn_host *h)
     if (h->lock_fd >= 0)
         close(h->lock_fd);
     free(h);
+}
+
+void pn_host_health(struct pn_host *h, struct pn_hostdb_health *out)
+{
+    *out = (struct pn_hostdb_health){.failures = 0};
+    if (h->ops->health)
+        h->ops->health(pn_host_db(h), out);
 }
 
 int pn_host_known(struct pn_host *h, const char *node, const struct pn_q_id *id)

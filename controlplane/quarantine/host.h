@@ -16,11 +16,15 @@ struct pn_host_options {
     uint64_t keep_free_bytes; /* of the disk; below, items are refused for later */
     bool background; /* rounds of commits may go on a thread of their own: pn_host_commit_begin() */
     bool reader; /* a second one beside the one that writes, for another thread: find, get, raw, lists, reports */
+    const atomic_uint_least64_t *end_by_ms; /* as in struct pn_hostdb_options */
 };
 
 struct pn_host;
 int pn_host_open(const struct pn_host_options *o, struct pn_host **out, struct pn_error *err);
 void pn_host_close(struct pn_host *h); /* answers what is queued as failed; NULL is fine */
+
+/* What is wrong with the database, where it is not a part of this process; as of the last call to it. */
+void pn_host_health(struct pn_host *h, struct pn_hostdb_health *out);
 
 int pn_host_known(struct pn_host *h, const char *node, const struct pn_q_id *id); /* 1, 0, -1 */
 bool pn_host_full(struct pn_host *h);

@@ -10,7 +10,7 @@
 #include "common/error.h"
 #include "controlplane/quarantine/headers.h"
 
-#define OUTCOME_MS 10000u /* how long a commit's outcome is asked for after the connection was lost */
+#define OUTCOME_MS 4000u /* how long a commit's outcome is asked for after the connection was lost */
 
 /* Rows of a statement, -1 with err. */
 static int rows(struct pn_hostdb *db, enum pn_pg_sql which, const struct pn_pg_values *v, struct pn_error *err)
@@ -31,18 +31,19 @@ static void db_close(struct pn_hostdb *db)
     free(db);
 }
 
-static int db_open(const char *where, bool reader, struct pn_hostdb **out, struct pn_error *err)
+static int db_open(const struct pn_hostdb_options *o, struct pn_hostdb **out, struct pn_error *err)
 {
     struct pn_hostdb *db = calloc(1, sizeof(*db));
 
     if (db == NULL)
         return pn_error_set(err, "no memory");
-    if (strlen(where) >= sizeof(db->where)) {
+    if (strlen(o->where) >= sizeof(db->where)) {
         free(db);
-        return pn_error_set(err, "PostgreSQL: how to connect is too long");
+        return pn_error_set(err, "quarantine.database: PostgreSQL: how to connect is too long");
     }
-    snprintf(db->where, sizeof(db->where), "%s", where);
-    db->reader = reader;
+    snprintf(db->where, sizeof(db->where), "%s", o->where);
+    db->reader = o->reader;
+    db->end_by_ms = o->end_by_ms;
     db->words = pn_qwords_new(err);
     if (db->words == NULL || pn_pg_ready(db, err) != 0) {
         db_close(db);
@@ -86,22 +87,25 @@ static int outcome(struct pn_hostdb *db, const char *xid, struct pn_error *err)
     struct pn_pg_values v = {.n = 0};
 
     pn_pg_text(&v, xid);
-    while (pn_pg_now_ms() < end) {
-        db->retry_ms = 0;
+    db->limit_ms = end;
+    while (!pn_pg_over(db, end)) {
+        db->retry_ms = db->pause_ms = 0;
         PGresult *r = pn_pg_ask(db, "SELECT pg_xact_status($1::text::xid8)", &v, NULL);
         char status[16] = "";
         if (r && PQntuples(r) == 1 && !PQgetisnull(r, 0, 0))
             snprintf(status, sizeof(status), "%.*s", PQgetlength(r, 0, 0), PQgetvalue(r, 0, 0));
         bool asked = r != NULL;
         PQclear(r);
-        if (strcmp(status, "committed") == 0)
-            return 0;
-        if (strcmp(status, "aborted") == 0)
-            return pn_error_set(err, "PostgreSQL: the connection was lost, the change was not made");
+        bool committed = strcmp(status, "committed") == 0;
+        if (committed || strcmp(status, "aborted") == 0) {
+            db->limit_ms = 0;
+            return committed ? 0 : pn_error_set(err, "PostgreSQL: the connection was lost, the change was not made");
+        }
         if (asked && status[0] == '\0')
             break; /* too long ago for the server to know */
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     }
+    db->limit_ms = 0;
     return pn_error_set(err, "PostgreSQL: the connection was lost, it is not known whether the change was made");
 }
 
@@ -127,6 +131,8 @@ static int db_commit(struct pn_hostdb *db, struct pn_error *err)
         return xid[0] && db->c == NULL ? outcome(db, xid, err) : xid[0] ? -1 : 0;
     bool done = strcmp(PQcmdStatus(r), "COMMIT") == 0; /* a failed transaction is answered ROLLBACK */
     PQclear(r);
+    if (done && xid[0])
+        db->trouble = PN_PG_FINE;
     return done ? 0 : pn_error_set(err, "PostgreSQL: the change was not made");
 }
 
@@ -389,6 +395,7 @@ const struct pn_hostdb_ops pn_hostdb_postgresql = {
     .name = "postgresql",
     .open = db_open,
     .close = db_close,
+    .health = pn_pg_health,
     .begin = db_begin,
     .commit = db_commit,
     .rollback = db_rollback,

@@ -14,16 +14,28 @@
 
 #define PN_PG_VALUES_MAX 24
 
+enum pn_pg_trouble {
+    PN_PG_FINE,
+    PN_PG_AWAY, /* over with the next answer */
+    PN_PG_FAILING /* it answers and does not do it, a full disk for example: over with the next change that is made */
+};
+
 struct pn_hostdb {
     PGconn *c; /* NULL: none now */
     char where[1024]; /* as libpq says it; may have a password: never shown */
     bool reader; /* without the lock, and read-only */
+    const atomic_uint_least64_t *end_by_ms; /* of the options */
+    uint64_t limit_ms; /* CLOCK_BOOTTIME: no waiting after; 0: none */
     bool in_tx;
     int old_pid; /* our last session's, which may still hold the lock; 0: none */
-    uint64_t retry_ms; /* CLOCK_MONOTONIC: no connecting before */
+    uint64_t retry_ms; /* CLOCK_BOOTTIME: no connecting before */
     uint32_t pause_ms;
+    enum pn_pg_trouble trouble;
+    char why[200]; /* of that */
+    uint64_t failed_ms, failures;
     uint64_t store;
     uint32_t prepared; /* bits of pn_pg_sql */
+    bool patient; /* pn_pg_patience() */
     struct pn_qwords *words;
 };
 
@@ -65,9 +77,11 @@ void pn_pg_bytes(struct pn_pg_values *v, const void *bytes, size_t len);
 /* malloc()ed array literal; NULL: no memory. */
 char *pn_pg_array(const char *const *texts, size_t n);
 
-/* host_pg.c: rows (clear them), or NULL with err. Outside a change a lost connection is made anew once. */
+/* host_pg_run.c: rows (clear them), or NULL with err. Outside a change a lost connection is made anew once. */
 PGresult *pn_pg_run(struct pn_hostdb *db, enum pn_pg_sql which, const struct pn_pg_values *v, struct pn_error *err);
 PGresult *pn_pg_ask(struct pn_hostdb *db, const char *sql, const struct pn_pg_values *v, struct pn_error *err);
+/* Statements from here on may take as long as a report's do, or not. -1 with err. */
+int pn_pg_patience(struct pn_hostdb *db, bool report, struct pn_error *err);
 extern const char *const pn_pg_sql_text[PN_PG_COUNT]; /* host_pg_sql.c */
 extern const char *const pn_pg_schema[];
 extern const int pn_pg_versions;
@@ -75,10 +89,22 @@ extern const int pn_pg_versions;
 /* host_pg_conn.c */
 int pn_pg_ready(struct pn_hostdb *db, struct pn_error *err); /* there is a connection */
 void pn_pg_drop(struct pn_hostdb *db);
-/* The answer to what was sent, within wait_ms; NULL: none, the connection is dropped. */
+/*
+ * The answer to what was sent, within wait_ms; NULL: none, the connection is dropped, and after a silence none is made
+ * for a while.
+ */
 PGresult *pn_pg_answer(struct pn_hostdb *db, uint32_t wait_ms);
 int pn_pg_fail(struct pn_hostdb *db, const PGresult *r, const char *doing, struct pn_error *err); /* -1 */
+bool pn_pg_wait(const struct pn_hostdb *db, PGconn *c, short events, uint64_t end_ms); /* false: time is up */
+bool pn_pg_over(const struct pn_hostdb *db, uint64_t end_ms); /* no more waiting */
+/* Another thing that did not work; why: one line. */
+void pn_pg_trouble(struct pn_hostdb *db, enum pn_pg_trouble trouble, const char *why);
+void pn_pg_health(const struct pn_hostdb *db, struct pn_hostdb_health *out);
 uint64_t pn_pg_now_ms(void);
+#define PN_PG_ANSWER_MS 4000u /* a statement; more than statement_timeout: then the server or the way to it is gone */
+#define PN_PG_STATEMENT "3500ms"
+#define PN_PG_REPORT_MS 15000u /* the same for a report, which reads much */
+#define PN_PG_REPORT "14s"
 
 /* Columns of a binary result. */
 int64_t pn_pg_int(const PGresult *r, int row, int column); /* of a bigint */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The PostgreSQL store's connection: made within a bound, checked, locked, its tables brought up to date. */
 #include <endian.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,9 @@
 #include "controlplane/quarantine/host_pg.h"
 
 #define CONNECT_MS 3000u
-#define SETUP_MS 60000u /* making indexes on an old store's tables takes time */
+#define MIGRATE_MS 60000u /* making indexes on an old store's tables takes time */
+#define SLICE_MS 200u /* how soon a wait notices that it is to end */
+#define FAILING_MS 180000u /* nodes try again sooner: what did not fail for so long is over */
 #define PAUSE_MIN_MS 500u
 #define PAUSE_MAX_MS 15000u
 #define LOCK_TRIES 15u /* a tenth of a second each: a process that just ended leaves its session for a moment */
@@ -21,7 +24,7 @@ uint64_t pn_pg_now_ms(void)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_BOOTTIME, &t);
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
@@ -40,18 +43,63 @@ const char *pn_pg_str(const PGresult *r, int row, int column)
     return PQgetisnull(r, row, column) ? "" : PQgetvalue(r, row, column);
 }
 
+/* ---- what went wrong ---- */
+
+static const struct {
+    const char *state, *words; /* SQLSTATE; while connecting there is none, and only English words are known */
+    const char *hint;
+} hints[] = {
+    {NULL, "password authentication failed", "user and password: libpq's passfile"},
+    {NULL, "no password supplied", "a password is wanted: libpq's passfile"},
+    {NULL, "does not exist", "createuser, createdb: docs/quarantine.md"},
+    {"42501", NULL, "the role needs USAGE and CREATE in a schema of its search_path"},
+    {"3F000", NULL, "no schema of its search_path is there"},
+    {"25006", NULL, "a standby, or a role or database set read-only"},
+};
+
+static const char *hint_of(const char *state, const char *text)
+{
+    for (unsigned i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
+        if (state ? hints[i].state && strcmp(hints[i].state, state) == 0
+                  : hints[i].words && strstr(text, hints[i].words) != NULL)
+            return hints[i].hint;
+    return NULL;
+}
+
 /* One line, whatever libpq says over several. */
 int pn_pg_fail(struct pn_hostdb *db, const PGresult *r, const char *doing, struct pn_error *err)
 {
     const char *text = r ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-    char line[160];
+    const char *state = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
+    char line[200];
 
     if (text == NULL || *text == '\0')
-        text = db->c ? PQerrorMessage(db->c) : "no connection";
+        text = db->c ? PQerrorMessage(db->c) : db->why[0] ? db->why : "no connection";
     snprintf(line, sizeof(line), "%s", *text ? text : "the connection was lost");
     line[strcspn(line, "\r\n")] = '\0';
-    return pn_error_set(err, "PostgreSQL: %s: %s", doing, line);
+    const char *hint = hint_of(state, line);
+    return pn_error_set(err, "PostgreSQL: %s: %s%s%s%s", doing, line, hint ? " (" : "", hint ? hint : "",
+                        hint ? ")" : "");
 }
+
+void pn_pg_trouble(struct pn_hostdb *db, enum pn_pg_trouble trouble, const char *why)
+{
+    snprintf(db->why, sizeof(db->why), "%s", why);
+    db->trouble = trouble;
+    db->failed_ms = pn_pg_now_ms();
+    db->failures++;
+}
+
+void pn_pg_health(const struct pn_hostdb *db, struct pn_hostdb_health *out)
+{
+    bool over = db->trouble == PN_PG_FAILING && pn_pg_now_ms() - db->failed_ms > FAILING_MS;
+
+    out->failures = db->failures;
+    snprintf(out->text, sizeof(out->text), "%s%s",
+             db->trouble == PN_PG_FINE || over ? "" : "PostgreSQL: ", db->trouble == PN_PG_FINE || over ? "" : db->why);
+}
+
+/* ---- waiting ---- */
 
 void pn_pg_drop(struct pn_hostdb *db)
 {
@@ -62,32 +110,53 @@ void pn_pg_drop(struct pn_hostdb *db)
     }
     db->c = NULL;
     db->in_tx = false;
+    db->patient = false;
     db->prepared = 0;
 }
 
-/* Waits for the socket. false: time is up. */
-static bool wait_for(PGconn *c, short events, uint64_t end_ms)
+bool pn_pg_over(const struct pn_hostdb *db, uint64_t end_ms)
+{
+    uint64_t now = pn_pg_now_ms(), all = db->end_by_ms ? atomic_load(db->end_by_ms) : 0;
+
+    return now >= end_ms || (db->limit_ms && now >= db->limit_ms) || (all && now >= all);
+}
+
+bool pn_pg_wait(const struct pn_hostdb *db, PGconn *c, short events, uint64_t end_ms)
 {
     struct pollfd p = {.fd = PQsocket(c), .events = events};
-    uint64_t now = pn_pg_now_ms();
 
-    return p.fd >= 0 && now < end_ms && poll(&p, 1, (int)(end_ms - now)) > 0;
+    while (p.fd >= 0 && !pn_pg_over(db, end_ms)) {
+        int n = poll(&p, 1, SLICE_MS);
+        if (n > 0)
+            return true;
+        if (n < 0 && errno != EINTR)
+            return false;
+    }
+    return false;
+}
+
+/* Not at once again: who asks meanwhile hears why, and does not wait. */
+static void pause_connecting(struct pn_hostdb *db)
+{
+    db->pause_ms = db->pause_ms == 0 ? PAUSE_MIN_MS : db->pause_ms * 2 < PAUSE_MAX_MS ? db->pause_ms * 2 : PAUSE_MAX_MS;
+    db->retry_ms = pn_pg_now_ms() + db->pause_ms;
 }
 
 PGresult *pn_pg_answer(struct pn_hostdb *db, uint32_t wait_ms)
 {
     uint64_t end = pn_pg_now_ms() + wait_ms;
     PGresult *last = NULL, *r;
+    char why[80] = "the connection was lost";
     int left;
 
     while ((left = PQflush(db->c)) == 1)
-        if (!wait_for(db->c, POLLOUT | POLLIN, end) || PQconsumeInput(db->c) == 0)
+        if (!pn_pg_wait(db, db->c, POLLOUT | POLLIN, end) || PQconsumeInput(db->c) == 0)
             goto lost;
     if (left < 0)
         goto lost;
     for (;;) {
         while (PQisBusy(db->c))
-            if (!wait_for(db->c, POLLIN, end) || PQconsumeInput(db->c) == 0)
+            if (!pn_pg_wait(db, db->c, POLLIN, end) || PQconsumeInput(db->c) == 0)
                 goto lost;
         r = PQgetResult(db->c);
         if (r == NULL)
@@ -104,14 +173,22 @@ PGresult *pn_pg_answer(struct pn_hostdb *db, uint32_t wait_ms)
         return last;
 lost:
     PQclear(last);
+    if (PQstatus(db->c) == CONNECTION_OK && pn_pg_over(db, end)) {
+        snprintf(why, sizeof(why), "the server does not answer (for %.1f s)", wait_ms / 1e3);
+        pause_connecting(db);
+    }
     pn_pg_drop(db);
+    pn_pg_trouble(db, PN_PG_AWAY, why);
     return NULL;
 }
 
+/* ---- setting up ---- */
+
 /* A text without values, several statements are fine. Its result, or NULL with err. */
-static PGresult *simple(struct pn_hostdb *db, const char *sql, const char *doing, struct pn_error *err)
+static PGresult *simple(struct pn_hostdb *db, const char *sql, const char *doing, uint32_t wait_ms,
+                        struct pn_error *err)
 {
-    PGresult *r = PQsendQuery(db->c, sql) ? pn_pg_answer(db, SETUP_MS) : NULL;
+    PGresult *r = db->c && PQsendQuery(db->c, sql) ? pn_pg_answer(db, wait_ms) : NULL;
     ExecStatusType status = r ? PQresultStatus(r) : PGRES_FATAL_ERROR;
 
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
@@ -123,7 +200,7 @@ static PGresult *simple(struct pn_hostdb *db, const char *sql, const char *doing
 
 static int command(struct pn_hostdb *db, const char *sql, const char *doing, struct pn_error *err)
 {
-    PGresult *r = simple(db, sql, doing, err);
+    PGresult *r = simple(db, sql, doing, PN_PG_ANSWER_MS, err);
 
     PQclear(r);
     return r ? 0 : -1;
@@ -132,7 +209,7 @@ static int command(struct pn_hostdb *db, const char *sql, const char *doing, str
 /* The first column of the first row as text, to out. */
 static int value(struct pn_hostdb *db, const char *sql, char *out, size_t size, struct pn_error *err)
 {
-    PGresult *r = simple(db, sql, "preparing", err);
+    PGresult *r = simple(db, sql, "preparing", PN_PG_ANSWER_MS, err);
 
     if (r == NULL)
         return -1;
@@ -157,7 +234,8 @@ static int check_server(struct pn_hostdb *db, struct pn_error *err)
     if (strcmp(text, "on") != 0)
         return pn_error_set(err, "PostgreSQL: the server runs with fsync = off; a power cut would lose mail");
     return command(db,
-                   "SET synchronous_commit = on; SET statement_timeout = '15s'; SET lock_timeout = '5s';"
+                   "SET synchronous_commit = on; SET statement_timeout = '" PN_PG_STATEMENT
+                   "'; SET lock_timeout = '3s';"
                    "SET idle_in_transaction_session_timeout = '120s'; SET jit = off",
                    "preparing", err);
 }
@@ -167,7 +245,7 @@ static int take_lock(struct pn_hostdb *db, struct pn_error *err)
 {
     char text[160], got[8] = "";
 
-    for (unsigned try = 0; try < LOCK_TRIES; try++) {
+    for (unsigned try = 0; try < LOCK_TRIES && !pn_pg_over(db, UINT64_MAX); try++) {
         if (value(db, "SELECT pg_try_advisory_lock(" LOCK ")", got, sizeof(got), err) != 0)
             return -1;
         if (got[0] == 't') {
@@ -199,9 +277,12 @@ static int migrate(struct pn_hostdb *db, struct pn_error *err)
         return pn_error_set(err, "PostgreSQL: the store was written by a newer version of Postern");
     if (have < pn_pg_versions && command(db, "SET LOCAL statement_timeout = 0", "preparing", err) != 0)
         return -1;
-    for (int v = have; v < pn_pg_versions; v++)
-        if (command(db, pn_pg_schema[v], "making the tables", err) != 0)
+    for (int v = have; v < pn_pg_versions; v++) {
+        PGresult *r = simple(db, pn_pg_schema[v], "making the tables", MIGRATE_MS, err);
+        PQclear(r);
+        if (r == NULL)
             return -1;
+    }
     if (RAND_bytes((unsigned char *)&random, sizeof(random)) != 1)
         return pn_error_set(err, "no randomness");
     snprintf(text, sizeof(text),
@@ -229,6 +310,21 @@ static int check_tables(struct pn_hostdb *db, struct pn_error *err)
     return atoi(text) == pn_pg_versions ? 0 : pn_error_set(err, "PostgreSQL: the tables are of another version");
 }
 
+/* libpq's words about a string that it cannot read quote it, and that may be the password. */
+static int check_where(const char *where, struct pn_error *err)
+{
+    char *said = NULL;
+    PQconninfoOption *options = PQconninfoParse(where, &said);
+    bool option = said && strncmp(said, "invalid connection option", 25) == 0;
+    int rc = options ? 0
+                     : pn_error_set(err, "PostgreSQL: connecting: %.*s", option ? (int)strcspn(said, "\r\n") : 60,
+                                    option ? said : "this is no connection string of libpq's (quotes?)");
+
+    PQconninfoFree(options);
+    PQfreemem(said);
+    return rc;
+}
+
 static int begin_connection(struct pn_hostdb *db, struct pn_error *err)
 {
     /* Ours first: what `where` says counts. */
@@ -239,6 +335,8 @@ static int begin_connection(struct pn_hostdb *db, struct pn_error *err)
     uint64_t end = pn_pg_now_ms() + CONNECT_MS;
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
 
+    if (check_where(db->where, err) != 0)
+        return -1;
     db->c = PQconnectStartParams(words, values, 1);
     if (db->c == NULL)
         return pn_error_set(err, "no memory");
@@ -247,7 +345,7 @@ static int begin_connection(struct pn_hostdb *db, struct pn_error *err)
     while (status != PGRES_POLLING_OK) {
         if (status == PGRES_POLLING_FAILED)
             return pn_pg_fail(db, NULL, "connecting", err);
-        if (!wait_for(db->c, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, end))
+        if (!pn_pg_wait(db, db->c, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, end))
             return pn_error_set(err, "PostgreSQL: connecting: no answer within %u s", CONNECT_MS / 1000);
         status = PQconnectPoll(db->c);
     }
@@ -256,40 +354,41 @@ static int begin_connection(struct pn_hostdb *db, struct pn_error *err)
     return 0;
 }
 
-int pn_pg_ready(struct pn_hostdb *db, struct pn_error *err)
+/* All that comes before the first question. */
+static int connect_and_check(struct pn_hostdb *db, struct pn_error *err)
 {
     char text[32];
+
+    if (begin_connection(db, err) != 0 || check_server(db, err) != 0)
+        return -1;
+    if (db->reader ? check_tables(db, err) != 0 : take_lock(db, err) != 0 || migrate(db, err) != 0)
+        return -1;
+    if (value(db, "SELECT value FROM meta WHERE key = 'store'", text, sizeof(text), err) != 0)
+        return -1;
+    uint64_t store = strtoull(text, NULL, 10);
+    if (db->store && store != db->store)
+        return pn_error_set(err, "PostgreSQL: this is another store than before");
+    db->store = store;
+    return 0;
+}
+
+int pn_pg_ready(struct pn_hostdb *db, struct pn_error *err)
+{
+    struct pn_error why = {""};
     int old = db->old_pid;
 
     if (db->c && PQstatus(db->c) == CONNECTION_OK)
         return 0;
     pn_pg_drop(db);
-    if (pn_pg_now_ms() < db->retry_ms)
-        return pn_error_set(err, "PostgreSQL: no connection, the next try comes soon");
-    int rc = begin_connection(db, err);
-    if (rc == 0)
-        rc = check_server(db, err);
-    if (rc == 0 && db->reader)
-        rc = check_tables(db, err);
-    if (rc == 0 && !db->reader)
-        rc = take_lock(db, err);
-    if (rc == 0 && !db->reader)
-        rc = migrate(db, err);
-    if (rc == 0)
-        rc = value(db, "SELECT value FROM meta WHERE key = 'store'", text, sizeof(text), err);
-    if (rc == 0) {
-        uint64_t store = strtoull(text, NULL, 10);
-        if (db->store && store != db->store)
-            rc = pn_error_set(err, "PostgreSQL: this is another store than before");
-        db->store = db->store ? db->store : store;
-    }
-    if (rc == 0) {
-        db->pause_ms = 0;
+    uint64_t now = pn_pg_now_ms();
+    if (now < db->retry_ms)
+        return pn_error_set(err, "quarantine.database: PostgreSQL: %s; next try in %u s",
+                            db->why[0] ? db->why : "no connection", (unsigned)(db->retry_ms - now + 999) / 1000);
+    if (connect_and_check(db, &why) == 0)
         return 0;
-    }
     pn_pg_drop(db);
     db->old_pid = old; /* the one that may hold the lock, not the try that failed */
-    db->pause_ms = db->pause_ms == 0 ? PAUSE_MIN_MS : db->pause_ms * 2 < PAUSE_MAX_MS ? db->pause_ms * 2 : PAUSE_MAX_MS;
-    db->retry_ms = pn_pg_now_ms() + db->pause_ms;
-    return -1;
+    pn_pg_trouble(db, PN_PG_AWAY, why.text + (strncmp(why.text, "PostgreSQL: ", 12) == 0 ? 12 : 0));
+    pause_connecting(db);
+    return pn_error_set(err, "quarantine.database: %s", why.text);
 }

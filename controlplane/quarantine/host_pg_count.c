@@ -76,7 +76,7 @@ int pn_pg_audit_list(struct pn_hostdb *db, uint64_t number, pn_host_audit_each *
     return 0;
 }
 
-int pn_pg_report(struct pn_hostdb *db, struct pn_report *into, struct pn_error *err)
+static int report(struct pn_hostdb *db, struct pn_report *into, struct pn_error *err)
 {
     struct pn_pg_values v = {.n = 0};
     int memory = 0;
@@ -107,6 +107,16 @@ int pn_pg_report(struct pn_hostdb *db, struct pn_report *into, struct pn_error *
         PQclear(r);
     }
     return memory == 0 ? 0 : pn_error_set(err, "no memory");
+}
+
+int pn_pg_report(struct pn_hostdb *db, struct pn_report *into, struct pn_error *err)
+{
+    if (pn_pg_patience(db, true, err) != 0)
+        return -1;
+    int rc = report(db, into, err);
+    if (db->c && pn_pg_patience(db, false, NULL) != 0)
+        pn_pg_drop(db); /* a new connection begins with the short one */
+    return rc;
 }
 
 int pn_pg_report_purge(struct pn_hostdb *db, uint64_t before_ms, struct pn_error *err)

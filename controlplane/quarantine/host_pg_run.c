@@ -6,8 +6,6 @@
 #include "common/error.h"
 #include "controlplane/quarantine/host_pg.h"
 
-#define ANSWER_MS 20000u /* more than statement_timeout: then the server or the way to it is gone */
-
 /* --- values --- */
 
 static void put(struct pn_pg_values *v, const char *value, size_t len, int format)
@@ -71,38 +69,58 @@ char *pn_pg_array(const char *const *texts, size_t n)
 
 /* --- statements --- */
 
-static PGresult *good(struct pn_hostdb *db, PGresult *r, struct pn_error *err)
+/* Is it the server's fault, not that of the item that it was given? Then the others will not fare better. */
+static bool server_fault(const char *state)
+{
+    static const char *const of_items[] = {"21", "22", "23"}; /* cardinality, data, integrity */
+
+    for (unsigned i = 0; i < sizeof(of_items) / sizeof(of_items[0]); i++)
+        if (state && strncmp(state, of_items[i], 2) == 0)
+            return false;
+    return true;
+}
+
+static PGresult *good(struct pn_hostdb *db, enum pn_pg_sql which, PGresult *r, struct pn_error *err)
 {
     ExecStatusType status = r ? PQresultStatus(r) : PGRES_FATAL_ERROR;
+    struct pn_error why;
 
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+        db->pause_ms = 0;
+        if (db->trouble == PN_PG_AWAY)
+            db->trouble = PN_PG_FINE;
         return r;
-    pn_pg_fail(db, r, "asking", err);
+    }
+    pn_pg_fail(db, r, "asking", &why);
+    if (r && server_fault(PQresultErrorField(r, PG_DIAG_SQLSTATE)))
+        pn_pg_trouble(db, which == PN_PG_INSERT ? PN_PG_FAILING : db->trouble, why.text + strlen("PostgreSQL: "));
+    pn_error_set(err, "%s", why.text);
     PQclear(r);
     return NULL;
 }
 
-static PGresult *run_once(struct pn_hostdb *db, enum pn_pg_sql which, const struct pn_pg_values *v)
+static PGresult *run_once(struct pn_hostdb *db, enum pn_pg_sql which, const struct pn_pg_values *v, uint32_t wait_ms)
 {
     char name[16];
 
     snprintf(name, sizeof(name), "s%u", (unsigned)which);
     if (!(db->prepared & 1u << which)) {
-        PGresult *r = PQsendPrepare(db->c, name, pn_pg_sql_text[which], 0, NULL) ? pn_pg_answer(db, ANSWER_MS) : NULL;
+        PGresult *r = PQsendPrepare(db->c, name, pn_pg_sql_text[which], 0, NULL) ? pn_pg_answer(db, wait_ms) : NULL;
         if (r == NULL || PQresultStatus(r) != PGRES_COMMAND_OK)
             return r;
         PQclear(r);
         db->prepared |= 1u << which;
     }
-    return PQsendQueryPrepared(db->c, name, v->n, v->value, v->length, v->format, 1) ? pn_pg_answer(db, ANSWER_MS)
-                                                                                     : NULL;
+    return PQsendQueryPrepared(db->c, name, v->n, v->value, v->length, v->format, 1) ? pn_pg_answer(db, wait_ms) : NULL;
 }
 
 static PGresult *once(struct pn_hostdb *db, enum pn_pg_sql which, const char *sql, const struct pn_pg_values *v)
 {
+    uint32_t wait_ms = db->patient ? PN_PG_REPORT_MS : PN_PG_ANSWER_MS;
+
     if (which < PN_PG_COUNT)
-        return run_once(db, which, v);
-    return PQsendQueryParams(db->c, sql, v->n, NULL, v->value, v->length, v->format, 1) ? pn_pg_answer(db, ANSWER_MS)
+        return run_once(db, which, v, wait_ms);
+    return PQsendQueryParams(db->c, sql, v->n, NULL, v->value, v->length, v->format, 1) ? pn_pg_answer(db, wait_ms)
                                                                                         : NULL;
 }
 
@@ -118,10 +136,13 @@ static PGresult *run(struct pn_hostdb *db, enum pn_pg_sql which, const char *sql
         return NULL;
     }
     PGresult *r = once(db, which, sql, v);
-    /* A server that was restarted since the last call: a question may simply be asked again. */
-    if (r == NULL && !in_tx && db->c == NULL && pn_pg_ready(db, err) == 0)
+    /* A server that was restarted since the last call: a question may simply be asked again. Not one that is silent. */
+    if (r == NULL && !in_tx && db->c == NULL && pn_pg_now_ms() >= db->retry_ms) {
+        if (pn_pg_ready(db, err) != 0)
+            return NULL;
         r = once(db, which, sql, v);
-    return good(db, r, err);
+    }
+    return good(db, which, r, err);
 }
 
 PGresult *pn_pg_run(struct pn_hostdb *db, enum pn_pg_sql which, const struct pn_pg_values *v, struct pn_error *err)
@@ -132,4 +153,16 @@ PGresult *pn_pg_run(struct pn_hostdb *db, enum pn_pg_sql which, const struct pn_
 PGresult *pn_pg_ask(struct pn_hostdb *db, const char *sql, const struct pn_pg_values *v, struct pn_error *err)
 {
     return run(db, PN_PG_COUNT, sql, v, err);
+}
+
+int pn_pg_patience(struct pn_hostdb *db, bool report, struct pn_error *err)
+{
+    static const struct pn_pg_values none = {.n = 0};
+    PGresult *r = pn_pg_ask(
+        db, report ? "SET statement_timeout = '" PN_PG_REPORT "'" : "SET statement_timeout = '" PN_PG_STATEMENT "'",
+        &none, err);
+
+    db->patient = r && report;
+    PQclear(r);
+    return r ? 0 : -1;
 }

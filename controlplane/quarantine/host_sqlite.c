@@ -96,13 +96,13 @@ static void db_close(struct pn_hostdb *db)
     free(db);
 }
 
-static int db_open(const char *where, bool reader, struct pn_hostdb **out, struct pn_error *err)
+static int db_open(const struct pn_hostdb_options *o, struct pn_hostdb **out, struct pn_error *err)
 {
     struct pn_hostdb *db = calloc(1, sizeof(*db));
+    const char *where = o->where; /* a reader is like any other */
     char text[120];
     int64_t random;
 
-    (void)reader; /* a second connection is one like the first */
     if (db == NULL)
         return pn_error_set(err, "no memory");
     snprintf(db->path, sizeof(db->path), "%s", where);

@@ -6,6 +6,8 @@
 #ifndef POSTERN_QUARANTINE_HOSTDB_H
 #define POSTERN_QUARANTINE_HOSTDB_H
 
+#include <stdatomic.h>
+
 #include "controlplane/quarantine/item.h"
 #include "controlplane/quarantine/report.h"
 
@@ -65,12 +67,26 @@ struct pn_hostdb_totals {
 
 typedef int pn_host_node_each(void *arg, const char *node, const struct pn_hostdb_totals *totals); /* last: 0 */
 
+struct pn_hostdb_options {
+    const char *where;
+    bool reader; /* beside the one that writes, from another thread or process; it never changes anything */
+    /* May be set from any thread while calls run: they do not wait for a server after it (CLOCK_BOOTTIME, ms; 0: as
+     * always), and fail. NULL is fine. */
+    const atomic_uint_least64_t *end_by_ms;
+};
+
+struct pn_hostdb_health {
+    uint64_t failures; /* the database did not answer, or not do what it was asked to; since it was opened */
+    char text[256]; /* why it does not now; "": it does */
+};
+
 struct pn_hostdb;
 struct pn_hostdb_ops {
     const char *name; /* as configuration says it */
-    /* reader: beside the one that writes, from another thread or process; it never changes anything. */
-    int (*open)(const char *where, bool reader, struct pn_hostdb **out, struct pn_error *err);
+    int (*open)(const struct pn_hostdb_options *o, struct pn_hostdb **out, struct pn_error *err);
     void (*close)(struct pn_hostdb *db);
+    /* NULL: it is a part of this process, each call says all there is to say. */
+    void (*health)(const struct pn_hostdb *db, struct pn_hostdb_health *out);
     int (*begin)(struct pn_hostdb *db, struct pn_error *err);
     int (*commit)(struct pn_hostdb *db, struct pn_error *err); /* a failed one is rolled back */
     void (*rollback)(struct pn_hostdb *db);

@@ -88,7 +88,8 @@ int main(int argc, char **argv)
     if (argc > 4)
         ops = &pn_hostdb_postgresql;
 #endif
-    if (mkdir(dir, 0700) != 0 || ops->open(argc > 4 ? argv[4] : path, false, &db, &err) != 0) {
+    struct pn_hostdb_options o = {.where = argc > 4 ? argv[4] : path};
+    if (mkdir(dir, 0700) != 0 || ops->open(&o, &db, &err) != 0) {
         perror(dir);
         return 1;
     }
