@@ -124,13 +124,27 @@ void pn_forward_rescan(struct pn_forward *f)
     }
 }
 
+/* The host takes items again that it had refused for now, or had not answered. */
+static void again(struct pn_forward *f, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < PN_FORWARD_WINDOW; i++)
+        if (f->slots[i].used && f->slots[i].tries > 0) {
+            f->slots[i].tries = 0;
+            f->slots[i].due_ms = now_ms;
+        }
+}
+
 static void welcome(struct pn_forward *f, const Pn__Q__Welcome *w, uint64_t now_ms)
 {
     uint64_t store = f->ops->mark_get(f->arg, PN_FORWARD_MARK_STORE),
              accepted = f->ops->mark_get(f->arg, PN_FORWARD_MARK_ACCEPTED);
 
-    if (w->session != f->session || f->st.state != PN_FORWARD_HELLO)
+    if (w->session != f->session)
         return;
+    if (f->st.state == PN_FORWARD_RUNNING) {
+        again(f, now_ms);
+        return;
+    }
     /* The store knows fewer of our items than it once acknowledged: it came back from a backup. */
     if (store == w->store && w->accepted < accepted) {
         if (f->ops->offer_again(f->arg) != 0) {

@@ -279,11 +279,29 @@ static void chunk(struct pn_receive *r, const Pn__Q__Chunk *c)
         have(r, l);
 }
 
-static void hello(struct pn_receive *r, const Pn__Q__Hello *h)
+static void welcome(struct pn_receive *r)
 {
     pn_q_frame frame = PN__Q__FRAME__INIT;
     Pn__Q__Welcome w = PN__Q__WELCOME__INIT;
 
+    w.session = r->session;
+    w.store = pn_host_store(r->host);
+    if (pn_host_accepted(r->host, r->node, &w.accepted) != 0) { /* a wrong number would mean: restored from a backup */
+        snprintf(r->st.reason, sizeof(r->st.reason), "the host's store cannot be read");
+        return; /* the node says Hello again */
+    }
+    frame.welcome = &w;
+    pn_qframe_send(&frame, r->session, r->send, r->send_arg);
+}
+
+void pn_receive_again(struct pn_receive *r)
+{
+    if (r->session)
+        welcome(r);
+}
+
+static void hello(struct pn_receive *r, const Pn__Q__Hello *h)
+{
     if (strcmp(h->node, r->node) != 0) {
         r->st.bad_frames++;
         snprintf(r->st.reason, sizeof(r->st.reason), "node %s says it were another", r->node);
@@ -292,14 +310,7 @@ static void hello(struct pn_receive *r, const Pn__Q__Hello *h)
     r->session = h->session;
     for (unsigned i = 0; i < LARGE_MAX; i++)
         large_free(&r->large[i]);
-    w.session = h->session;
-    w.store = pn_host_store(r->host);
-    if (pn_host_accepted(r->host, r->node, &w.accepted) != 0) { /* a wrong number would mean: restored from a backup */
-        snprintf(r->st.reason, sizeof(r->st.reason), "the host's store cannot be read");
-        return; /* the node says Hello again */
-    }
-    frame.welcome = &w;
-    pn_qframe_send(&frame, r->session, r->send, r->send_arg);
+    welcome(r);
 }
 
 void pn_receive_frame(struct pn_receive *r, const uint8_t *bytes, size_t len)

@@ -20,6 +20,7 @@ struct pn_receive *pn_receive_new(struct pn_host *host, const char *node, pn_qse
 void pn_receive_free(struct pn_receive *r);
 void pn_receive_frame(struct pn_receive *r, const uint8_t *bytes, size_t len);
 void pn_receive_flush(struct pn_receive *r);
+void pn_receive_again(struct pn_receive *r); /* the store takes items again: the node need not wait for its next try */
 void pn_receive_stats(const struct pn_receive *r, struct pn_receive_stats *out);
 
 #endif

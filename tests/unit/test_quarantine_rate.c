@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Forwarding: what goes first, kinds that are switched off alone, a link that is full, items that are wrong. */
+#include "controlplane/quarantine/host_internal.h"
 #include "tests/unit/quarantine_net.h"
 
 static int live_at(struct world *w, unsigned steps)
@@ -124,6 +125,37 @@ static void test_wrong_items(void **state)
     }
 }
 
+/* A host that took nothing for a while and does again says so: the node does not wait until its next try, minutes away. */
+static void test_again(void **state)
+{
+    struct pn_forward_options f = {.node = "mx1", .retry_ms = 3600000, .retry_max_ms = 3600000, .seed = 3};
+    struct pn_forward_stats st;
+    struct world w;
+
+    (void)state;
+    world_start(&w, 19, 0);
+    pn_forward_free(w.forward);
+    w.forward = pn_forward_new(&f, &pn_forward_spool_ops, w.spool, net_send, &w.up);
+    w.host->keep_free_bytes = UINT64_MAX;
+    add(&w, 30);
+    link_up(&w);
+    for (unsigned i = 0; i < 200; i++)
+        step(&w);
+    assert_int_equal(pending(&w), 30);
+    w.host->keep_free_bytes = 0;
+    for (unsigned i = 0; i < 200; i++)
+        step(&w);
+    assert_int_equal(pending(&w), 30); /* it has not been told */
+    pn_receive_again(w.receive);
+    for (unsigned i = 0; i < 400; i++)
+        step(&w);
+    assert_int_equal(pending(&w), 0);
+    pn_forward_stats(w.forward, &st);
+    assert_int_equal(st.restored, 0);
+    check_host(&w);
+    world_stop(&w);
+}
+
 int main(int argc, char **argv)
 {
     int end = store_begin(argc, argv);
@@ -131,10 +163,8 @@ int main(int argc, char **argv)
     if (end >= 0)
         return end;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_live_first),
-        cmocka_unit_test(test_full_link),
-        cmocka_unit_test(test_wrong_items),
-        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_again),       cmocka_unit_test(test_live_first), cmocka_unit_test(test_full_link),
+        cmocka_unit_test(test_wrong_items), cmocka_unit_test(test_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
