@@ -19,11 +19,10 @@ struct parcel {
 struct lane {
     atomic_size_t out_bytes, in_bytes; /* under way */
     atomic_bool wants_room;
+    atomic_bool up; /* as the user was told */
     /* the cluster's side */
     struct pn_id id;
     struct parcel *first, **last;
-    /* the user's side */
-    bool up;
 };
 
 struct pn_courier {
@@ -52,7 +51,7 @@ static void news_arrive(void *arg)
     const struct pn_courier_ops *ops = c->o.ops;
 
     if (n->kind != NEWS_ROOM)
-        c->lanes[n->peer].up = n->kind == NEWS_UP;
+        atomic_store(&c->lanes[n->peer].up, n->kind == NEWS_UP);
     if (n->kind == NEWS_UP && ops->up)
         ops->up(c->o.arg, n->peer, n->name);
     else if (n->kind == NEWS_DOWN && ops->down)
@@ -80,7 +79,7 @@ static void parcel_arrive(void *arg)
     struct parcel *p = arg;
     struct pn_courier *c = p->courier;
 
-    if (c->lanes[p->peer].up && c->o.ops->message)
+    if (atomic_load(&c->lanes[p->peer].up) && c->o.ops->message)
         c->o.ops->message(c->o.arg, p->peer, p->bytes, p->len);
     atomic_fetch_sub(&c->lanes[p->peer].in_bytes, p->len);
     free(p);
@@ -229,7 +228,7 @@ int pn_courier_send(struct pn_courier *c, unsigned peer, const void *bytes, size
     struct lane *l = &c->lanes[peer];
     struct parcel *p;
 
-    if (!l->up)
+    if (!atomic_load(&l->up))
         return PN_COURIER_DOWN;
     if (atomic_load(&l->out_bytes) + len > c->o.out_bytes_max) {
         atomic_store(&l->wants_room, true);

@@ -35,7 +35,7 @@ struct pn_courier *pn_courier_new(struct pn_cluster_actor *cluster, struct pn_lo
 void pn_courier_free(struct pn_courier *c);
 
 enum pn_courier_sent { PN_COURIER_OK = 0, PN_COURIER_FULL = 1, PN_COURIER_DOWN = -1 }; /* as pn_qsend has it */
-/* On the user's loop. */
+/* From any thread; in order from each. */
 int pn_courier_send(struct pn_courier *c, unsigned peer, const void *bytes, size_t len);
 uint64_t pn_courier_dropped(const struct pn_courier *c); /* any thread */
 

@@ -13,6 +13,7 @@
 #include "controlplane/view/clock.h"
 
 #define SOON_MS 100u
+#define STOP_MS 1500u /* a database that does not answer gets no more at the end */
 #define OUT_BYTES_MAX (4u << 20)
 #define IN_BYTES_MAX (48u << 20) /* waiting for the writer; more is dropped and comes again */
 
@@ -60,50 +61,44 @@ void pn_qa_after(struct event *timer, uint64_t ms)
     event_add(timer, &after);
 }
 
-bool pn_qa_is_host(const struct pn_quarantine_actor *a)
+bool pn_qa_is_host(const struct pn_qa_settings *s)
 {
-    return a->settings.conf.host[0] && strcmp(a->settings.conf.host, a->settings.node) == 0;
+    return s->conf.host[0] && strcmp(s->conf.host, s->node) == 0;
 }
 
-static void status_refresh(struct pn_quarantine_actor *a)
+/* Each thread's part of the status; the other's is left empty, and put together by who asks. */
+static void status_refresh(struct pn_quarantine_actor *a, struct pn_quarantine_status *mine,
+                           void (*fill)(struct pn_quarantine_actor *, struct pn_quarantine_status *))
 {
     struct pn_quarantine_status *now = calloc(1, sizeof(*now));
 
     if (!now)
         return;
-    snprintf(now->host, sizeof(now->host), "%s", a->settings.conf.host);
-    now->is_host = pn_qa_is_host(a);
-    now->forward = a->settings.conf.forward;
-    now->dropped_frames = a->courier ? pn_courier_dropped(a->courier) : 0;
-    pn_qa_node_status(a, now);
-    pn_qa_host_status(a, now);
+    fill(a, now);
     pthread_mutex_lock(&a->lock);
-    a->status = *now;
+    *mine = *now;
     pthread_mutex_unlock(&a->lock);
     free(now);
 }
 
-static void follow(struct pn_quarantine_actor *a)
-{
-    pn_qa_host_follow(a); /* first: the node may be its own host */
-    pn_qa_node_follow(a);
-}
-
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
+    struct pn_quarantine_actor *a = arg;
+
     (void)fd;
     (void)what;
-    follow(arg);
-    pn_qa_node_second(arg);
-    pn_qa_host_second(arg);
-    status_refresh(arg);
+    pn_qa_node_follow(a);
+    pn_qa_node_second(a);
+    status_refresh(a, &a->node_status, pn_qa_node_status);
 }
 
 static void on_soon(evutil_socket_t fd, short what, void *arg)
 {
+    struct pn_quarantine_actor *a = arg;
+
     (void)fd;
     (void)what;
-    status_refresh(arg);
+    status_refresh(a, &a->node_status, pn_qa_node_status);
 }
 
 void pn_qa_changed(struct pn_quarantine_actor *a)
@@ -120,7 +115,6 @@ static void on_commit(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (a->spool && pn_spool_queued(a->spool) && pn_spool_commit(a->spool))
         pn_qa_node_pump(a);
-    pn_qa_host_commit(a);
     pn_qa_changed(a);
 }
 
@@ -137,46 +131,55 @@ static void begin(void *arg)
 
     a->running = true;
     pn_qa_after(a->second, 1000);
-    follow(a);
-    status_refresh(a);
+    pn_qa_node_follow(a);
+    status_refresh(a, &a->node_status, pn_qa_node_status);
 }
 
-/* ---- the cluster's side ---- */
+/* ---- the keeper's loop ---- */
 
-static void on_up(void *arg, unsigned peer, const char *name)
+static void on_host_second(evutil_socket_t fd, short what, void *arg)
 {
     struct pn_quarantine_actor *a = arg;
 
-    a->peers[peer].up = true;
-    snprintf(a->peers[peer].name, sizeof(a->peers[peer].name), "%s", name);
-    follow(a);
+    (void)fd;
+    (void)what;
+    pn_qa_host_follow(a);
+    pn_qa_host_second(a);
+    status_refresh(a, &a->host_status, pn_qa_host_status);
 }
 
-static void on_down(void *arg, unsigned peer)
+static void on_host_soon(evutil_socket_t fd, short what, void *arg)
 {
     struct pn_quarantine_actor *a = arg;
 
-    a->peers[peer].up = false;
-    follow(a);
+    (void)fd;
+    (void)what;
+    status_refresh(a, &a->host_status, pn_qa_host_status);
 }
 
-static void on_message(void *arg, unsigned peer, const uint8_t *bytes, size_t len)
+void pn_qa_host_changed(struct pn_quarantine_actor *a)
+{
+    if (!evtimer_pending(a->host_soon, NULL))
+        pn_qa_after(a->host_soon, SOON_MS);
+}
+
+static void on_host_commit(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    pn_qa_host_commit(arg);
+    pn_qa_host_changed(arg);
+}
+
+static void host_begin(void *arg)
 {
     struct pn_quarantine_actor *a = arg;
 
-    /* A host's answer or a node's frame: which, says who of us is the host. */
-    if ((int)peer == a->target)
-        pn_qa_node_frame(a, peer, bytes, len);
-    else
-        pn_qa_host_frame(a, peer, bytes, len);
-}
-
-static void on_room(void *arg, unsigned peer)
-{
-    struct pn_quarantine_actor *a = arg;
-
-    if ((int)peer == a->target)
-        pn_qa_node_pump(a);
+    a->host_running = true;
+    pn_qa_after(a->host_second, 1000);
+    status_refresh(a, &a->host_status, pn_qa_host_status); /* opening a database may take seconds */
+    pn_qa_host_follow(a);
+    status_refresh(a, &a->host_status, pn_qa_host_status);
 }
 
 /* ---- settings ---- */
@@ -207,12 +210,27 @@ static void change_arrive(void *arg)
     free(c);
     if (!a->running)
         return;
-    a->spool_retry_ms = a->store_retry_ms = 0;
-    follow(a);
-    status_refresh(a);
+    a->spool_retry_ms = 0;
+    pn_qa_node_follow(a);
+    status_refresh(a, &a->node_status, pn_qa_node_status);
 }
 
-void pn_quarantine_actor_reconfigure(struct pn_quarantine_actor *a, const struct pn_conf *conf, unsigned node)
+static void host_change_arrive(void *arg)
+{
+    struct change *c = arg;
+    struct pn_quarantine_actor *a = c->actor;
+
+    a->host_settings = c->settings;
+    free(c);
+    if (!a->host_running)
+        return;
+    a->store_retry_ms = a->reader_retry_ms = 0;
+    pn_qa_host_follow(a);
+    status_refresh(a, &a->host_status, pn_qa_host_status);
+}
+
+static void change_give(struct pn_quarantine_actor *a, struct pn_loop *to, pn_loop_fn *arrive,
+                        const struct pn_conf *conf, unsigned node)
 {
     struct change *c = calloc(1, sizeof(*c));
 
@@ -220,11 +238,17 @@ void pn_quarantine_actor_reconfigure(struct pn_quarantine_actor *a, const struct
         return;
     c->actor = a;
     settings_fill(&c->settings, conf, node);
+    if (pn_loop_call(to, arrive, c) < 0)
+        free(c);
+}
+
+void pn_quarantine_actor_reconfigure(struct pn_quarantine_actor *a, const struct pn_conf *conf, unsigned node)
+{
     if (conf->quarantine.host[0] && conf->quarantine.listen[0] && strcmp(conf->quarantine.listen, a->listen) != 0)
         pn_qa_event(a, PN_LOG_WARNING, "", "listens at %s, not at %s, until posternd is restarted",
                     a->listen[0] ? a->listen : "no socket", conf->quarantine.listen);
-    if (pn_loop_call(a->writer, change_arrive, c) < 0)
-        free(c);
+    change_give(a, a->keeper, host_change_arrive, conf, node); /* first: the node may be its own host */
+    change_give(a, a->writer, change_arrive, conf, node);
 }
 
 /* ---- life ---- */
@@ -242,25 +266,33 @@ struct pn_quarantine_actor *pn_quarantine_actor_new(const struct pn_quarantine_a
     a->event = o->event;
     a->arg = o->arg;
     a->listen_fd = a->target = -1;
-    a->to_host.last = &a->to_host.first;
-    a->to_node.last = &a->to_node.first;
     for (unsigned i = 0; i < PN_QA_PEERS; i++) {
-        a->peers[i].actor = a;
-        a->peers[i].index = i;
+        a->peers[i].actor = a->guests[i].actor = a;
+        a->peers[i].index = a->guests[i].index = i;
     }
     settings_fill(&a->settings, o->conf, o->node);
+    a->host_settings = a->settings;
+    if (pn_qa_wire_init(a) < 0) {
+        pn_error_set(err, "out of memory");
+        goto fail;
+    }
     if (snprintf(a->spool_path, sizeof(a->spool_path), "%s/spool", o->state_dir) >= (int)sizeof(a->spool_path) ||
         snprintf(a->store_path, sizeof(a->store_path), "%s/quarantine", o->state_dir) >= (int)sizeof(a->store_path)) {
         pn_error_set(err, "the state folder's name is too long");
         goto fail;
     }
-    if (!(a->writer = pn_loop_new(NULL, err)) || !(a->reader = pn_loop_new(NULL, err)))
+    if (!(a->writer = pn_loop_new(NULL, err)) || !(a->keeper = pn_loop_new(NULL, err)) ||
+        !(a->reader = pn_loop_new(NULL, err)))
         goto fail;
-    a->second = event_new(pn_loop_base(a->writer), -1, EV_PERSIST, on_second, a);
-    a->soon = evtimer_new(pn_loop_base(a->writer), on_soon, a);
-    a->commit = evtimer_new(pn_loop_base(a->writer), on_commit, a);
-    a->due = evtimer_new(pn_loop_base(a->writer), on_due, a);
-    if (!a->second || !a->soon || !a->commit || !a->due || pn_qa_host_wire(a) < 0) {
+    struct event_base *node = pn_loop_base(a->writer), *host = pn_loop_base(a->keeper);
+    a->second = event_new(node, -1, EV_PERSIST, on_second, a);
+    a->soon = evtimer_new(node, on_soon, a);
+    a->commit = evtimer_new(node, on_commit, a);
+    a->due = evtimer_new(node, on_due, a);
+    a->host_second = event_new(host, -1, EV_PERSIST, on_host_second, a);
+    a->host_soon = evtimer_new(host, on_host_soon, a);
+    a->host_commit = evtimer_new(host, on_host_commit, a);
+    if (!a->second || !a->soon || !a->commit || !a->due || !a->host_second || !a->host_soon || !a->host_commit) {
         pn_error_set(err, "out of memory");
         goto fail;
     }
@@ -274,20 +306,21 @@ fail:
 
 int pn_quarantine_actor_attach(struct pn_quarantine_actor *a, struct pn_cluster_actor *cluster, struct pn_error *err)
 {
-    static const struct pn_courier_ops ops = {on_up, on_down, on_message, on_room};
     struct pn_courier_options o = {.channel = PN_CHANNEL_QUARANTINE,
                                    .out_bytes_max = OUT_BYTES_MAX,
                                    .in_bytes_max = IN_BYTES_MAX,
-                                   .ops = &ops,
+                                   .ops = &pn_qa_wire_ops,
                                    .arg = a};
 
-    a->courier = pn_courier_new(cluster, a->writer, &o, err);
+    a->courier = pn_courier_new(cluster, a->keeper, &o, err);
     return a->courier ? 0 : -1;
 }
 
 int pn_quarantine_actor_start(struct pn_quarantine_actor *a, struct pn_error *err)
 {
     if (pn_loop_start(a->reader, "quarantine-read", NULL, NULL, err) < 0)
+        return -1;
+    if (pn_loop_start(a->keeper, "quarantine-host", host_begin, a, err) < 0)
         return -1;
     return pn_loop_start(a->writer, "quarantine", begin, a, err);
 }
@@ -296,11 +329,12 @@ void pn_quarantine_actor_stop(struct pn_quarantine_actor *a)
 {
     if (!a)
         return;
-    if (a->reader)
-        pn_loop_stop(a->reader);
-    if (a->writer)
-        pn_loop_stop(a->writer);
-    a->running = false;
+    atomic_store(&a->end_by_ms, pn_clock_ms() + STOP_MS);
+    struct pn_loop *loops[] = {a->reader, a->writer, a->keeper};
+    for (unsigned i = 0; i < sizeof(loops) / sizeof(loops[0]); i++)
+        if (loops[i])
+            pn_loop_stop(loops[i]);
+    a->running = a->host_running = false;
     pn_qa_mails_cancel(a);
     pn_qa_node_close(a);
     pn_qa_host_close(a);
@@ -318,13 +352,15 @@ void pn_quarantine_actor_free(struct pn_quarantine_actor *a)
     if (!a)
         return;
     pn_quarantine_actor_stop(a);
-    struct event *events[] = {a->second, a->soon, a->commit, a->due, a->wire};
+    struct event *events[] = {a->second, a->soon, a->commit, a->due, a->host_second, a->host_soon, a->host_commit};
     for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++)
         if (events[i])
             event_free(events[i]);
     pn_courier_free(a->courier);
     pn_loop_free(a->reader);
+    pn_loop_free(a->keeper);
     pn_loop_free(a->writer);
+    pn_qa_wire_free(a);
     pthread_mutex_destroy(&a->lock);
     free(a);
 }
@@ -332,6 +368,11 @@ void pn_quarantine_actor_free(struct pn_quarantine_actor *a)
 struct pn_loop *pn_quarantine_actor_writer(struct pn_quarantine_actor *a)
 {
     return a ? a->writer : NULL;
+}
+
+struct pn_loop *pn_quarantine_actor_keeper(struct pn_quarantine_actor *a)
+{
+    return a ? a->keeper : NULL;
 }
 
 struct pn_loop *pn_quarantine_actor_reader(struct pn_quarantine_actor *a)
@@ -342,11 +383,22 @@ struct pn_loop *pn_quarantine_actor_reader(struct pn_quarantine_actor *a)
 void pn_quarantine_actor_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out)
 {
     pthread_mutex_lock(&a->lock);
-    *out = a->status;
+    const struct pn_quarantine_status *h = &a->host_status;
+    *out = a->node_status;
+    out->store_open = h->store_open;
+    memcpy(out->store_error, h->store_error, sizeof(out->store_error));
+    out->store_away_since_ms = h->store_away_since_ms;
+    out->store_failures = h->store_failures;
+    out->store = h->store;
+    out->store_full = h->store_full;
+    out->purged = h->purged;
+    memcpy(out->peers, h->peers, sizeof(out->peers));
+    out->n_peers = h->n_peers;
     pthread_mutex_unlock(&a->lock);
+    out->dropped_frames = a->courier ? pn_courier_dropped(a->courier) : 0;
 }
 
 void pn_quarantine_actor_queued(struct pn_quarantine_actor *a)
 {
-    pn_qa_after(a->commit, 0); /* sooner than a round of the host that may be waited for */
+    pn_qa_after(a->commit, 0);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The quarantine beside the main loop: a thread that takes mail (LMTP, commands), forwards it to the host or, on the host,
- * receives it; and a second one that reads the host's store, so that searches hold up nobody. See docs/quarantine.md.
+ * The quarantine beside the main loop: a thread that takes mail (LMTP, commands) and forwards it to the host, the writer;
+ * one that, on the host, receives it and writes the host's store, the keeper; and one that reads that store, the reader,
+ * so that searches hold up nobody. A database that does not answer holds up the last two only, and for seconds.
  *
- * What is said to be "on the writer" or "on the reader" runs on these threads' loops only.
+ * What is said to be "on the writer" and so on runs on these threads' loops only. See docs/quarantine.md.
  */
 #ifndef POSTERN_ACTORS_QUARANTINE_H
 #define POSTERN_ACTORS_QUARANTINE_H
@@ -41,14 +42,13 @@ void pn_quarantine_actor_free(struct pn_quarantine_actor *a);
 void pn_quarantine_actor_reconfigure(struct pn_quarantine_actor *a, const struct pn_conf *conf, unsigned node);
 
 struct pn_loop *pn_quarantine_actor_writer(struct pn_quarantine_actor *a); /* NULL for NULL */
+struct pn_loop *pn_quarantine_actor_keeper(struct pn_quarantine_actor *a);
 struct pn_loop *pn_quarantine_actor_reader(struct pn_quarantine_actor *a);
 
 /* ---- on the writer ---- */
 
 /* NULL and err: off, or it could not be opened. */
 struct pn_spool *pn_quarantine_actor_spool(struct pn_quarantine_actor *a, struct pn_error *err);
-/* The host's store; also of a node that was the host once. */
-struct pn_host *pn_quarantine_actor_host(struct pn_quarantine_actor *a, struct pn_error *err);
 /* Something was queued in the spool: it is committed, together with what comes in this moment, and sent on. */
 void pn_quarantine_actor_queued(struct pn_quarantine_actor *a);
 /*
@@ -72,8 +72,13 @@ int pn_quarantine_record(struct pn_quarantine_actor *a, const pn_q_item *record,
 /* What the host refused for good is offered again. -1 and err. */
 int pn_quarantine_actor_offer_again(struct pn_quarantine_actor *a, struct pn_error *err);
 
+/* ---- on the keeper ---- */
+
+/* The host's store; also of a node that was the host once. */
+struct pn_host *pn_quarantine_actor_host(struct pn_quarantine_actor *a, struct pn_error *err);
+
 /*
- * Releases a message by way of a mail server. -1 with err: not begun, done is not called. done: on the writer, or, at the
+ * Releases a message by way of a mail server. -1 with err: not begun, done is not called. done: on the keeper, or, at the
  * end of all, on the thread that ends it. text says what the server said, or why not.
  */
 #define PN_QUARANTINE_WHO_BYTES 96u
@@ -95,7 +100,7 @@ int pn_quarantine_purge_rehearse(struct pn_quarantine_actor *a, pn_quarantine_pu
                                  struct pn_error *err);
 void pn_quarantine_purge_now(struct pn_quarantine_actor *a); /* a round begins; it goes on in small steps */
 
-/* A round of digests. dry_run: each is called, on the reader, and nothing is sent or noted. done: on the writer. */
+/* A round of digests. dry_run: each is called, on the reader, and nothing is sent or noted. done: on the keeper. */
 struct pn_quarantine_digest_sum {
     unsigned recipients, items, sent, failed, refused; /* failed: later again; refused: by their server, for good */
     char last[300]; /* the last one that failed or was refused, and why */
@@ -140,6 +145,8 @@ struct pn_quarantine_status { /* as of the last second, or the last change */
     uint64_t dropped_frames; /* too much at a time; they came again */
     /* the host's */
     struct pn_hostdb_totals store;
+    uint64_t store_away_since_ms; /* pn_clock_ms() since when it takes nothing, store_error says why; 0: it does */
+    uint64_t store_failures; /* that a database did not answer or did not do what it was asked to, since the start */
     bool store_full;
     uint64_t purged; /* items whose time was over, since the start */
     struct pn_quarantine_peer peers[PN_MAX_NODES];

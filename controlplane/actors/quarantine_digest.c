@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The daily round of digests: the reader finds who is due and makes their mail, the writer notes who had theirs. One
+ * The daily round of digests: the reader finds who is due and makes their mail, the keeper notes who had theirs. One
  * recipient after the other; host.h says what a crash in between costs.
  */
 #include <stdio.h>
@@ -57,7 +57,7 @@ static int64_t offset_ms(void)
     return (int64_t)tm.tm_gmtoff * 1000;
 }
 
-/* ---- the end, on the writer ---- */
+/* ---- the end, on the keeper ---- */
 
 static void round_end(void *arg)
 {
@@ -84,7 +84,7 @@ static void round_end(void *arg)
 
 static void finish(struct digest *d)
 {
-    if (pn_loop_call(d->actor->writer, round_end, d) < 0)
+    if (pn_loop_call(d->actor->keeper, round_end, d) < 0)
         round_end(d);
 }
 
@@ -115,7 +115,7 @@ static void undeliverable(struct digest *d)
     snprintf(d->sum.last, sizeof(d->sum.last), "%.100s: no address for a mail", d->page[d->at].address);
     if (d->dry_run)
         next(d);
-    else if (pn_loop_call(d->actor->writer, mark, d) < 0)
+    else if (pn_loop_call(d->actor->keeper, mark, d) < 0)
         mark(d);
 }
 
@@ -134,7 +134,7 @@ static void on_mailed(void *arg, enum pn_smtp_out_status status, const char *tex
     }
     if (!had)
         next(d);
-    else if (pn_loop_call(d->actor->writer, mark, d) < 0)
+    else if (pn_loop_call(d->actor->keeper, mark, d) < 0)
         mark(d);
 }
 
@@ -234,13 +234,13 @@ static void step(void *arg)
     next(d);
 }
 
-/* ---- the beginning, on the writer ---- */
+/* ---- the beginning, on the keeper ---- */
 
 /* top: of a round that is to be finished, so that those who had theirs get no second one; 0: of all that is there. */
 static int run(struct pn_quarantine_actor *a, uint64_t top, bool dry_run, pn_quarantine_digest_each *each,
                pn_quarantine_digest_done *done, void *arg, struct pn_error *err)
 {
-    const struct pn_conf_quarantine *c = &a->settings.conf;
+    const struct pn_conf_quarantine *c = &a->host_settings.conf;
     struct pn_host *host = pn_quarantine_actor_host(a, err);
     struct pn_hostdb_totals totals;
     char path[PN_QA_PATH_BYTES + 16];
@@ -266,7 +266,7 @@ static int run(struct pn_quarantine_actor *a, uint64_t top, bool dry_run, pn_qua
                          .arg = arg};
     memcpy(d->from, c->digest_from, sizeof(d->from));
     memcpy(d->url, c->digest_url, sizeof(d->url));
-    pn_qa_ways(a, a->settings.node, &d->ways);
+    pn_qa_ways(a, a->host_settings.node, &d->ways);
     snprintf(path, sizeof(path), "%s/links.key", a->store_path);
     uint64_t every_ms = d->expiry_ms > KEY_MS ? d->expiry_ms : KEY_MS;
     if (pn_qlink_keys_load(path, wall_ms(), &d->keys, err) < 0 ||
@@ -288,7 +288,7 @@ int pn_quarantine_digest_run(struct pn_quarantine_actor *a, bool dry_run, pn_qua
 
 void pn_qa_digest_second(struct pn_quarantine_actor *a)
 {
-    const struct pn_conf_quarantine *c = &a->settings.conf;
+    const struct pn_conf_quarantine *c = &a->host_settings.conf;
     unsigned hour = 7, minute = 0;
     struct pn_error err;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the host does: receives from all nodes, itself too, and keeps. On the writer's loop; the reader's store is here. */
+/* What the host does: receives from all nodes, itself too, and keeps. On the keeper's loop; the reader's store is here. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,101 +12,11 @@
 #include "controlplane/actors/quarantine_internal.h"
 #include "controlplane/view/clock.h"
 
-#define RETRY_MS 30000u
-#define PIPE_BYTES_MAX (4u << 20)
+#define RETRY_MIN_MS 1000u /* to open the store; doubled */
+#define RETRY_MAX_MS 30000u
+#define READER_RETRY_MS 5000u
 #define PARTIAL_KEEP_MS (7 * 86400000ull) /* pieces of a message whose node does not come back */
 #define PARTIAL_EVERY_MS 3600000u
-
-/* ---- frames of this node to itself: round by the loop, so that neither side is called from within itself ---- */
-
-static int pipe_push(struct pn_qa_pipe *p, const uint8_t *bytes, size_t len)
-{
-    struct pn_qa_frame *f;
-
-    if (p->bytes + len > PIPE_BYTES_MAX) {
-        p->was_full = true;
-        return 1;
-    }
-    f = malloc(sizeof(*f) + len);
-    if (!f)
-        return 1;
-    f->next = NULL;
-    f->len = len;
-    memcpy(f->bytes, bytes, len);
-    *p->last = f;
-    p->last = &f->next;
-    p->bytes += len;
-    return 0;
-}
-
-static struct pn_qa_frame *pipe_take(struct pn_qa_pipe *p)
-{
-    struct pn_qa_frame *list = p->first;
-
-    p->first = NULL;
-    p->last = &p->first;
-    p->bytes = 0;
-    p->was_full = false;
-    return list;
-}
-
-static void frames_free(struct pn_qa_frame *f)
-{
-    while (f) {
-        struct pn_qa_frame *next = f->next;
-        free(f);
-        f = next;
-    }
-}
-
-static void on_wire(evutil_socket_t fd, short what, void *arg)
-{
-    struct pn_quarantine_actor *a = arg;
-    bool was_full = a->to_host.was_full;
-    struct pn_qa_frame *to_host = pipe_take(&a->to_host), *to_node = pipe_take(&a->to_node);
-
-    (void)fd;
-    (void)what;
-    for (struct pn_qa_frame *f = to_host; f; f = f->next)
-        pn_qa_host_frame(a, PN_QA_SELF, f->bytes, f->len);
-    for (struct pn_qa_frame *f = to_node; f; f = f->next)
-        pn_qa_node_frame(a, PN_QA_SELF, f->bytes, f->len);
-    frames_free(to_host);
-    frames_free(to_node);
-    if (was_full)
-        pn_qa_node_pump(a);
-}
-
-int pn_qa_host_wire(struct pn_quarantine_actor *a)
-{
-    a->wire = evtimer_new(pn_loop_base(a->writer), on_wire, a);
-    return a->wire ? 0 : -1;
-}
-
-static int send_frame(struct pn_qa_peer *p, struct pn_qa_pipe *pipe, const uint8_t *bytes, size_t len)
-{
-    struct pn_quarantine_actor *a = p->actor;
-    int rc;
-
-    if (p->index != PN_QA_SELF)
-        return a->courier ? pn_courier_send(a->courier, p->index, bytes, len) : -1;
-    rc = pipe_push(pipe, bytes, len);
-    if (rc == 0 && !evtimer_pending(a->wire, NULL))
-        pn_qa_after(a->wire, 0);
-    return rc;
-}
-
-int pn_qa_send_as_node(void *peer, const uint8_t *bytes, size_t len)
-{
-    struct pn_qa_peer *p = peer;
-    return send_frame(p, &p->actor->to_host, bytes, len);
-}
-
-int pn_qa_send_as_host(void *peer, const uint8_t *bytes, size_t len)
-{
-    struct pn_qa_peer *p = peer;
-    return send_frame(p, &p->actor->to_node, bytes, len);
-}
 
 /* ---- receiving ---- */
 
@@ -124,7 +34,7 @@ static void receive_add(struct pn_receive_stats *to, const struct pn_receive_sta
 }
 
 /* What its node sent and was not committed yet is committed: the answers find nobody, and the node asks again. */
-static void receive_end(struct pn_qa_peer *p)
+static void receive_end(struct pn_qa_guest *p)
 {
     struct pn_receive_stats now;
 
@@ -140,8 +50,8 @@ static void receive_end(struct pn_qa_peer *p)
 static void answer(struct pn_quarantine_actor *a)
 {
     for (unsigned i = 0; i < PN_QA_PEERS; i++)
-        if (a->peers[i].receive)
-            pn_receive_flush(a->peers[i].receive);
+        if (a->guests[i].receive)
+            pn_receive_flush(a->guests[i].receive);
 }
 
 void pn_qa_host_commit(struct pn_quarantine_actor *a)
@@ -156,9 +66,9 @@ void pn_qa_host_commit(struct pn_quarantine_actor *a)
 static void commit_follow(struct pn_quarantine_actor *a, uint32_t wait_ms)
 {
     if (wait_ms == 0)
-        pn_quarantine_actor_queued(a);
-    else if (wait_ms != UINT32_MAX && !evtimer_pending(a->commit, NULL))
-        pn_qa_after(a->commit, wait_ms);
+        pn_qa_after(a->host_commit, 0);
+    else if (wait_ms != UINT32_MAX && !evtimer_pending(a->host_commit, NULL))
+        pn_qa_after(a->host_commit, wait_ms);
 }
 
 static void on_round(evutil_socket_t fd, short what, void *arg)
@@ -170,27 +80,29 @@ static void on_round(evutil_socket_t fd, short what, void *arg)
     pn_host_commit_poll(a->host);
     answer(a);
     commit_follow(a, pn_host_commit_wait_ms(a->host, pn_clock_ms()));
-    pn_qa_changed(a);
+    pn_qa_host_changed(a);
 }
 
-void pn_qa_host_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_t *bytes, size_t len)
+bool pn_qa_host_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_t *bytes, size_t len)
 {
-    struct pn_qa_peer *p = &a->peers[peer];
+    struct pn_qa_guest *p = &a->guests[peer];
 
     if (!p->receive)
-        return; /* we are not the host, or not yet: the node says Hello again */
+        return false; /* we are not the host, or not yet: the node says Hello again */
     pn_receive_frame(p->receive, bytes, len);
     uint32_t wait_ms = pn_host_commit_wait_ms(a->host, pn_clock_ms());
     commit_follow(a, wait_ms == UINT32_MAX ? 0 : wait_ms); /* answers to repeats go at once */
+    return true;
 }
 
 /* ---- the store ---- */
 
 static void store_options(const struct pn_quarantine_actor *a, struct pn_host_options *o)
 {
-    const struct pn_conf_quarantine *c = &a->settings.conf;
+    const struct pn_conf_quarantine *c = &a->host_settings.conf;
 
-    *o = (struct pn_host_options){.path = a->store_path, .keep_free_bytes = c->keep_free_bytes, .background = true};
+    *o = (struct pn_host_options){
+        .path = a->store_path, .keep_free_bytes = c->keep_free_bytes, .background = true, .end_by_ms = &a->end_by_ms};
     if (c->store == PN_CONF_STORE_POSTGRESQL) {
         o->database = "postgresql";
         o->where = c->database;
@@ -215,9 +127,13 @@ static void reader_follow(void *arg)
     t->o.where = t->o.where ? t->where : NULL;
     if (t->open && pn_host_open(&t->o, &a->store, &err) < 0) {
         a->store = NULL;
+        if (!a->reader_error[0])
+            pn_qa_event(a, PN_LOG_ERROR, "store", "cannot be read: %s", err.text);
         snprintf(a->reader_error, sizeof(a->reader_error), "%s", err.text);
-        pn_qa_event(a, PN_LOG_ERROR, "store", "cannot be read: %s", err.text);
+    } else {
+        a->reader_error[0] = '\0';
     }
+    atomic_store(&a->reader_open, a->store != NULL);
     free(t);
 }
 
@@ -227,6 +143,7 @@ static void reader_tell(struct pn_quarantine_actor *a, bool open)
 
     if (!t)
         return;
+    a->reader_retry_ms = pn_clock_ms() + READER_RETRY_MS;
     t->actor = a;
     t->open = open;
     store_options(a, &t->o);
@@ -243,9 +160,10 @@ static void reader_tell(struct pn_quarantine_actor *a, bool open)
  */
 static bool store_wanted(const struct pn_quarantine_actor *a)
 {
-    const struct pn_conf_quarantine *c = &a->settings.conf;
+    const struct pn_conf_quarantine *c = &a->host_settings.conf;
 
-    return c->host[0] && (pn_qa_is_host(a) || (c->store == PN_CONF_STORE_SQLITE && access(a->store_path, F_OK) == 0));
+    return c->host[0] &&
+           (pn_qa_is_host(&a->host_settings) || (c->store == PN_CONF_STORE_SQLITE && access(a->store_path, F_OK) == 0));
 }
 
 static void store_open(struct pn_quarantine_actor *a)
@@ -256,18 +174,24 @@ static void store_open(struct pn_quarantine_actor *a)
     store_options(a, &o);
     if (pn_host_open(&o, &a->host, &err) < 0) {
         a->host = NULL;
-        a->store_retry_ms = pn_clock_ms() + RETRY_MS;
+        a->store_failures++;
+        a->store_pause_ms = a->store_pause_ms == 0 ? RETRY_MIN_MS : 2 * a->store_pause_ms;
+        if (a->store_pause_ms > RETRY_MAX_MS)
+            a->store_pause_ms = RETRY_MAX_MS;
+        a->store_retry_ms = pn_clock_ms() + a->store_pause_ms;
         if (strcmp(a->store_error, err.text) != 0)
-            pn_qa_event(a, PN_LOG_ERROR, "store", "nothing is taken from the nodes for now: %s", err.text);
+            pn_qa_event(a, PN_LOG_ERROR, "store", "takes nothing for now, nodes keep what they have: %s", err.text);
         snprintf(a->store_error, sizeof(a->store_error), "%s", err.text);
         return;
     }
-    a->round = event_new(pn_loop_base(a->writer), pn_host_commit_fd(a->host), EV_READ | EV_PERSIST, on_round, a);
+    a->store_pause_ms = 0;
+    a->round = event_new(pn_loop_base(a->keeper), pn_host_commit_fd(a->host), EV_READ | EV_PERSIST, on_round, a);
     if (!a->round || event_add(a->round, NULL) != 0)
         pn_qa_event(a, PN_LOG_ERROR, "store", "no memory"); /* rounds then end when the next one begins */
     if (a->store_error[0])
         pn_qa_event(a, PN_LOG_NOTICE, "store", "open again");
     a->store_error[0] = '\0';
+    a->store_mute = false;
     reader_tell(a, true);
 }
 
@@ -283,12 +207,12 @@ struct pn_host *pn_quarantine_actor_host(struct pn_quarantine_actor *a, struct p
 
 struct pn_host *pn_quarantine_actor_store(struct pn_quarantine_actor *a, struct pn_error *err)
 {
-    char why[sizeof(a->status.store_error)];
+    char why[sizeof(a->host_status.store_error)];
 
     if (a->store)
         return a->store;
     pthread_mutex_lock(&a->lock);
-    snprintf(why, sizeof(why), "%s", a->reader_error[0] ? a->reader_error : a->status.store_error);
+    snprintf(why, sizeof(why), "%s", a->reader_error[0] ? a->reader_error : a->host_status.store_error);
     pthread_mutex_unlock(&a->lock);
     pn_error_set(err, "the host's store is not open: %.200s", why[0] ? why : "posternd is starting");
     return NULL;
@@ -296,12 +220,12 @@ struct pn_host *pn_quarantine_actor_store(struct pn_quarantine_actor *a, struct 
 
 static void receives_follow(struct pn_quarantine_actor *a)
 {
-    bool host = a->host && pn_qa_is_host(a);
+    bool host = a->host && pn_qa_is_host(&a->host_settings);
 
-    a->peers[PN_QA_SELF].up = true;
-    memcpy(a->peers[PN_QA_SELF].name, a->settings.node, sizeof(a->settings.node));
+    a->guests[PN_QA_SELF].up = true;
+    memcpy(a->guests[PN_QA_SELF].name, a->host_settings.node, sizeof(a->host_settings.node));
     for (unsigned i = 0; i < PN_QA_PEERS; i++) {
-        struct pn_qa_peer *p = &a->peers[i];
+        struct pn_qa_guest *p = &a->guests[i];
         bool wanted = host && p->up;
 
         if (wanted && !p->receive)
@@ -313,7 +237,7 @@ static void receives_follow(struct pn_quarantine_actor *a)
 
 void pn_qa_host_follow(struct pn_quarantine_actor *a)
 {
-    if (!a->running)
+    if (!a->host_running)
         return;
     if (a->host && !store_wanted(a)) {
         pn_qa_host_close(a);
@@ -322,21 +246,32 @@ void pn_qa_host_follow(struct pn_quarantine_actor *a)
     if (!a->host && store_wanted(a) && pn_clock_ms() >= a->store_retry_ms)
         store_open(a);
     receives_follow(a);
+    bool open = a->host && pn_qa_is_host(&a->host_settings);
+    if (atomic_exchange(&a->host_open, open) != open)
+        pn_qa_wire_follow(a);
+}
+
+static uint64_t failures(struct pn_quarantine_actor *a)
+{
+    struct pn_hostdb_health health = {.failures = 0};
+
+    if (a->host)
+        pn_host_health(a->host, &health);
+    return health.failures;
 }
 
 void pn_qa_host_close(struct pn_quarantine_actor *a)
 {
     for (unsigned i = 0; i < PN_QA_PEERS; i++)
-        receive_end(&a->peers[i]);
+        receive_end(&a->guests[i]);
     if (a->host)
         pn_host_commit(a->host);
     if (a->round)
         event_free(a->round);
     a->round = NULL;
+    a->store_failures += failures(a);
     pn_host_close(a->host);
     a->host = NULL;
-    frames_free(pipe_take(&a->to_host));
-    frames_free(pipe_take(&a->to_node));
 }
 
 /* ---- each second ---- */
@@ -357,39 +292,73 @@ void pn_qa_host_second(struct pn_quarantine_actor *a)
 {
     if (!a->host)
         return;
+    if (!atomic_load(&a->reader_open) && pn_clock_ms() >= a->reader_retry_ms)
+        reader_tell(a, true);
     partials_purge(a);
+    if (a->store_mute) /* all of it would wait for the database */
+        return;
     pn_qa_keep_second(a); /* also of a node that once was the host: what it holds grows old, too */
-    if (pn_qa_is_host(a))
+    if (pn_qa_is_host(&a->host_settings))
         pn_qa_digest_second(a);
+}
+
+/* A database of its own may go and come, or say no. */
+static void mute_follow(struct pn_quarantine_actor *a, bool answers)
+{
+    struct pn_hostdb_health health;
+
+    pn_host_health(a->host, &health);
+    bool mute = !answers || health.text[0];
+    if (mute && strcmp(a->store_error, health.text) != 0)
+        snprintf(a->store_error, sizeof(a->store_error), "%s", health.text[0] ? health.text : "it does not answer");
+    if (mute == a->store_mute)
+        return;
+    a->store_mute = mute;
+    if (mute) {
+        pn_qa_event(a, PN_LOG_ERROR, "store", "takes nothing for now, nodes keep what they have: %s", a->store_error);
+        return;
+    }
+    pn_qa_event(a, PN_LOG_NOTICE, "store", "takes items again");
+    a->store_error[0] = '\0';
+    for (unsigned i = 0; i < PN_QA_PEERS; i++)
+        if (a->guests[i].receive)
+            pn_receive_again(a->guests[i].receive);
+}
+
+static void store_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out)
+{
+    if (a->host)
+        mute_follow(a, pn_host_totals(a->host, &out->store) == 0);
+    out->store_open = a->host && !a->store_mute;
+    snprintf(out->store_error, sizeof(out->store_error), "%s",
+             out->store_open || !store_wanted(a) ? ""
+             : a->store_error[0]                 ? a->store_error
+                                                 : "it is being opened");
+    out->store_failures = a->store_failures + failures(a);
+    if (out->store_open || !store_wanted(a))
+        a->away_since_ms = 0;
+    else if (a->away_since_ms == 0)
+        a->away_since_ms = pn_clock_ms();
+    out->store_away_since_ms = a->away_since_ms;
 }
 
 void pn_qa_host_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out)
 {
-    out->store_open = a->host != NULL;
-    snprintf(out->store_error, sizeof(out->store_error), "%s", a->store_error);
+    store_status(a, out);
+    out->purged = a->purged;
     if (!a->host)
         return;
-    out->purged = a->purged;
-    bool mute = pn_host_totals(a->host, &out->store) < 0; /* a database of its own may go and come */
-    if (mute != a->store_mute)
-        pn_qa_event(a, mute ? PN_LOG_ERROR : PN_LOG_NOTICE, "store", "%s",
-                    mute ? "does not answer: nodes keep what they have" : "answers again");
-    a->store_mute = mute;
-    if (mute) {
-        out->store_open = false;
-        snprintf(out->store_error, sizeof(out->store_error), "it does not answer");
-    }
-    out->store_full = pn_qa_is_host(a) && pn_host_full(a->host);
+    out->store_full = pn_qa_is_host(&a->host_settings) && pn_host_full(a->host);
     if (out->store_full != a->store_full)
         pn_qa_event(a, out->store_full ? PN_LOG_ERROR : PN_LOG_NOTICE, "store", "%s",
                     out->store_full ? "the disk is full: nodes keep what they have" : "there is space again");
     a->store_full = out->store_full;
     for (unsigned i = 0; i < PN_QA_PEERS && out->n_peers < PN_MAX_NODES; i++) {
-        const struct pn_qa_peer *p = &a->peers[i];
+        const struct pn_qa_guest *p = &a->guests[i];
         struct pn_quarantine_peer *o = &out->peers[out->n_peers];
         struct pn_receive_stats now;
 
-        if (!p->name[0] || !pn_qa_is_host(a))
+        if (!p->name[0] || !pn_qa_is_host(&a->host_settings))
             continue;
         snprintf(o->name, sizeof(o->name), "%s", p->name);
         o->up = p->up;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the quarantine's files share. quarantine.c: life, settings, status; quarantine_node.c: what each node does (take,
- * forward); quarantine_host.c: what the host does (receive, keep).
+ * forward), on the writer; quarantine_host.c: what the host does (receive, keep), on the keeper; quarantine_wire.c: frames
+ * between the two of one node.
  */
 #ifndef POSTERN_ACTORS_QUARANTINE_INTERNAL_H
 #define POSTERN_ACTORS_QUARANTINE_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "controlplane/actors/courier.h"
 #include "controlplane/actors/quarantine.h"
@@ -41,16 +43,27 @@ typedef void pn_qa_mail_done(void *arg, enum pn_smtp_out_status status, const ch
 
 struct pn_qa_frame { /* on its way within this process */
     struct pn_qa_frame *next;
+    unsigned peer;
     size_t len;
     uint8_t bytes[];
 };
-struct pn_qa_pipe {
+struct pn_qa_pipe { /* from one of our threads to another */
+    pthread_mutex_t lock;
     struct pn_qa_frame *first, **last;
     size_t bytes;
     bool was_full;
 };
 
+/* A node, as the writer knows it: maybe the host. */
 struct pn_qa_peer {
+    struct pn_quarantine_actor *actor;
+    unsigned index;
+    bool up;
+    char name[PN_NAME_BYTES];
+};
+
+/* A node, as the keeper knows it: maybe one that sends here. */
+struct pn_qa_guest {
     struct pn_quarantine_actor *actor;
     unsigned index;
     bool up;
@@ -69,8 +82,8 @@ struct pn_qa_intake {
 
 struct pn_quarantine_actor {
     /* never changed after the start */
-    struct pn_loop *main, *writer, *reader;
-    struct pn_courier *courier; /* NULL: alone */
+    struct pn_loop *main, *writer, *keeper, *reader;
+    struct pn_courier *courier; /* NULL: alone. Its user's loop is the keeper's; the writer sends by it, too */
     char spool_path[PN_QA_PATH_BYTES], store_path[PN_QA_PATH_BYTES];
     void (*event)(void *arg, int log_level, const char *subject, const char *text);
     void *arg;
@@ -80,9 +93,7 @@ struct pn_quarantine_actor {
     /* the writer's */
     struct pn_qa_settings settings;
     bool running;
-    struct event *second, *soon, *commit, *due, *wire;
-    struct event *round; /* while the store is open: a round of its commits is over */
-    /* node */
+    struct event *second, *soon, *commit, *due;
     struct pn_spool *spool;
     char spool_error[256];
     uint64_t spool_retry_ms;
@@ -96,39 +107,55 @@ struct pn_quarantine_actor {
     uint64_t intake_last;
     struct pn_forward *forward;
     struct pn_forward_options forward_made; /* as it was made, without the seed */
+    struct pn_qa_peer peers[PN_QA_PEERS];
     int target; /* peer that is the host now; -1: none, or not reached */
     bool was_reached;
     uint64_t unreached_since_ms;
     uint64_t peak_items;
     enum pn_q_level level; /* last told */
-    /* host */
+
+    /* the keeper's */
+    struct pn_qa_settings host_settings;
+    bool host_running;
+    struct event *host_second, *host_soon, *host_commit;
+    struct event *round; /* while the store is open: a round of its commits is over */
     struct pn_host *host;
     char store_error[256];
-    uint64_t store_retry_ms, partials_ms;
+    uint64_t store_retry_ms, reader_retry_ms, partials_ms;
+    uint32_t store_pause_ms; /* between tries to open it; doubled */
+    uint64_t store_failures; /* of stores that were closed, or could not be opened */
+    uint64_t away_since_ms; /* the host's store takes nothing; 0: it does */
     bool store_full, store_mute;
     struct pn_retention keep;
     struct pn_retention_config keep_config;
     uint64_t purged;
     bool digest_running;
     uint64_t digest_retry_ms, digest_top; /* when an unfinished round goes on, and of what */
-    struct pn_qa_peer peers[PN_QA_PEERS];
-    struct pn_qa_pipe to_host, to_node; /* this node to itself */
+    struct pn_qa_guest guests[PN_QA_PEERS];
+
+    /* between them */
+    struct pn_qa_pipe to_keeper, to_writer;
+    atomic_bool host_open; /* the store takes this node's own frames */
+    atomic_uint_least64_t end_by_ms; /* CLOCK_MONOTONIC: no waiting for a database after; 0: go on as always */
 
     /* the reader's */
     struct pn_qa_mail *mails; /* under way */
     struct pn_host *store;
+    atomic_bool reader_open;
     char reader_error[256];
 
-    pthread_mutex_t lock; /* of the status */
-    struct pn_quarantine_status status;
+    pthread_mutex_t lock; /* of both */
+    struct pn_quarantine_status node_status, host_status; /* each has what its thread knows */
 };
 
 /* quarantine.c */
 void pn_qa_event(struct pn_quarantine_actor *a, int log_level, const char *subject, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-bool pn_qa_is_host(const struct pn_quarantine_actor *a);
+bool pn_qa_is_host(const struct pn_qa_settings *s);
 void pn_qa_after(struct event *timer, uint64_t ms);
-void pn_qa_changed(struct pn_quarantine_actor *a); /* the status is made new, soon */
+/* The status is made new, soon. On the writer, on the keeper. */
+void pn_qa_changed(struct pn_quarantine_actor *a);
+void pn_qa_host_changed(struct pn_quarantine_actor *a);
 
 /* quarantine_node.c */
 void pn_qa_node_follow(struct pn_quarantine_actor *a); /* settings or peers changed; again each second */
@@ -143,16 +170,27 @@ bool pn_qa_listen(struct pn_quarantine_actor *a, const struct pn_conf_quarantine
 void pn_qa_intakes_forget(struct pn_quarantine_actor *a, bool all); /* those left alone, or all */
 
 /* quarantine_host.c */
-int pn_qa_host_wire(struct pn_quarantine_actor *a); /* makes what this node's own frames travel by; -1: no memory */
 void pn_qa_host_follow(struct pn_quarantine_actor *a);
 void pn_qa_host_close(struct pn_quarantine_actor *a);
-void pn_qa_host_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_t *bytes, size_t len);
+/* false: not for a host, or this node is none. */
+bool pn_qa_host_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_t *bytes, size_t len);
 void pn_qa_host_commit(struct pn_quarantine_actor *a);
 void pn_qa_host_second(struct pn_quarantine_actor *a);
 void pn_qa_host_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out);
-/* A qsend of frames to a peer; arg is the struct pn_qa_peer. To this node itself they go round by the loop. */
+
+/* quarantine_wire.c */
+int pn_qa_wire_init(struct pn_quarantine_actor *a);
+void pn_qa_wire_free(struct pn_quarantine_actor *a);
+/* What the other nodes send, and whether they are there: on the keeper, which has the courier. */
+extern const struct pn_courier_ops pn_qa_wire_ops;
+/*
+ * A qsend of frames to the host, on the writer, arg is the struct pn_qa_peer; and of a host's, on the keeper, arg is the
+ * struct pn_qa_guest. To this node itself they go from thread to thread.
+ */
 int pn_qa_send_as_node(void *peer, const uint8_t *bytes, size_t len);
-int pn_qa_send_as_host(void *peer, const uint8_t *bytes, size_t len);
+int pn_qa_send_as_host(void *guest, const uint8_t *bytes, size_t len);
+/* On the keeper: the writer looks again who the host is. */
+void pn_qa_wire_follow(struct pn_quarantine_actor *a);
 
 /* quarantine_keep.c */
 void pn_qa_keep_second(struct pn_quarantine_actor *a);
@@ -161,7 +199,7 @@ void pn_qa_keep_second(struct pn_quarantine_actor *a);
 void pn_qa_digest_second(struct pn_quarantine_actor *a);
 
 /* quarantine_mail.c */
-/* Servers for what came from this node: its own first, then the common one, then the other nodes'. On the writer. */
+/* Servers for what came from this node: its own first, then the common one, then the other nodes'. On the keeper. */
 void pn_qa_ways(const struct pn_quarantine_actor *a, const char *node, struct pn_qa_ways *out);
 /* On the reader. message: malloc()ed, taken over. -1 with err: done is not called. */
 int pn_qa_mail_send(struct pn_quarantine_actor *a, const struct pn_qa_ways *ways, const char *sender,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How long the host, and who was it once, keeps what it has: rounds of small steps. On the writer's loop. */
+/* How long the host, and who was it once, keeps what it has: rounds of small steps. On the keeper's loop. */
 #include <time.h>
 
 #include "common/error.h"
@@ -60,7 +60,7 @@ static int step_do(struct pn_quarantine_actor *a, const struct pn_retention_step
 void pn_qa_keep_second(struct pn_quarantine_actor *a)
 {
     uint64_t end_ms = pn_clock_ms() + TIME_MS;
-    struct pn_retention_config config = config_of(&a->settings);
+    struct pn_retention_config config = config_of(&a->host_settings);
     struct pn_retention_step s;
     struct pn_error err;
 
@@ -92,7 +92,7 @@ static int count_one(void *arg, const struct pn_host_row *row)
 int pn_quarantine_purge_rehearse(struct pn_quarantine_actor *a, pn_quarantine_purge_each *each, void *arg,
                                  struct pn_error *err)
 {
-    struct pn_retention_config config = config_of(&a->settings);
+    struct pn_retention_config config = config_of(&a->host_settings);
     struct pn_retention r = {.round_ms = 0};
     struct pn_retention_step s;
 

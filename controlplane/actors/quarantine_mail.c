@@ -157,7 +157,7 @@ static void way_add(struct pn_qa_ways *w, const char *way)
 
 void pn_qa_ways(const struct pn_quarantine_actor *a, const char *node, struct pn_qa_ways *out)
 {
-    const struct pn_qa_settings *s = &a->settings;
+    const struct pn_qa_settings *s = &a->host_settings;
 
     out->n = 0;
     for (unsigned i = 0; i < s->n_nodes; i++)

@@ -247,8 +247,8 @@ static int target_now(const struct pn_quarantine_actor *a)
 {
     if (!a->spool || !a->settings.conf.forward)
         return -1;
-    if (pn_qa_is_host(a))
-        return a->host ? (int)PN_QA_SELF : -1;
+    if (pn_qa_is_host(&a->settings))
+        return atomic_load(&a->host_open) ? (int)PN_QA_SELF : -1;
     for (unsigned i = 0; i < PN_COURIER_PEERS_MAX; i++)
         if (a->peers[i].up && strcmp(a->peers[i].name, a->settings.conf.host) == 0)
             return (int)i;
@@ -407,6 +407,9 @@ void pn_qa_node_status(struct pn_quarantine_actor *a, struct pn_quarantine_statu
     struct pn_lmtp_server_stats lmtp = {0};
     struct statvfs vfs;
 
+    snprintf(out->host, sizeof(out->host), "%s", a->settings.conf.host);
+    out->is_host = pn_qa_is_host(&a->settings);
+    out->forward = a->settings.conf.forward;
     out->spool_open = a->spool != NULL;
     snprintf(out->spool_error, sizeof(out->spool_error), "%s", a->spool_error);
     snprintf(out->listen, sizeof(out->listen), "%s", a->listen);

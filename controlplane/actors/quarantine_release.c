@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Releasing a message: the writer notes the intent, the reader reads the message and hands it to a mail server, the
- * writer notes how it ended. The states and what a crash leaves of them: host.h.
+ * Releasing a message: the keeper notes the intent, the reader reads the message and hands it to a mail server, the
+ * keeper notes how it ended. The states and what a crash leaves of them: host.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static void release_free(struct release *r)
     free(r);
 }
 
-/* ---- the end, on the writer ---- */
+/* ---- the end, on the keeper ---- */
 
 static void release_end(void *arg)
 {
@@ -64,7 +64,7 @@ static void release_over(struct release *r, enum pn_quarantine_released result, 
 {
     r->result = result;
     snprintf(r->text, sizeof(r->text), "%s", text);
-    if (pn_loop_call(r->actor->writer, release_end, r) < 0)
+    if (pn_loop_call(r->actor->keeper, release_end, r) < 0)
         release_end(r); /* both threads have ended, and this is the one that ends the actor */
 }
 
@@ -96,7 +96,7 @@ static void release_mail(void *arg)
         release_over(r, PN_QUARANTINE_NOT_RELEASED, err.text);
 }
 
-/* ---- the beginning, on the writer ---- */
+/* ---- the beginning, on the keeper ---- */
 
 static int row_take(void *arg, const struct pn_host_row *row)
 {

@@ -45,7 +45,15 @@ void pn_api_store_read(struct pn_api_call *call, pn_api_work_fn *fn)
 void pn_api_store_write(struct pn_api_call *call, pn_api_work_fn *fn)
 {
     if (pn_api_store_here(call))
-        pn_api_work(call, pn_quarantine_actor_writer(call->view->quarantine), fn, call->view->quarantine);
+        pn_api_work(call, pn_quarantine_actor_keeper(call->view->quarantine), fn, call->view->quarantine);
+}
+
+void pn_api_store_fail(struct pn_api_work *w, struct pn_host *store, const struct pn_error *err)
+{
+    struct pn_hostdb_health health;
+
+    pn_host_health(store, &health);
+    pn_api_work_fail(w, health.text[0] ? PN_API_UNAVAILABLE : PN_API_REFUSED, "%s", err->text);
 }
 
 void pn_api_spool_work(struct pn_api_call *call, pn_api_work_fn *fn)
@@ -152,7 +160,7 @@ static void list_work(struct pn_api_work *w)
     l.rows = json_array();
     if (pn_host_find(store, &q, list_add, &l, &err) < 0) {
         json_decref(l.rows);
-        pn_api_work_fail(w, PN_API_REFUSED, "%s", err.text);
+        pn_api_store_fail(w, store, &err);
         return;
     }
     bool more = l.cut || json_array_size(l.rows) == q.limit;
@@ -221,7 +229,7 @@ static json_t *row_of(struct pn_api_work *w, struct pn_host *store)
     if (rc == 0)
         pn_api_work_fail(w, PN_API_NOT_FOUND, "no item %llu in the quarantine", (unsigned long long)id);
     else if (rc < 0)
-        pn_api_work_fail(w, PN_API_REFUSED, "%s", err.text);
+        pn_api_store_fail(w, store, &err);
     else if (!row)
         pn_api_work_fail(w, PN_API_BUSY, "posternd is out of memory");
     return row;
@@ -257,7 +265,7 @@ static void audit_work(struct pn_api_work *w)
     if (pn_host_audit_list(store, (uint64_t)pn_api_work_int(w, "id", 0), audit_add, list, &err) < 0) {
         json_decref(row);
         json_decref(list);
-        pn_api_work_fail(w, PN_API_REFUSED, "%s", err.text);
+        pn_api_store_fail(w, store, &err);
         return;
     }
     pn_api_work_ok(w, json_pack("{s:o, s:o}", "item", row, "audit", list));
@@ -353,7 +361,7 @@ static void flag_work(struct pn_api_work *w)
         pn_api_work_fail(w, PN_API_NOT_FOUND, "no item %llu in the quarantine, or its time was over",
                          (unsigned long long)id);
     else if (rc < 0)
-        pn_api_work_fail(w, PN_API_REFUSED, "%s", err.text);
+        pn_api_store_fail(w, host, &err);
     else if ((row = row_of(w, host)))
         pn_api_work_ok(w, json_pack("{s:o}", "item", row));
 }
@@ -381,7 +389,7 @@ static void delete_work(struct pn_api_work *w)
         return;
     }
     if (rc < 0)
-        pn_api_work_fail(w, PN_API_REFUSED, "%s", err.text);
+        pn_api_store_fail(w, host, &err);
     else if (open)
         pn_api_work_fail(w, PN_API_REFUSED,
                          "item %llu: a release is under way, or its end is not known (postern "

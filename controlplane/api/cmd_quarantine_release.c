@@ -63,7 +63,7 @@ static void release_begin(struct pn_api_work *w, const struct pn_quarantine_rele
     struct pn_error err;
 
     if (r)
-        r->timer = evtimer_new(pn_loop_base(pn_quarantine_actor_writer(w->arg)), on_patience, r);
+        r->timer = evtimer_new(pn_loop_base(pn_quarantine_actor_keeper(w->arg)), on_patience, r);
     if (!r || !r->timer) {
         free(r);
         json_decref(welcome);
@@ -75,8 +75,12 @@ static void release_begin(struct pn_api_work *w, const struct pn_quarantine_rele
     r->id = o->number;
     event_add(r->timer, &patience);
     if (pn_quarantine_release(w->arg, o, on_released, r, &err) < 0) {
+        struct pn_host *host = pn_quarantine_actor_host(w->arg, NULL);
         release_free(r);
-        pn_api_work_fail(w, PN_API_REFUSED, "%s", err.text);
+        if (host)
+            pn_api_store_fail(w, host, &err);
+        else
+            pn_api_work_fail(w, PN_API_UNAVAILABLE, "%s", err.text);
     }
 }
 

@@ -79,7 +79,10 @@ static void show_work(struct pn_api_work *w)
     int rc = store ? pn_host_get(store, id, row_take, &row, &err) : -1;
 
     if (!store || rc < 0) {
-        pn_api_work_fail(w, store ? PN_API_REFUSED : PN_API_UNAVAILABLE, "%s", err.text);
+        if (store)
+            pn_api_store_fail(w, store, &err);
+        else
+            pn_api_work_fail(w, PN_API_UNAVAILABLE, "%s", err.text);
         return;
     }
     if (rc == 0) {
@@ -116,7 +119,10 @@ static void report_work(struct pn_api_work *w)
     char *text = NULL;
 
     if (!report) {
-        pn_api_work_fail(w, store ? PN_API_REFUSED : PN_API_UNAVAILABLE, "%s", err.text);
+        if (store)
+            pn_api_store_fail(w, store, &err);
+        else
+            pn_api_work_fail(w, PN_API_UNAVAILABLE, "%s", err.text);
         return;
     }
     if (format && strcmp(format, "csv") == 0)
@@ -141,7 +147,7 @@ void pn_cmd_quarantine_report(struct pn_api_call *call)
     pn_api_store_read(call, report_work);
 }
 
-/* ---- purge, on the writer's thread ---- */
+/* ---- purge, on the keeper's thread ---- */
 
 static void purge_add(void *arg, int kind, int state, int event, uint64_t before_ms, unsigned n, bool more)
 {

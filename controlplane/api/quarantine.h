@@ -13,9 +13,11 @@
  * host), or was refused, and is not the caller's any more.
  */
 bool pn_api_store_here(struct pn_api_call *call);
-/* The same, and then fn on the reader's or the writer's thread, with the actor as work->arg. */
+/* The same, and then fn on the reader's or the keeper's thread, with the actor as work->arg. */
 void pn_api_store_read(struct pn_api_call *call, pn_api_work_fn *fn);
 void pn_api_store_write(struct pn_api_call *call, pn_api_work_fn *fn);
+/* The store did not do it, and err says why: refused, or, where its database does not answer, unavailable. */
+void pn_api_store_fail(struct pn_api_work *work, struct pn_host *store, const struct pn_error *err);
 /* fn on this node's writer, whoever the host is. */
 void pn_api_spool_work(struct pn_api_call *call, pn_api_work_fn *fn);
 

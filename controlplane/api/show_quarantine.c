@@ -137,16 +137,18 @@ json_t *pn_json_quarantine(const struct pn_view *v)
         pn_quarantine_actor_status(v->quarantine, s);
         if (s->host[0])
             o = json_pack(
-                "{s:s, s:b, s:o, s:o, s:{s:s, s:b, s:i, s:o, s:o, s:o, s:o, s:o}, s:{s:b, s:o, s:b, s:o, s:o, s:o, "
-                "s:o}, s:o}",
+                "{s:s, s:b, s:o, s:o, s:{s:s, s:b, s:i, s:o, s:o, s:o, s:o, s:o}, s:{s:b, s:o, s:o, s:o, s:b, s:o, "
+                "s:o, "
+                "s:o, s:o}, s:o}",
                 "host", s->host, "is_host", s->is_host, "spool", spool(s), "forwarding", forwarding(s), "lmtp",
                 "socket", s->listen, "open", s->listening, "sessions", (int)s->lmtp.open, "connections",
                 pn_json_u64(s->lmtp.connections), "messages", pn_json_u64(s->lmtp.messages), "refused",
                 pn_json_u64(s->lmtp.refused), "turned_away", pn_json_u64(s->lmtp.turned_away + s->lmtp_away), "bytes",
                 pn_json_u64(s->lmtp.bytes), "store", "open", s->store_open, "error", pn_json_text(s->store_error),
-                "full", s->store_full, "items", pn_json_u64(s->store.items), "messages", pn_json_u64(s->store.messages),
-                "waiting", pn_json_u64(s->store.waiting), "file_bytes", pn_json_u64(s->store.file_bytes), "peers",
-                peers(s));
+                "away_ms", s->store_away_since_ms ? pn_json_u64(v->now_ms() - s->store_away_since_ms) : json_null(),
+                "failures", pn_json_u64(s->store_failures), "full", s->store_full, "items", pn_json_u64(s->store.items),
+                "messages", pn_json_u64(s->store.messages), "waiting", pn_json_u64(s->store.waiting), "file_bytes",
+                pn_json_u64(s->store.file_bytes), "peers", peers(s));
     }
     free(s);
     return o ? o : json_null();

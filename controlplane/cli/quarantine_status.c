@@ -87,8 +87,12 @@ static void host_part(const struct pn_cli *cli, const json_t *q)
         snprintf(text, sizeof(text), "%lld messages (%lld new), %lld items, %s%s", ll(s, "messages"), ll(s, "waiting"),
                  ll(s, "items"), pn_fmt_bytes(pn_jf(s, "file_bytes"), a),
                  pn_jb(s, "full") ? "; its disk is full, nodes keep what they have" : "");
-    line(cli, pn_jb(s, "open") && !pn_jb(s, "full") ? PN_GREEN : PN_RED, "store", pn_jb(s, "open") ? "open" : "closed",
-         pn_jb(s, "open") ? text : pn_js(s, "error"));
+    else if (!pn_jnull(s, "away_ms"))
+        snprintf(text, sizeof(text), "for %s: %s", pn_fmt_duration(pn_ji(s, "away_ms"), a), pn_js(s, "error"));
+    else
+        snprintf(text, sizeof(text), "%s", pn_js(s, "error"));
+    line(cli, pn_jb(s, "open") && !pn_jb(s, "full") ? PN_GREEN : PN_RED, "store", pn_jb(s, "open") ? "open" : "away",
+         text);
     if (json_array_size(pn_jo(q, "peers")) == 0)
         return;
     putchar('\n');
@@ -186,7 +190,7 @@ void pn_quarantine_alarms(const struct pn_cli *cli, const json_t *q, FILE *out)
         alarm_line(cli, out, text, "");
     }
     if (pn_jb(q, "is_host") && !pn_jb(store, "open"))
-        alarm_line(cli, out, "the host's store is not open: ", pn_js(store, "error"));
+        alarm_line(cli, out, "the host's store takes nothing, nodes keep what they have: ", pn_js(store, "error"));
     else if (pn_jb(store, "full"))
         alarm_line(cli, out, "the host's disk is full, nodes keep what they have", "");
 }

@@ -6,6 +6,7 @@
 #include "controlplane/actors/quarantine.h"
 #include "controlplane/metrics/exposition.h"
 #include "controlplane/metrics/families.h"
+#include "controlplane/view/clock.h"
 
 #define END (const char *)NULL
 
@@ -75,6 +76,12 @@ static void host_families(struct pn_expo *e, const struct pn_quarantine_status *
     if (!s->is_host)
         return;
     plain(e, "postern_quarantine_store_open", "gauge", "1: the host takes what nodes send.", s->store_open);
+    pn_expo_family(e, "postern_quarantine_store_away_seconds", "gauge",
+                   "For how long it has taken nothing; 0: it takes what nodes send.");
+    pn_expo_double(e, s->store_away_since_ms ? (double)(pn_clock_ms() - s->store_away_since_ms) / 1e3 : 0, END);
+    plain(e, "postern_quarantine_store_failures_total", "counter",
+          "That the host's store could not be opened, or its database did not answer or not do what it should.",
+          s->store_failures);
     plain(e, "postern_quarantine_store_full", "gauge", "1: the host's disk is full, nodes keep what they have.",
           s->store_full);
     plain(e, "postern_quarantine_store_messages", "gauge", "Messages on the host.", s->store.messages);

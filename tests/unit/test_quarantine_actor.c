@@ -262,7 +262,7 @@ static void test_digest_once_a_day(void **state)
     add(3, "came later");
     wait_listed(3);
     s.refuse_one = NULL;
-    pn_loop_call(pn_quarantine_actor_writer(actor), retry_now, actor);
+    pn_loop_call(pn_quarantine_actor_keeper(actor), retry_now, actor);
     end_ms = now_ms() + PATIENCE_MS;
     while (s.rcpts[1] == 0 && now_ms() < end_ms)
         listed(NULL, NULL);

@@ -113,6 +113,56 @@ static void test_other_host(void **state)
     other_node = "";
 }
 
+static void say_here(void *arg)
+{
+    atomic_store((atomic_bool *)arg, true);
+}
+
+/* A database server that takes connections and says nothing holds up nobody who can do without it, and others not long. */
+static void test_silent_database(void **state)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    char more[200];
+
+    (void)state;
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s/.s.PGSQL.5432", dir);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 50), 0);
+    snprintf(more, sizeof(more), "store = postgresql; database = \"host=%s\"", dir);
+    conf_make(more);
+    start();
+    uint64_t begun_ms = now_ms();
+    add(1, "taken all the same");
+    json_t *s = json_object_get(ok("quarantine status", NULL), "quarantine");
+    assert_true(json_is_true(json_object_get(s, "is_host")));
+    assert_false(json_is_true(json_object_get(json_object_get(s, "store"), "open")));
+    assert_int_equal(json_array_size(json_object_get(ok("quarantine waiting", NULL), "items")), 1);
+    lmtp_says("220 ");
+    assert_in_range(now_ms() - begun_ms, 0, 1500);
+    begun_ms = now_ms();
+    assert_non_null(strstr(refused("quarantine hold", id(1), "unavailable"), "no answer within 3 s"));
+    assert_non_null(strstr(refused("quarantine list", NULL, "unavailable"), "quarantine.database: PostgreSQL"));
+    assert_in_range(now_ms() - begun_ms, 0, 6000);
+    s = json_object_get(json_object_get(ok("quarantine status", NULL), "quarantine"), "store");
+    assert_non_null(strstr(json_string_value(json_object_get(s, "error")), "no answer within 3 s"));
+    assert_true(json_integer_value(json_object_get(s, "failures")) >= 1);
+    assert_true(json_integer_value(json_object_get(s, "away_ms")) > 1000);
+    /* At the beginning of another try, posternd ends. */
+    atomic_bool here = true;
+    for (unsigned i = 0; i < 200 && here; i++) {
+        here = false;
+        pn_loop_call(pn_quarantine_actor_keeper(actor), say_here, &here);
+        usleep(50000);
+    }
+    assert_false(here);
+    begun_ms = now_ms();
+    stop();
+    assert_in_range(now_ms() - begun_ms, 0, 2300);
+    assert_true(here);
+    close(fd);
+}
+
 static void test_off_and_on(void **state)
 {
     (void)state;
@@ -149,6 +199,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_damaged_spool, setup, teardown),
         cmocka_unit_test_setup_teardown(test_quota_of_node, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_host, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silent_database, setup, teardown),
         cmocka_unit_test_setup_teardown(test_former_host, setup, teardown),
         cmocka_unit_test_setup_teardown(test_off_and_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
