@@ -178,7 +178,9 @@ int pn_node_configure(struct pn_node *n, const struct pn_node_conf *conf, uint64
 
 static void apply_installed(struct pn_node *n, uint64_t now_ns)
 {
-    bool there = n->configured && n->linked && n->installed.dataplane && n->installed.dataplane == n->dataplane;
+    /* Who cannot hear yet must not take silence for a death, nor miss the answer to a probe. */
+    bool there =
+        n->configured && n->linked && n->hears && n->installed.dataplane && n->installed.dataplane == n->dataplane;
     uint64_t before[PN_MAX_VIPS], held[PN_MAX_VIPS] = {0};
     if (!n->configured)
         return;
@@ -199,6 +201,7 @@ void pn_node_linked(struct pn_node *n, bool linked, uint64_t dataplane, uint64_t
 {
     bool other = dataplane != n->dataplane;
     n->linked = linked;
+    n->hears = false;
     n->beat = (struct pn_node_beat){.unanswered = 0};
     for (unsigned i = 0; i < PN_MAX_PORTS; i++)
         pn_deaf_relinked(&n->deaf[i]);
@@ -373,6 +376,10 @@ void pn_node_answer(struct pn_node *n, uint32_t tag, unsigned status, const void
         break;
     case PN_TAG_CONTROL: /* most likely BUSY: a worker has not come round. The one before is in force, or none */
         n->control_ns = status == PN_DP_STATUS_OK ? 0 : now_ns + PN_NODE_RETRY_NS;
+        if (status == PN_DP_STATUS_OK && !n->hears) {
+            n->hears = true;
+            apply_installed(n, now_ns);
+        }
         if (status != PN_DP_STATUS_OK && status != PN_DP_STATUS_BUSY &&
             pn_node_may_tell(&n->control_told_ns, CONTROL_TOLD_NS, now_ns))
             pn_node_say(n, PN_LOG_ERROR, "node", pn_node_name(n, n->conf.self),

@@ -121,6 +121,8 @@ struct pn_node {
     struct pn_sync sync;
 
     bool linked;
+    bool
+        hears; /* the dataplane has taken PN_DP_CONTROL on this connection: before that nothing of the wire comes here */
     uint64_t dataplane; /* start time of the one we are connected to */
     struct {
         uint64_t dataplane; /* of which the list was told; 0 none */

@@ -75,7 +75,8 @@ static bool responds(const struct world_node *n, unsigned vip)
 
 static void unasked(struct world_node *n, enum pn_dp_type type, const void *payload, size_t bytes)
 {
-    push(&n->from_dp, (struct world_message){.type = type, .bytes = bytes}, payload);
+    if (n->reads)
+        push(&n->from_dp, (struct world_message){.type = type, .bytes = bytes}, payload);
 }
 
 static void transmit_to(unsigned from, unsigned to, const uint64_t *payload, size_t bytes)
@@ -180,6 +181,7 @@ static void dp_take(unsigned i, const struct world_message *m)
             break;
         }
         n->control = *(const struct pn_dp_control *)m->payload;
+        n->reads = true;
         break;
     case PN_DP_ANNOUNCE:
         n->announced[((const struct pn_dp_vip_ref *)m->payload)->vip]++;
@@ -288,6 +290,7 @@ void world_node_relink(unsigned i)
 {
     struct world_node *n = &w.nodes[i];
     pn_node_linked(&n->node, false, n->dataplane, w.now);
+    n->reads = false;
     drain(&n->to_dp);
     drain(&n->from_dp);
     pn_node_linked(&n->node, true, n->dataplane, w.now);
@@ -299,6 +302,7 @@ void world_node_start(unsigned i)
     struct world_node *n = &w.nodes[i];
     struct pn_node_io io = {.send = io_send, .clear = io_clear, .event = io_event, .random64 = world_random, .arg = n};
     struct pn_error err;
+    n->reads = false;
     drain(&n->to_dp);
     drain(&n->from_dp);
     pn_node_release(&n->node);
@@ -312,7 +316,7 @@ void world_node_start(unsigned i)
 void world_node_kill(unsigned i)
 {
     struct world_node *n = &w.nodes[i];
-    n->running = false;
+    n->running = n->reads = false;
     drain(&n->from_dp);
     pn_node_release(&n->node);
 }
@@ -320,7 +324,7 @@ void world_node_kill(unsigned i)
 void world_dp_kill(unsigned i)
 {
     struct world_node *n = &w.nodes[i];
-    n->dp_there = false;
+    n->dp_there = n->reads = false;
     memset(n->lease, 0, sizeof(n->lease));
     memset(n->probe_ns, 0, sizeof(n->probe_ns));
     drain(&n->to_dp);

@@ -131,6 +131,7 @@ static void test_vrrp_speaker_is_told_of(void **state)
     assert_int_equal(world_owner(0), 0);
     world_end();
     world_start(2, 1, vrrp_vip); /* not where VRRP with this id is what was asked for */
+    world_run(5, true);
     world_inject(0, p, sizeof(p));
     world_inject(1, p, sizeof(p));
     world_run(20, true);

@@ -111,6 +111,30 @@ static void test_a_connection_that_breaks_ends_no_lease(void **state)
     world_end();
 }
 
+/* Before PN_DP_CONTROL is taken nothing of the wire comes: no heartbeats, and no answers to a probe either. */
+static void test_nothing_is_claimed_before_the_wire_is_heard(void **state)
+{
+    (void)state;
+    for (unsigned again = 0; again < 2; again++) {
+        world_start(2, 1, no_preemption);
+        world_run(300, true);
+        assert_int_equal(world_owner(0), 0);
+        world_gap_reset();
+        w.nodes[1].control_busy = 3;
+        if (again == 0)
+            world_node_start(1);
+        else
+            world_node_relink(1);
+        world_run(500, true);
+        assert_int_equal(w.nodes[1].node.election.vips[0].state, PN_EL_INIT);
+        world_run(500, true);
+        assert_int_equal(w.nodes[1].node.election.vips[0].state, PN_EL_BACKUP);
+        assert_int_equal(world_owner(0), 0);
+        assert_int_equal(w.worst_gap_ns, 0);
+        world_end();
+    }
+}
+
 /* A port that cannot send renews nothing, so its node is no owner when the link comes back. */
 static void test_no_lease_without_sending(void **state)
 {
@@ -169,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_hold_covers_a_restart),
         cmocka_unit_test(test_a_lease_that_was_read_grows_old),
         cmocka_unit_test(test_a_connection_that_breaks_ends_no_lease),
+        cmocka_unit_test(test_nothing_is_claimed_before_the_wire_is_heard),
         cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_what_was_given_up_stays_so),
         cmocka_unit_test(test_an_owner_whose_lease_is_over_claims_nothing),
