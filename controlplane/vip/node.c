@@ -319,7 +319,7 @@ static void paths_done(struct pn_node *n, uint64_t now_ns)
 {
     for (unsigned i = 0; i < n->conf.n_paths; i++)
         n->path_lost[i] = n->beat.sendable >> i & 1 ? 0 : n->path_lost[i] + 1;
-    for (unsigned v = 0; v < n->conf.n_vips && n->conf.n_paths > 1 && n->beat.sendable; v++) {
+    for (unsigned v = 0; v < n->conf.n_vips && n->beat.sendable; v++) {
         bool there = false, works = false;
         for (unsigned i = 0; i < n->conf.n_paths; i++) {
             there |= n->conf.paths[i].port == n->conf.vips[v].port;

@@ -96,12 +96,35 @@ static void test_an_owner_without_its_port_gives_up(void **state)
     world_end();
 }
 
+/* The second path is taken out of the configuration while the first cannot send: what was said of it counts no more. */
+static void test_the_other_path_goes(void **state)
+{
+    struct pn_error err;
+    (void)state;
+    world_start(2, 1, two_paths);
+    world_run(400, true);
+    w.nodes[0].port_down = 1;
+    world_run(300, true);
+    assert_int_equal(world_owner(0), 1);
+    for (unsigned i = 0; i < 2; i++) {
+        memset(&w.confs[i].paths[1], 0, sizeof(w.confs[i].paths[1]));
+        w.confs[i].n_paths = 1;
+        assert_int_equal(pn_node_configure(&w.nodes[i].node, &w.confs[i], w.now, &err), 0);
+    }
+    world_run(300, true);
+    w.nodes[0].port_down = 0;
+    world_run(500, true);
+    assert_int_equal(world_owner(0), 0);
+    world_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_path_fails),
         cmocka_unit_test(test_both_paths_fail),
         cmocka_unit_test(test_an_owner_without_its_port_gives_up),
+        cmocka_unit_test(test_the_other_path_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
