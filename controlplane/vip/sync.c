@@ -235,8 +235,8 @@ static unsigned recent_between(const struct pn_sync_peer *p, uint64_t after, uin
 static void judge(struct pn_sync *s, uint8_t node, uint64_t now_ns)
 {
     struct pn_sync_peer *p = &s->peers[node];
-    if (p->state != PN_SYNC_WAITING || !p->ended)
-        return;
+    if (p->state != PN_SYNC_WAITING || !p->ended || s->in_count)
+        return; /* what has come is not in the dataplane yet */
     if (p->begun && p->seen == p->end_counter - p->begin_counter - 1 && p->end_lost == 0) {
         p->state = PN_SYNC_DONE;
         pn_node_say(s->node, PN_LOG_NOTICE, "sync", pn_node_name(s->node, node), "its flows are here");
@@ -268,7 +268,7 @@ static void on_end(struct pn_sync_peer *p, const struct pn_flowsync_mark *mark, 
         p->seen -= recent_between(p, counter, UINT64_MAX);
 }
 
-/* Each datagram of the peer, before it is looked into. */
+/* Each datagram of the peer that was taken. */
 static void count_one(struct pn_sync_peer *p, uint64_t counter)
 {
     if (p->begun && counter > p->begin_counter && (!p->ended || counter < p->end_counter))
@@ -313,7 +313,8 @@ void pn_sync_walk_answer(struct pn_sync *s, unsigned status, uint64_t now_ns)
 
 /* ---- from the peers ---- */
 
-static void take_flows(struct pn_sync *s, const struct pn_flowsync *m)
+/* false: there is no room. */
+static bool take_flows(struct pn_sync *s, const struct pn_flowsync *m)
 {
     const struct pn_sync_conf *conf = &s->node->conf.sync;
     struct pn_own_sync *c = &counts(s)->sync;
@@ -321,7 +322,7 @@ static void take_flows(struct pn_sync *s, const struct pn_flowsync *m)
     c->flows_received += m->n;
     if (s->in_count == PN_SYNC_IN_QUEUE) {
         c->dropped_in += m->n;
-        return;
+        return false;
     }
     b->n = 0;
     for (unsigned i = 0; i < m->n; i++) {
@@ -341,6 +342,7 @@ static void take_flows(struct pn_sync *s, const struct pn_flowsync *m)
                                                .expires_ms = f->expires_ms};
     }
     s->in_count += b->n > 0;
+    return true;
 }
 
 static void take_marks(struct pn_sync *s, const struct pn_flowsync *m, uint64_t counter, uint64_t now_ns)
@@ -379,12 +381,13 @@ void pn_sync_datagram(struct pn_sync *s, const uint8_t *datagram, size_t bytes, 
     struct pn_sync_peer *p = &s->peers[h.sender];
     c->datagrams_received++;
     p->heard_ns = now_ns;
-    if (m.type != PN_FLOWSYNC_END)
-        count_one(p, h.counter);
+    bool taken = true;
     if (m.type == PN_FLOWSYNC_FLOWS && s->node->conf.sync.on)
-        take_flows(s, &m);
+        taken = take_flows(s, &m);
     else if (m.type != PN_FLOWSYNC_FLOWS)
         take_marks(s, &m, h.counter, now_ns);
+    if (taken && m.type != PN_FLOWSYNC_END)
+        count_one(p, h.counter);
     judge(s, h.sender, now_ns);
 }
 

@@ -44,6 +44,39 @@ static void test_flows_are_there_before_it_takes_back(void **state)
     world_end();
 }
 
+/* A dataplane that takes no flows for a while (it builds a snapshot): those that found no room are not here. */
+static void test_flows_that_found_no_room_are_not_here(void **state)
+{
+    (void)state;
+    for (unsigned flood = 0; flood < 2; flood++) {
+        world_start(2, 1, NULL);
+        world_run(300, true);
+        world_both_kill(0);
+        world_run(200, true);
+        some_flows(&w.nodes[1], 4, 8);
+        world_dp_start(0);
+        w.nodes[0].flows_busy = true;
+        w.nodes[0].flows_in = 0;
+        world_node_start(0);
+        for (unsigned ms = 0; ms < 500; ms++) {
+            for (unsigned k = 0; flood && k < 20; k++)
+                pn_node_message(&w.nodes[1].node, PN_DP_FLOWS_OUT, w.nodes[1].flows, 32 * sizeof(struct pn_dp_flow),
+                                w.now);
+            world_run(1, true);
+            assert_int_equal(world_owner(0), 1);
+        }
+        assert_int_equal(w.nodes[0].node.show.sync.dropped_in > 0, flood);
+        w.nodes[0].flows_busy = false;
+        unsigned resyncs = w.nodes[1].resyncs;
+        world_run(1000, true);
+        assert_int_equal(w.nodes[0].node.sync.peers[1].state, PN_SYNC_DONE);
+        assert_int_equal(w.nodes[1].resyncs, resyncs + flood);
+        assert_true(w.nodes[0].flows_in >= 64);
+        assert_int_equal(world_owner(0), 0);
+        world_end();
+    }
+}
+
 static void slow(struct pn_node_conf *conf, unsigned node)
 {
     (void)node;
@@ -160,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flows_are_there_before_it_takes_back),
+        cmocka_unit_test(test_flows_that_found_no_room_are_not_here),
         cmocka_unit_test(test_flow_sync_is_bounded),
         cmocka_unit_test(test_flows_that_were_lost_are_asked_for_again),
         cmocka_unit_test(test_flow_sync_of_another_start_is_refused),
