@@ -208,19 +208,27 @@ void pn_sync_peer(struct pn_sync *s, uint8_t node, uint64_t boot_id, uint64_t no
     wait_for(s, node, now_ns);
 }
 
+/* It has no end. again: whoever it was for still waits, and gets another. */
+static void walk_stop(struct pn_sync *s, bool again)
+{
+    s->walking = false;
+    for (unsigned i = 0; i < PN_MAX_NODES; i++) {
+        struct pn_sync_peer *p = &s->peers[i];
+        if (p->in_walk && again)
+            p->walk_number = 0, p->asks = true;
+        p->in_walk = false;
+    }
+}
+
 void pn_sync_dataplane(struct pn_sync *s, uint64_t now_ns)
 {
     s->in_flight = 0;
     s->in_sent = false;
     s->in_count = 0;
-    s->walking = false;
-    for (uint8_t i = 0; i < PN_MAX_NODES; i++) {
-        if (s->peers[i].in_walk)
-            s->peers[i].walk_number = 0, s->peers[i].asks = true;
-        s->peers[i].in_walk = false;
+    walk_stop(s, true);
+    for (uint8_t i = 0; i < PN_MAX_NODES; i++)
         if (s->peers[i].boot_id)
             wait_for(s, i, now_ns);
-    }
 }
 
 static unsigned recent_between(const struct pn_sync_peer *p, uint64_t after, uint64_t before)
@@ -293,6 +301,7 @@ static void walk_begin(struct pn_sync *s, uint64_t now_ns)
     s->walking = true;
     s->walk_lost = 0;
     s->walk_ns = now_ns + PN_SYNC_WALK_NS;
+    s->walk_until_ns = now_ns + s->node->conf.sync.timeout_ns;
     counts(s)->sync.resyncs++;
     queue_add(s, &m);
     s->node->io.send(s->node->io.arg, PN_DP_FLOWS_RESYNC, NULL, 0, PN_TAG_RESYNC);
@@ -302,13 +311,8 @@ void pn_sync_walk_answer(struct pn_sync *s, unsigned status, uint64_t now_ns)
 {
     if (status == PN_DP_STATUS_OK || !s->walking)
         return;
-    s->walking = false;
     s->walk_ns = now_ns + PN_SYNC_WALK_NS;
-    for (uint8_t i = 0; i < PN_MAX_NODES; i++) {
-        if (s->peers[i].in_walk)
-            s->peers[i].walk_number = 0, s->peers[i].asks = true;
-        s->peers[i].in_walk = false;
-    }
+    walk_stop(s, true);
 }
 
 /* ---- from the peers ---- */
@@ -456,6 +460,8 @@ void pn_sync_step(struct pn_sync *s, uint64_t now_ns, uint64_t *wake_ns)
         step_peer(s, i, now_ns, wake_ns);
         asked |= s->peers[i].asks && s->peers[i].boot_id;
     }
+    if (s->walking && now_ns >= s->walk_until_ns)
+        walk_stop(s, false); /* its end was lost on its way from the dataplane, or comes too late for all */
     if (asked && !s->walking) {
         if (now_ns >= s->walk_ns)
             walk_begin(s, now_ns);

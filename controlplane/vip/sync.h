@@ -85,6 +85,7 @@ struct pn_sync {
     uint64_t tokens_ns;
     bool walking;
     uint64_t walk_ns; /* next walk not before */
+    uint64_t walk_until_ns; /* nobody waits for the end of this one any longer */
     uint32_t walk_lost;
     uint32_t next_number;
 };

@@ -249,7 +249,8 @@ static void dp_run(unsigned i)
             dp_probe(i, v);
     if (n->walk) {
         unsigned at = n->walk - 1, count = n->n_flows - at < 10 ? n->n_flows - at : 10;
-        unasked(n, PN_DP_FLOWS_OUT, &n->flows[at], count * sizeof(n->flows[0]));
+        if (count || !n->walk_end_lost)
+            unasked(n, PN_DP_FLOWS_OUT, &n->flows[at], count * sizeof(n->flows[0]));
         n->walk = count ? n->walk + count : 0;
     }
 }

@@ -49,6 +49,7 @@ struct world_node {
     struct pn_dp_flow flows[64];
     unsigned n_flows;
     unsigned walk; /* next flow of a walk + 1; 0: none */
+    bool walk_end_lost; /* its last message never comes */
     unsigned port_down; /* ports that cannot send, by bits */
     bool deaf; /* what is sent to it is lost */
     unsigned hosts_known, hosts_alive; /* that its dataplane asks; that answer */

@@ -112,6 +112,24 @@ static void test_flow_sync_is_bounded(void **state)
     world_end();
 }
 
+/* The end of a walk was pushed out of a full queue: whoever asks later still gets all flows. */
+static void test_a_walk_whose_end_is_lost(void **state)
+{
+    (void)state;
+    world_start(2, 1, slow);
+    world_run(300, true);
+    some_flows(&w.nodes[1], 4, 8);
+    for (unsigned lost = 1; lost < 2; lost--) {
+        world_node_kill(0);
+        world_run(100, true);
+        w.nodes[1].walk_end_lost = lost;
+        world_node_start(0);
+        world_run(2500, true);
+        assert_int_equal(w.nodes[0].node.sync.peers[1].state, lost ? PN_SYNC_INCOMPLETE : PN_SYNC_DONE);
+    }
+    world_end();
+}
+
 static void test_flows_that_were_lost_are_asked_for_again(void **state)
 {
     struct world_node *n = &w.nodes[1];
@@ -195,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_flows_are_there_before_it_takes_back),
         cmocka_unit_test(test_flows_that_found_no_room_are_not_here),
         cmocka_unit_test(test_flow_sync_is_bounded),
+        cmocka_unit_test(test_a_walk_whose_end_is_lost),
         cmocka_unit_test(test_flows_that_were_lost_are_asked_for_again),
         cmocka_unit_test(test_flow_sync_of_another_start_is_refused),
         cmocka_unit_test(test_heartbeats_do_not_wait_behind_flows),
