@@ -146,6 +146,7 @@ struct pn_node {
     uint64_t hold_until_ns;
     bool hold_told;
     bool leaving;
+    uint64_t received_ns; /* of the heartbeat obeyed last: workers' packets overtake each other, time does not */
     struct pn_node_watch watch[PN_MAX_NODES];
     uint64_t refusal_told_ns; /* alarms that outsiders can provoke: at most one a minute */
     uint64_t vrrp_told_ns, vrrp_refused_told_ns;

@@ -50,6 +50,7 @@ static void heartbeat(struct pn_node *n, const struct pn_dp_packet *p, const str
     if (!n->opener)
         return;
     memcpy(seal_before, n->peers.seal_counts, sizeof(seal_before));
+    received_ns = received_ns > n->received_ns ? received_ns : n->received_ns;
     enum pn_hb_verdict verdict = pn_peers_receive(&n->peers, n->opener, w->payload, w->bytes, received_ns, &from);
     if (from && (verdict == PN_HB_ACCEPTED || verdict == PN_HB_LATE)) {
         uint8_t node = (uint8_t)(from - n->peers.peers);
@@ -57,6 +58,7 @@ static void heartbeat(struct pn_node *n, const struct pn_dp_packet *p, const str
         n->show.peers[node].late += verdict == PN_HB_LATE;
         heard_over(n, node, p, w, received_ns);
         if (verdict == PN_HB_ACCEPTED) {
+            n->received_ns = received_ns;
             pn_node_heard(n, node, now_ns);
             pn_election_heard(&n->election, node, received_ns, &out);
             pn_node_obey(n, &out, false, now_ns);

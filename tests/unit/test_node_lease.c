@@ -135,6 +135,44 @@ static void test_nothing_is_claimed_before_the_wire_is_heard(void **state)
     }
 }
 
+static void late_preemption(struct pn_node_conf *conf, unsigned node)
+{
+    (void)node;
+    conf->vips[0].want.preempt = PN_PREEMPT_DELAY;
+    conf->vips[0].want.preempt_delay_ns = 60000 * WORLD_MS;
+}
+
+/* Workers hand packets on in an order of their own: a heartbeat obeyed later may have been received earlier. */
+static void test_receipts_out_of_order(void **state)
+{
+    unsigned packets = 0;
+    (void)state;
+    world_start(2, 1, late_preemption);
+    world_run(300, true);
+    world_both_kill(0);
+    world_run(200, true);
+    world_dp_start(0);
+    world_node_start(0);
+    world_run(300, true);
+    struct pn_election_vip *v = &w.nodes[0].node.election.vips[0];
+    assert_int_equal(v->wait, PN_EL_WAIT_DELAY);
+    w.nodes[0].running = false;
+    world_run(22, true);
+    struct world_queue *q = &w.nodes[0].from_dp;
+    for (unsigned i = 0; i < q->count; i++) {
+        struct world_message *m = &q->m[(q->head + i) % WORLD_QUEUE];
+        if (m->type == PN_DP_PACKET_RX && !m->answer)
+            ((struct pn_dp_packet *)m->payload)->boottime_ns = w.now - ++packets * WORLD_MS;
+    }
+    assert_true(packets >= 2);
+    v->better_since_ns = 0; /* as when the owner is heard for the first time */
+    w.nodes[0].running = true;
+    world_run(300, true);
+    assert_false(v->want);
+    assert_int_equal(world_owner(0), 1);
+    world_end();
+}
+
 /* A port that cannot send renews nothing, so its node is no owner when the link comes back. */
 static void test_no_lease_without_sending(void **state)
 {
@@ -194,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_a_lease_that_was_read_grows_old),
         cmocka_unit_test(test_a_connection_that_breaks_ends_no_lease),
         cmocka_unit_test(test_nothing_is_claimed_before_the_wire_is_heard),
+        cmocka_unit_test(test_receipts_out_of_order),
         cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_what_was_given_up_stays_so),
         cmocka_unit_test(test_an_owner_whose_lease_is_over_claims_nothing),
