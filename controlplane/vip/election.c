@@ -519,6 +519,20 @@ void pn_election_standby(struct pn_election *e, bool standby, uint64_t now_ns, s
             pn_el_release(e, &e->vips[i], best_peer(e, &e->vips[i], now_ns), now_ns, "standby", out);
 }
 
+bool pn_election_leave(struct pn_election *e, uint64_t now_ns, struct pn_election_out *out)
+{
+    bool left = true;
+    for (unsigned i = 0; i < e->n; i++) {
+        struct pn_election_vip *v = &e->vips[i];
+        uint8_t peer = v->state == PN_EL_OWNER ? best_peer(e, v, now_ns) : PN_HB_NO_NODE;
+        if (peer != PN_HB_NO_NODE)
+            pn_el_release(e, v, peer, now_ns, "standby", out);
+        left &= v->state != PN_EL_OWNER;
+        v->yielded = true;
+    }
+    return left;
+}
+
 void pn_election_hold(struct pn_election *e, uint32_t ms)
 {
     e->hold_ms = ms < PN_HOLD_MAX_MS ? ms : PN_HOLD_MAX_MS;

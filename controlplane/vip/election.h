@@ -182,6 +182,8 @@ int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, 
 /* An exclusive VIP is claimed without votes, because the administrator knows that no other node has it. */
 int pn_election_force(struct pn_election *e, const char *vip, uint64_t now_ns, struct pn_error *err);
 void pn_election_standby(struct pn_election *e, bool standby, uint64_t now_ns, struct pn_election_out *out);
+/* The process is about to end: what a living peer can take is released to it. true: nothing is owned any more. */
+bool pn_election_leave(struct pn_election *e, uint64_t now_ns, struct pn_election_out *out);
 /* Asks the peers to wait ms longer; e->hold_granted says when all that are heard have agreed. 0: no more. */
 void pn_election_hold(struct pn_election *e, uint32_t ms);
 /* The hold is granted and the leases it allows are ordered: a daemon that ends now leaves nothing unanswered. */

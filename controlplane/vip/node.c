@@ -487,14 +487,6 @@ void pn_node_standby(struct pn_node *n, bool standby, uint64_t now_ns)
     p->standby(n, standby, now_ns);
 }
 
-static bool any_heard(const struct pn_node *n, uint64_t now_ns)
-{
-    for (unsigned i = 0; i < PN_MAX_NODES; i++)
-        if (i != n->conf.self && pn_el_heard(&n->election, (uint8_t)i, now_ns))
-            return true;
-    return false;
-}
-
 static bool owns_any(const struct pn_node *n)
 {
     bool any = false;
@@ -505,6 +497,7 @@ static bool owns_any(const struct pn_node *n)
 
 void pn_node_leave(struct pn_node *n, uint64_t now_ns)
 {
+    struct pn_election_out out = {.n = 0};
     struct pn_error err;
     n->leaving = true;
     if (!n->configured || !n->linked)
@@ -514,11 +507,13 @@ void pn_node_leave(struct pn_node *n, uint64_t now_ns)
         p->standby(n, true, now_ns);
     if (n->conf.n_nodes <= 1 || n->election.hold_granted || !owns_any(n))
         return;
-    if (any_heard(n, now_ns)) {
+    bool left = pn_election_leave(&n->election, now_ns, &out);
+    pn_node_obey(n, &out, false, now_ns);
+    if (left) {
         EACH_PROTOCOL(p)
         p->standby(n, true, now_ns);
     } else {
-        /* Nobody could take over: the leases last until we are back. A peer that comes asks the wire before it claims. */
+        /* What nobody could take: the leases last until we are back. A peer that comes asks the wire before it claims. */
         pn_node_hold(n, PN_NODE_LEAVE_HOLD_MS, now_ns, &err);
     }
 }

@@ -114,6 +114,49 @@ static void test_standby_and_leave(void **state)
     world_end();
 }
 
+static bool leave(unsigned i)
+{
+    pn_node_leave(&w.nodes[i].node, w.now);
+    world_wake(i);
+    for (unsigned ms = 0; ms < 200 && !pn_node_left(&w.nodes[i].node, w.now); ms++)
+        world_run(1, true);
+    return pn_node_left(&w.nodes[i].node, w.now);
+}
+
+static void second_only_here(struct pn_node_conf *conf, unsigned node)
+{
+    if (node == 1)
+        conf->vips[1].want.priority = 0;
+}
+
+/* The other node is heard, but takes part in nothing, or not in all: what it cannot take is not given up. */
+static void test_leave_when_no_peer_takes_over(void **state)
+{
+    (void)state;
+    for (unsigned some = 0; some < 2; some++) {
+        world_start(2, 2, some ? second_only_here : NULL);
+        if (!some)
+            pn_node_standby(&w.nodes[1].node, true, w.now);
+        world_run(300, true);
+        assert_int_equal(world_owner(0), 0);
+        assert_int_equal(world_owner(1), 0);
+        world_gap_reset();
+        assert_true(leave(0));
+        assert_int_equal(world_owner(0), some ? 1 : 0);
+        assert_int_equal(world_owner(1), 0);
+        world_node_kill(0);
+        world_run(2000, true);
+        assert_int_equal(world_owner(0), some ? 1 : 0);
+        assert_int_equal(world_owner(1), 0);
+        world_node_start(0);
+        world_run(500, true);
+        assert_int_equal(world_owner(0), 0);
+        assert_int_equal(world_owner(1), 0);
+        assert_true(w.worst_gap_ns <= 3 * WORLD_MS);
+        world_end();
+    }
+}
+
 /* A dataplane that could not take what is ours on the wire is told again. */
 static void test_what_is_ours_is_told_until_it_is_taken(void **state)
 {
@@ -279,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_silent_death),
         cmocka_unit_test(test_planned_move),
         cmocka_unit_test(test_standby_and_leave),
+        cmocka_unit_test(test_leave_when_no_peer_takes_over),
         cmocka_unit_test(test_what_is_ours_is_told_until_it_is_taken),
         cmocka_unit_test(test_a_second_node_joins_a_lone_one),
         cmocka_unit_test(test_force_ends_the_wait_for_votes),
