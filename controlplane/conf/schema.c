@@ -383,7 +383,8 @@ const struct pn_schema_row pn_schema_rows[] = {
         "With preempt = delay: how long the node has to be there before.", RANGE(0, 86400 * SEC_MS, PN_UNIT_MS)),
     ROW("prefer", PN_T_WORD, VIP(prefer), "available", "What counts more when nodes cannot hear each other.",
         .words = prefers),
-    ROW("group", PN_T_NAME, VIP(group), NULL, "Addresses with the same group move together when one is given over."),
+    ROW("group", PN_T_NAME, VIP(group), NULL,
+        "Addresses with the same group move together when one is given over; their priorities are the same."),
     ROW("protocol", PN_T_WORD, VIP(protocol), "sealed", "How the nodes agree on the owner.", .words = protocols),
     ROW("vrid", PN_T_UINT, VIP(vrid), "0",
         "Virtual router id, for protocol vrrp and required there. Addresses of one family with the same id on the same "

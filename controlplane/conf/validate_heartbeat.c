@@ -194,6 +194,7 @@ static void validate_vrrp(struct pn_validate *v, unsigned at)
 static void validate_vip(struct pn_validate *v, unsigned at)
 {
     const struct pn_conf *conf = v->conf;
+    const struct pn_conf_heartbeat *h = &conf->heartbeat;
     const struct pn_conf_vip *vip = &conf->vips[at];
     pn_validate_at(v, &vip->where, vip->name, "vip.%s", vip->name);
     if (vip->protocol == PN_CONF_VRRP)
@@ -204,12 +205,20 @@ static void validate_vip(struct pn_validate *v, unsigned at)
         pn_validate_warning(v, "prefer",
                             "exclusive with two nodes: when one dies nobody answers until postern vip force (a third "
                             "node, with priority 0, would decide)");
+    if (vip->prefer == PN_CONF_EXCLUSIVE && conf->n_nodes > 1 && h->lease_ms < 3 * h->interval_ms)
+        pn_validate_warning(
+            v, "prefer",
+            "exclusive: votes make a round trip, and heartbeat.lease (%u ms) is less than three times the "
+            "interval (%u ms): one lost heartbeat may end it, four times is safe",
+            h->lease_ms, h->interval_ms);
     for (unsigned j = 0; j < at; j++) {
         const struct pn_conf_vip *other = &conf->vips[j];
         if (vip->group[0] && strcmp(vip->group, other->group) == 0 &&
             memcmp(vip->priority, other->priority, sizeof(vip->priority)) != 0)
-            pn_validate_warning(
-                v, "group", "%s has other priorities in the same group: each pulls the other to its node", other->name);
+            pn_validate_error(v, "group",
+                              "vip %s of the same group has other priorities: two nodes would take the group from each "
+                              "other for ever",
+                              other->name);
     }
 }
 

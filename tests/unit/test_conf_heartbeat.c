@@ -165,6 +165,9 @@ static const struct row refused[] = {
      "vip b { address = 192.0.2.26; protocol = vrrp; vrid = 7 }",
      "vip.b.protocol", "vrrp needs node n1's own IPv4 address on this network as sender: set address-v4 of its port"},
     {PAIR SEVENTEEN, "vip.v16.vrid", "more than 16 addresses with id 9"},
+    {N1 N2 "vip a { address = 192.0.2.25; group = g; priority { n1 = 200; n2 = 100 } }\n"
+           "vip b { address = 192.0.2.26; group = g; priority { n1 = 100; n2 = 200 } }\n",
+     "vip.b.group", "vip a of the same group has other priorities"},
     {PAIR "vip b { address = 192.0.2.26; mac = self; priority { n1 = 1 } }", "vip.b.mac",
      "found \"self\", expected by-protocol, port, auto or a unicast MAC"},
 };
@@ -193,9 +196,9 @@ static void test_what_is_warned_of(void **state)
     static const struct row rows[] = {
         {N1 N2 "vip a { address = 192.0.2.25; prefer = exclusive; priority { n1 = 200; n2 = 100 } }\n", "vip.a.prefer",
          "exclusive with two nodes"},
-        {N1 N2 "vip a { address = 192.0.2.25; group = g; priority { n1 = 200; n2 = 100 } }\n"
-               "vip b { address = 192.0.2.26; group = g; priority { n1 = 100; n2 = 200 } }\n",
-         "vip.b.group", "a has other priorities"},
+        {N1 N2 N3 "heartbeat { lease = 29ms; takeover = 40ms }\n"
+                  "vip a { address = 192.0.2.25; prefer = exclusive; priority { n1 = 200; n2 = 100 } }\n",
+         "vip.a.prefer", "exclusive: votes make a round trip, and heartbeat.lease (29 ms)"},
     };
     (void)state;
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -208,7 +211,8 @@ static void test_what_is_warned_of(void **state)
         pn_conf_free(conf);
     }
     struct pn_conf *conf =
-        conf_from(N1 N2 N3 "vip a { address = 192.0.2.25; prefer = exclusive; priority { n1 = 2; n2 = 1 } }\n");
+        conf_from(N1 N2 N3 "heartbeat { lease = 40ms; takeover = 60ms }\n"
+                           "vip a { address = 192.0.2.25; prefer = exclusive; priority { n1 = 2; n2 = 1 } }\n");
     for (unsigned w = 0; w < conf->n_warnings; w++)
         assert_string_not_equal(conf->warnings[w].key, "vip.a.prefer");
     pn_conf_free(conf);
