@@ -102,6 +102,8 @@ void pn_vrrp_router_act(struct pn_node *n, struct vrrp_router *r, const struct p
         r->waiting = true;
         r->asked_ns = now_ns;
         r->follows_ns = out->deadline_ns;
+        if (out->deadline_ns < r->granted_ns) /* a shorter interval: in force before anyone hears of it */
+            pn_vrrp_router_lease(n, r, out->deadline_ns, 0, now_ns);
         transmit(n, r, out->priority, ADVERT, now_ns);
     } else if (out->send) {
         r->v.lease_ns = r->follows_ns; /* not sent, so it renews nothing */
@@ -172,7 +174,8 @@ void pn_vrrp_routers_answer(struct pn_node *n, uint32_t own, unsigned status, ui
 static void start(struct pn_node *n, struct vrrp_router *r, uint64_t now_ns)
 {
     struct pn_vrrp_out out;
-    if (r->held_ns > now_ns)
+    r->granted_ns = r->held_ns > now_ns ? r->held_ns : 0;
+    if (r->granted_ns)
         pn_vrrp_resume(&r->v, now_ns, &out);
     else
         pn_vrrp_startup(&r->v, now_ns, &out);

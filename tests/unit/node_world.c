@@ -451,30 +451,35 @@ void world_end(void)
     }
 }
 
-void world_run(unsigned ms, bool want_single)
+void world_step(bool want_single)
 {
-    for (uint64_t end = w.now + ms * WORLD_MS; w.now < end; w.now += WORLD_STEP) {
-        for (unsigned i = 0; i < w.n; i++) {
-            if (w.nodes[i].dp_there && w.nodes[i].dp_running)
-                dp_run(i);
-            if (w.nodes[i].running)
-                node_run(i);
+    for (unsigned i = 0; i < w.n; i++) {
+        if (w.nodes[i].dp_there && w.nodes[i].dp_running)
+            dp_run(i);
+        if (w.nodes[i].running)
+            node_run(i);
+    }
+    for (unsigned v = 0; v < w.n_vips; v++) {
+        unsigned n = 0;
+        for (unsigned i = 0; i < w.n; i++)
+            n += responds(&w.nodes[i], v);
+        if (n > 1) {
+            w.dual_ns += WORLD_STEP;
+            if (want_single)
+                fail_msg("%u responders for VIP %u at %.2f ms", n, v, (double)w.now / 1e6);
         }
-        for (unsigned v = 0; v < w.n_vips; v++) {
-            unsigned n = 0;
-            for (unsigned i = 0; i < w.n; i++)
-                n += responds(&w.nodes[i], v);
-            if (n > 1) {
-                w.dual_ns += WORLD_STEP;
-                if (want_single)
-                    fail_msg("%u responders for VIP %u at %.2f ms", n, v, (double)w.now / 1e6);
-            }
-            if (v == 0) {
-                w.gap_ns = n ? 0 : w.gap_ns + WORLD_STEP;
-                w.worst_gap_ns = w.gap_ns > w.worst_gap_ns ? w.gap_ns : w.worst_gap_ns;
-            }
+        if (v == 0) {
+            w.gap_ns = n ? 0 : w.gap_ns + WORLD_STEP;
+            w.worst_gap_ns = w.gap_ns > w.worst_gap_ns ? w.gap_ns : w.worst_gap_ns;
         }
     }
+    w.now += WORLD_STEP;
+}
+
+void world_run(unsigned ms, bool want_single)
+{
+    for (uint64_t end = w.now + ms * WORLD_MS; w.now < end;)
+        world_step(want_single);
 }
 
 unsigned world_owner(unsigned vip)

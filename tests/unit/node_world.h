@@ -86,6 +86,7 @@ extern struct world w;
 void world_start(unsigned n, unsigned n_vips, void (*tune)(struct pn_node_conf *conf, unsigned node));
 void world_end(void);
 void world_run(unsigned ms, bool want_single);
+void world_step(bool want_single); /* WORLD_STEP of it */
 unsigned world_owner(unsigned vip); /* WORLD_NODES: nobody */
 void world_node_start(unsigned i); /* a new process above the dataplane that is there */
 void world_node_relink(unsigned i); /* the own connection breaks, and is made again */

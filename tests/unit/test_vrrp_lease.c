@@ -118,6 +118,43 @@ static void test_restart_within_the_lease(void **state)
     world_end();
 }
 
+static void slow(struct pn_node_conf *conf, unsigned node)
+{
+    vrrp(conf, node);
+    conf->vips[0].vrrp_interval_cs = 100;
+}
+
+/* Advertised more often from now on: backups wait less from the first such packet, so the lease ends sooner before it leaves. */
+static void test_a_shorter_interval(void **state)
+{
+    static struct pn_ownership o;
+    struct pn_error err;
+    (void)state;
+    for (unsigned anew = 0; anew < 2; anew++) {
+        world_start(2, 1, slow);
+        world_run(6000, true);
+        assert_int_equal(world_owner(0), 0);
+        w.confs[0].vips[0].vrrp_interval_cs = INTERVAL_MS / 10;
+        if (anew) {
+            world_node_kill(0);
+            world_node_start(0);
+        } else {
+            assert_int_equal(pn_node_configure(&w.nodes[0].node, &w.confs[0], w.now, &err), 0);
+        }
+        uint64_t made;
+        do {
+            world_show(0, &o);
+            made = o.vips[0].vrrp.sent;
+            world_step(true);
+            world_show(0, &o);
+        } while (o.vips[0].vrrp.sent == made);
+        w.nodes[0].running = false; /* killed before it has the answer */
+        world_run(3000, true);
+        assert_int_equal(world_owner(0), 1);
+        world_end();
+    }
+}
+
 static void test_no_lease_without_sending(void **state)
 {
     static struct pn_ownership o;
@@ -209,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_a_deaf_backup_claims_nothing),
         cmocka_unit_test(test_a_dataplane_that_does_not_answer),
         cmocka_unit_test(test_restart_within_the_lease),
+        cmocka_unit_test(test_a_shorter_interval),
         cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_loss_and_chaos),
     };
