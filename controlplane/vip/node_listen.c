@@ -5,26 +5,31 @@
 
 #define MS UINT64_C(1000000)
 
-/* No heartbeat came over any path of this port for takeover. A port without a path: never. */
+/*
+ * No heartbeat came over any path of this port for takeover. A port without a path and without VRRP: never. An active router
+ * hears nothing of the others (RFC 9568, 6.4.3), so VRRP itself says neither this nor that.
+ */
 static bool silent(const struct pn_node *n, unsigned port, uint64_t now_ns)
 {
-    bool path = false, heard = false;
+    bool watched = false, heard = false;
+    for (unsigned v = 0; v < n->conf.n_vips; v++)
+        watched |= n->conf.vips[v].port == port && n->conf.vips[v].protocol == PN_VIP_VRRP;
     for (unsigned i = 0; i < n->conf.n_paths && n->conf.n_nodes > 1; i++) {
         if (n->conf.paths[i].port != port)
             continue;
-        path = true;
+        watched = true;
         for (unsigned k = 0; k < PN_MAX_NODES; k++) {
             uint64_t heard_ns = n->watch[k].paths[i].heard_ns;
             heard |= k != n->conf.self && heard_ns && now_ns - heard_ns <= n->conf.times.takeover;
         }
     }
-    return path && !heard;
+    return watched && !heard;
 }
 
 static void tell(struct pn_node *n, unsigned port, uint64_t silent_ns)
 {
     for (unsigned v = 0; v < n->conf.n_vips; v++) {
-        if (n->conf.vips[v].port != port || n->conf.vips[v].protocol != PN_VIP_SEALED)
+        if (n->conf.vips[v].port != port)
             continue;
         if (n->deaf[port].deaf)
             pn_node_say(n, PN_LOG_WARNING, "vip", n->conf.vips[v].name,

@@ -193,7 +193,7 @@ void pn_vrrp_step(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out, u
     if (v->state == PN_VRRP_ACTIVE && v->priority == 0) {
         pn_vrrp_shutdown(v, now_ns, out);
         v->state = PN_VRRP_BACKUP; /* listens on */
-        snprintf(v->reason, sizeof(v->reason), "given up: standby");
+        snprintf(v->reason, sizeof(v->reason), "given up: %s", v->unfit ? v->unfit : "priority 0");
         v->timer_ns = 0;
         return;
     }

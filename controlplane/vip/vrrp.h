@@ -54,7 +54,8 @@ struct pn_vrrp {
     /* configured */
     bool v6;
     uint8_t vrid;
-    uint8_t priority; /* 1..254, 255 if the addresses are this node's own; 0 while it must not own (standby) */
+    uint8_t priority; /* 1..254, 255 if the addresses are this node's own; 0 while it must not own */
+    const char *unfit; /* priority 0: why, static text */
     bool preempt;
     uint64_t preempt_delay_ns; /* how long a lower one was heard before */
     bool wait; /* preempts nothing for now: not ready to carry what the active router carries */

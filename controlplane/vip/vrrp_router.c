@@ -236,14 +236,17 @@ static struct pn_addr link_local(const struct pn_mac *mac)
 static uint64_t step_one(struct pn_node *n, struct vrrp_router *r, uint64_t now_ns)
 {
     const struct pn_mac *mac = &n->port_mac[r->port < PN_MAX_PORTS ? r->port : 0];
-    bool planned = pn_vrrp_routers(n)->standby;
+    bool planned = pn_vrrp_routers(n)->standby, deaf = n->deaf[r->port < PN_MAX_PORTS ? r->port : 0].deaf;
     struct pn_vrrp_out out;
     uint64_t wake = UINT64_MAX;
     if (!r->runs || (r->v.v6 && pn_mac_is_zero(mac)))
         return UINT64_MAX;
     if (r->v.v6)
         r->v.primary = link_local(mac);
-    r->v.priority = (uint8_t)(planned ? 0 : r->priority);
+    r->v.priority = (uint8_t)(planned || deaf ? 0 : r->priority);
+    r->v.unfit = planned ? "standby" : "its port receives nothing";
+    if (deaf && r->v.state == PN_VRRP_BACKUP)
+        r->v.timer_ns = 0; /* what is not heard now says nothing later: then the wait begins anew */
     r->v.wait = !n->election.synced;
     if ((r->waiting || (r->asking && !r->mute)) && now_ns - r->asked_ns >= 2 * r->v.interval_ns)
         go_mute(n, r, "the dataplane does not answer", now_ns);

@@ -155,6 +155,59 @@ static void test_a_shorter_interval(void **state)
     }
 }
 
+/* Beside routers that are not Postern: nobody sends heartbeats. */
+static void lone(struct pn_node_conf *conf, unsigned node)
+{
+    vrrp(conf, node);
+    conf->n_nodes = 1;
+    conf->n_paths = 0;
+    conf->ring.n_keys = 0;
+    for (unsigned i = 0; i < PN_MAX_NODES; i++)
+        if (i != node)
+            conf->names[i][0] = '\0';
+}
+
+/* Who sends and hears nothing is heard by the backups, so it has to notice by itself: known hosts do not answer. */
+static void test_a_deaf_owner_hands_over(void **state)
+{
+    static struct pn_ownership o;
+    (void)state;
+    for (unsigned alone = 0; alone < 2; alone++) {
+        world_start(2, 1, alone ? lone : vrrp);
+        for (unsigned i = 0; i < 2; i++)
+            w.nodes[i].hosts_known = w.nodes[i].hosts_alive = 2;
+        world_run(20000, true); /* quiet, but they answer */
+        assert_int_equal(world_owner(0), 0);
+        world_gap_reset();
+        unsigned alarms = w.nodes[0].alarms;
+        w.nodes[0].deaf = true;
+        world_run(alone ? 1500 : 300, true); /* where no heartbeats come either, it looks less often */
+        assert_int_equal(world_owner(0), 1);
+        assert_true(w.worst_gap_ns <= 65 * WORLD_MS); /* the skew of priority 99 */
+        world_show(0, &o);
+        assert_int_equal(o.vips[0].state, PN_EL_BACKUP);
+        assert_string_equal(o.vips[0].reason, "given up: its port receives nothing");
+        assert_true(w.nodes[0].alarms > alarms);
+        world_run(10000, true); /* what it does not hear it does not claim */
+        assert_int_equal(world_owner(0), 1);
+        w.nodes[0].deaf = false;
+        world_run(TAKEOVER_MS - 60, true); /* nor at once when it hears again */
+        assert_int_equal(world_owner(0), 1);
+        world_run(2000, false);
+        assert_int_equal(world_owner(0), 0);
+        /* A backup that was deaf when the other died waits as one that has just started. */
+        w.nodes[1].deaf = true;
+        world_run(2000, false);
+        world_both_kill(0);
+        world_run(1000, true);
+        assert_int_equal(world_owner(0), WORLD_NODES);
+        w.nodes[1].deaf = false;
+        world_run(2000, true);
+        assert_int_equal(world_owner(0), 1);
+        world_end();
+    }
+}
+
 static void test_no_lease_without_sending(void **state)
 {
     static struct pn_ownership o;
@@ -247,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_a_dataplane_that_does_not_answer),
         cmocka_unit_test(test_restart_within_the_lease),
         cmocka_unit_test(test_a_shorter_interval),
+        cmocka_unit_test(test_a_deaf_owner_hands_over),
         cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_loss_and_chaos),
     };
