@@ -163,6 +163,18 @@ bool pn_addr_is_unicast_host(const struct pn_addr *addr)
     return !pn_addr_is_zero(addr) && !loopback && addr->b[0] != 0xff;
 }
 
+struct pn_addr pn_addr_of_sockaddr(const struct sockaddr_storage *ss)
+{
+    struct pn_addr a;
+
+    memset(&a, 0, sizeof(a));
+    if (ss->ss_family == AF_INET)
+        return pn_addr_from_v4(((const struct sockaddr_in *)ss)->sin_addr.s_addr);
+    if (ss->ss_family == AF_INET6)
+        memcpy(a.b, &((const struct sockaddr_in6 *)ss)->sin6_addr, 16);
+    return a;
+}
+
 unsigned pn_addr_sockaddr(const struct pn_addr *addr, uint16_t port, struct sockaddr_storage *out)
 {
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};

@@ -34,6 +34,7 @@ char *pn_mac_format(const struct pn_mac *mac, char *buf, size_t size);
 struct sockaddr_storage;
 /* For connect(2) and the like; returns its length. */
 unsigned pn_addr_sockaddr(const struct pn_addr *addr, uint16_t port, struct sockaddr_storage *out);
+struct pn_addr pn_addr_of_sockaddr(const struct sockaddr_storage *ss); /* zero: neither IPv4 nor IPv6 */
 
 /* Bits after the first len (0..128, 128-bit form) cleared. */
 struct pn_addr pn_addr_masked(const struct pn_addr *addr, unsigned len);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* join.h: the newcomer's side. */
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -12,6 +11,7 @@
 #include <event2/event.h>
 #include <openssl/crypto.h>
 
+#include "common/addr.h"
 #include "common/error.h"
 #include "controlplane/cluster/join_port.h"
 #include "controlplane/cluster/mtls.h"
@@ -294,19 +294,15 @@ static const struct pn_join_wire_ops wire_ops = {on_secured, on_message, on_end}
 /* NULL or why not. */
 static const char *dial(struct pn_join_guest *g, const struct pn_endpoint *to)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(to->port)};
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(to->port)};
-    bool v4 = pn_addr_is_v4(&to->addr);
-    int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_storage ss;
+    socklen_t len = pn_addr_sockaddr(&to->addr, to->port, &ss);
+    int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct bufferevent *bev = NULL;
     SSL *ssl;
 
-    memcpy(&in.sin_addr, to->addr.b + 12, 4);
-    memcpy(&in6.sin6_addr, to->addr.b, 16);
     if (fd < 0)
         return strerror(errno);
-    if (connect(fd, v4 ? (struct sockaddr *)&in : (struct sockaddr *)&in6, v4 ? sizeof(in) : sizeof(in6)) != 0 &&
-        errno != EINPROGRESS) {
+    if (connect(fd, (struct sockaddr *)&ss, len) != 0 && errno != EINPROGRESS) {
         int saved = errno;
         close(fd);
         return strerror(saved);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* join.h: the member's side. */
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <event2/bufferevent.h>
 #include <openssl/crypto.h>
 
+#include "common/addr.h"
 #include "common/error.h"
 #include "common/log.h"
 #include "controlplane/cluster/join_port.h"
@@ -335,18 +335,6 @@ unsigned pn_join_hosts_active(const struct pn_join_hosts *h)
     return n;
 }
 
-static struct pn_addr address_of(const struct sockaddr_storage *ss)
-{
-    struct pn_addr a;
-
-    memset(&a, 0, sizeof(a));
-    if (ss->ss_family == AF_INET)
-        return pn_addr_from_v4(((const struct sockaddr_in *)ss)->sin_addr.s_addr);
-    if (ss->ss_family == AF_INET6)
-        memcpy(a.b, &((const struct sockaddr_in6 *)ss)->sin6_addr, 16);
-    return a;
-}
-
 /*
  * A slot for one more. Strangers that hold all of them without having shown a proof make room, the one that came first
  * goes: a guest with a token shows it within a round trip, so they cannot keep it out by waiting.
@@ -369,7 +357,7 @@ static struct host_session **slot_find(struct pn_join_hosts *h)
 
 void pn_join_hosts_take(struct pn_join_hosts *h, struct bufferevent *bev, const struct sockaddr_storage *from)
 {
-    struct pn_addr addr = address_of(from);
+    struct pn_addr addr = pn_addr_of_sockaddr(from);
     const struct source *source = source_of(h, &addr, false);
     bool welcome = !source || source->wrong < PN_JOIN_WRONG_PER_SOURCE;
     struct host_session **slot = welcome ? slot_find(h) : NULL;

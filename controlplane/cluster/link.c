@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "common/addr.h"
 #include "controlplane/cluster/link.h"
 
 #include <errno.h>
@@ -343,27 +344,10 @@ struct pn_link *pn_link_new(const struct pn_link_request *request, int fd, bool 
     return l;
 }
 
-static socklen_t sockaddr_fill(struct sockaddr_storage *ss, const struct pn_endpoint *to)
-{
-    memset(ss, 0, sizeof(*ss));
-    if (pn_addr_is_v4(&to->addr)) {
-        struct sockaddr_in *in = (struct sockaddr_in *)ss;
-        in->sin_family = AF_INET;
-        in->sin_port = htons(to->port);
-        memcpy(&in->sin_addr, to->addr.b + 12, 4);
-        return sizeof(*in);
-    }
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(to->port);
-    memcpy(&in6->sin6_addr, to->addr.b, 16);
-    return sizeof(*in6);
-}
-
 struct pn_link *pn_link_dial(const struct pn_link_request *request, const struct pn_endpoint *to)
 {
     struct sockaddr_storage ss;
-    socklen_t len = sockaddr_fill(&ss, to);
+    socklen_t len = pn_addr_sockaddr(&to->addr, to->port, &ss);
     int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)

@@ -8,23 +8,12 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 
+#include "common/addr.h"
 #include "common/error.h"
 #include "common/log.h"
 #include "controlplane/cluster/mesh_internal.h"
 
 #define RESUME_MS 200
-
-static struct pn_addr address_of(const struct sockaddr_storage *ss)
-{
-    struct pn_addr a;
-
-    memset(&a, 0, sizeof(a));
-    if (ss->ss_family == AF_INET)
-        return pn_addr_from_v4(((const struct sockaddr_in *)ss)->sin_addr.s_addr);
-    if (ss->ss_family == AF_INET6)
-        memcpy(a.b, &((const struct sockaddr_in6 *)ss)->sin6_addr, 16);
-    return a;
-}
 
 static bool of_member(const struct pn_mesh *m, const struct pn_addr *addr)
 {
@@ -53,7 +42,7 @@ static bool has_room(struct pn_mesh *m, const struct pn_addr *addr)
     unsigned strangers = 0, same = 0;
 
     for (unsigned i = 0; i < m->n_young; i++) {
-        struct pn_addr other = address_of(pn_link_address(m->young[i]));
+        struct pn_addr other = pn_addr_of_sockaddr(pn_link_address(m->young[i]));
         bool other_member = of_member(m, &other);
 
         strangers += !other_member;
@@ -81,7 +70,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)listener;
     if (from_len > 0)
         memcpy(&ss, from, (size_t)from_len < sizeof(ss) ? (size_t)from_len : sizeof(ss));
-    addr = address_of(&ss);
+    addr = pn_addr_of_sockaddr(&ss);
     if (!has_room(m, &addr)) {
         char text[PN_ADDR_TEXT_BYTES];
         pn_log_limited(10000, PN_LOG_WARNING, "cluster: too many handshakes under way, %s is turned away",
@@ -120,28 +109,13 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 static int listen_one(struct pn_mesh *m, const struct pn_endpoint *at, struct pn_error *err)
 {
     char text[PN_ADDR_TEXT_BYTES];
-    struct sockaddr_storage ss = {0};
-    socklen_t len;
-    bool v4 = pn_addr_is_v4(&at->addr);
-    int fd, one = 1;
+    struct sockaddr_storage ss;
+    socklen_t len = pn_addr_sockaddr(&at->addr, at->port, &ss);
+    int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
 
-    if (v4) {
-        struct sockaddr_in *in = (struct sockaddr_in *)&ss;
-        in->sin_family = AF_INET;
-        in->sin_port = htons(at->port);
-        memcpy(&in->sin_addr, at->addr.b + 12, 4);
-        len = sizeof(*in);
-    } else {
-        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&ss;
-        in6->sin6_family = AF_INET6;
-        in6->sin6_port = htons(at->port);
-        memcpy(&in6->sin6_addr, at->addr.b, 16);
-        len = sizeof(*in6);
-    }
-    fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        if (!v4)
+        if (ss.ss_family == AF_INET6)
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
         setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &one, sizeof(one)); /* the address may come up after us */
     }
@@ -163,7 +137,8 @@ static int listen_one(struct pn_mesh *m, const struct pn_endpoint *at, struct pn
     evconnlistener_set_error_cb(listener, on_accept_error);
     m->listeners[m->n_listeners++] = listener;
     if (m->port == 0)
-        m->port = ntohs(v4 ? ((struct sockaddr_in *)&ss)->sin_port : ((struct sockaddr_in6 *)&ss)->sin6_port);
+        m->port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
+                                                : ((struct sockaddr_in6 *)&ss)->sin6_port);
     return 0;
 }
 

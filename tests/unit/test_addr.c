@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <cmocka.h>
 
 #include "common/addr.h"
@@ -177,6 +178,25 @@ static void test_format_small_buffer(void **state)
     assert_string_equal(pn_addr_format(&a, text, sizeof(text)), "192.0.2");
 }
 
+static void test_sockaddr_round_trip(void **state)
+{
+    static const char *const text[] = {"192.0.2.25", "2001:db8::25"};
+    struct sockaddr_storage ss;
+    struct pn_addr a, back;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pn_addr_parse(text[i], &a, NULL), 0);
+        assert_true(pn_addr_sockaddr(&a, 25, &ss) <= sizeof(ss));
+        assert_int_equal(ss.ss_family, i ? AF_INET6 : AF_INET);
+        back = pn_addr_of_sockaddr(&ss);
+        assert_true(pn_addr_equal(&a, &back));
+    }
+    ss.ss_family = AF_UNIX;
+    back = pn_addr_of_sockaddr(&ss);
+    assert_true(pn_addr_is_zero(&back));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +208,7 @@ int main(void)
         cmocka_unit_test(test_unicast_host),
         cmocka_unit_test(test_mac),
         cmocka_unit_test(test_format_small_buffer),
+        cmocka_unit_test(test_sockaddr_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
