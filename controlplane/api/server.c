@@ -15,12 +15,12 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 
 #include "common/error.h"
 #include "common/log.h"
 #include "common/wipe.h"
 #include "controlplane/api/api.h"
+#include "controlplane/loop/listener.h"
 
 #define CONNECTIONS_MAX 64u
 #define CONNECTIONS_RESERVED 16u /* of them for those who may change something */
@@ -43,8 +43,7 @@ struct conn {
 
 struct pn_api_server {
     struct event_base *base;
-    struct evconnlistener *listener;
-    struct event *again; /* accepting goes on after a pause */
+    struct pn_listener *listener;
     const struct pn_view *view;
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
     gid_t group;
@@ -274,30 +273,11 @@ int pn_api_server_adopt(struct pn_api_server *s, int fd)
     return 0;
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
+static void on_accept(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 {
-    (void)listener;
-    (void)sa;
+    (void)from;
     (void)len;
     pn_api_server_adopt(arg, fd);
-}
-
-/* A pause, since a process out of descriptors would otherwise spin here. */
-static void on_accept_error(struct evconnlistener *listener, void *arg)
-{
-    struct pn_api_server *s = arg;
-    struct timeval pause = {.tv_usec = 200000};
-
-    pn_log_limited(1000, PN_LOG_WARNING, "api: accept: %s", strerror(errno));
-    evconnlistener_disable(listener);
-    evtimer_add(s->again, &pause);
-}
-
-static void on_again(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    evconnlistener_enable(((struct pn_api_server *)arg)->listener);
 }
 
 /* 0: path is free now. A socket that nobody listens on any more is what a killed daemon leaves. */
@@ -364,13 +344,10 @@ struct pn_api_server *pn_api_server_new(struct event_base *base, const char *pat
     memcpy(s->path, path, strlen(path) + 1); /* from here on it is ours to remove */
     if (s->has_group && chown(path, (uid_t)-1, s->group) < 0)
         pn_log_warning("api: %s: cannot give it to group %s: %s", path, PN_API_GROUP, strerror(errno));
-    if (chmod(path, mode) < 0 || !(s->again = evtimer_new(base, on_again, s)) ||
-        !(s->listener =
-              evconnlistener_new(base, on_accept, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 64, fd))) {
+    if (chmod(path, mode) < 0 || !(s->listener = pn_listener_new(base, fd, 64, "api", on_accept, s))) {
         pn_error_set(err, "%s: %s", path, strerror(errno));
         goto fail;
     }
-    evconnlistener_set_error_cb(s->listener, on_accept_error);
     return s;
 fail:
     if (fd >= 0)
@@ -387,10 +364,7 @@ void pn_api_server_free(struct pn_api_server *s)
         return;
     while ((c = TAILQ_FIRST(&s->conns)))
         conn_free(c);
-    if (s->listener)
-        evconnlistener_free(s->listener);
-    if (s->again)
-        event_free(s->again);
+    pn_listener_free(s->listener);
     if (s->path[0])
         unlink(s->path);
     free(s);

@@ -6,14 +6,12 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <event2/listener.h>
 
 #include "common/addr.h"
 #include "common/error.h"
 #include "common/log.h"
 #include "controlplane/cluster/mesh_internal.h"
-
-#define RESUME_MS 200
+#include "controlplane/loop/listener.h"
 
 static bool of_member(const struct pn_mesh *m, const struct pn_addr *addr)
 {
@@ -59,17 +57,14 @@ static bool has_room(struct pn_mesh *m, const struct pn_addr *addr)
     return true;
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int from_len,
-                      void *arg)
+static void on_accept(void *arg, int fd, const struct sockaddr *from, socklen_t from_len)
 {
     struct pn_mesh *m = arg;
     struct sockaddr_storage ss = {0};
     struct pn_addr addr;
     struct pn_link *l;
 
-    (void)listener;
-    if (from_len > 0)
-        memcpy(&ss, from, (size_t)from_len < sizeof(ss) ? (size_t)from_len : sizeof(ss));
+    memcpy(&ss, from, from_len < sizeof(ss) ? from_len : sizeof(ss));
     addr = pn_addr_of_sockaddr(&ss);
     if (!has_room(m, &addr)) {
         char text[PN_ADDR_TEXT_BYTES];
@@ -82,28 +77,6 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     l = pn_link_new(&m->request, fd, true, &ss);
     if (l)
         m->young[m->n_young++] = l;
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *arg)
-{
-    struct pn_mesh *m = arg;
-
-    (void)fd;
-    (void)what;
-    for (unsigned i = 0; i < m->n_listeners; i++)
-        evconnlistener_enable(m->listeners[i]);
-}
-
-/* Without descriptors accept(2) fails at once and again: rest, then go on. */
-static void on_accept_error(struct evconnlistener *listener, void *arg)
-{
-    static const struct timeval rest = {0, RESUME_MS * 1000};
-    struct pn_mesh *m = arg;
-    int err = EVUTIL_SOCKET_ERROR();
-
-    pn_log_limited(10000, PN_LOG_ERROR, "cluster: accepting connections: %s", strerror(err));
-    evconnlistener_disable(listener);
-    evtimer_add(m->resume, &rest);
 }
 
 static int listen_one(struct pn_mesh *m, const struct pn_endpoint *at, struct pn_error *err)
@@ -126,15 +99,13 @@ static int listen_one(struct pn_mesh *m, const struct pn_endpoint *at, struct pn
         return pn_error_set(err, "cluster: cannot listen on %s port %u: %s",
                             pn_addr_format(&at->addr, text, sizeof(text)), at->port, strerror(saved));
     }
-    struct evconnlistener *listener =
-        evconnlistener_new(m->config.base, on_accept, m, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 128, fd);
+    struct pn_listener *listener = pn_listener_new(m->config.base, fd, 128, "cluster", on_accept, m);
     if (!listener) {
         int saved = errno;
         close(fd);
         return pn_error_set(err, "cluster: cannot listen on %s port %u: %s",
                             pn_addr_format(&at->addr, text, sizeof(text)), at->port, strerror(saved));
     }
-    evconnlistener_set_error_cb(listener, on_accept_error);
     m->listeners[m->n_listeners++] = listener;
     if (m->port == 0)
         m->port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
@@ -144,9 +115,6 @@ static int listen_one(struct pn_mesh *m, const struct pn_endpoint *at, struct pn
 
 int pn_mesh_listen(struct pn_mesh *m, struct pn_error *err)
 {
-    m->resume = evtimer_new(m->config.base, on_resume, m);
-    if (!m->resume)
-        return pn_error_set(err, "out of memory");
     for (unsigned i = 0; i < m->config.n_listen; i++)
         if (listen_one(m, &m->config.listen[i], err) < 0)
             return -1;
@@ -156,9 +124,6 @@ int pn_mesh_listen(struct pn_mesh *m, struct pn_error *err)
 void pn_mesh_unlisten(struct pn_mesh *m)
 {
     for (unsigned i = 0; i < m->n_listeners; i++)
-        evconnlistener_free(m->listeners[i]);
+        pn_listener_free(m->listeners[i]);
     m->n_listeners = 0;
-    if (m->resume)
-        event_free(m->resume);
-    m->resume = NULL;
 }

@@ -42,9 +42,8 @@ struct pn_mesh {
     unsigned n_young;
     struct mesh_channel channels[PN_CHANNEL_MAX];
     struct pn_mesh_counters counters;
-    struct evconnlistener *listeners[PN_MESH_LISTENERS_MAX];
+    struct pn_listener *listeners[PN_MESH_LISTENERS_MAX];
     unsigned n_listeners;
-    struct event *resume; /* accepting, after descriptors ran out */
     uint16_t port;
 };
 

@@ -15,14 +15,13 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <event2/util.h>
 
 #include "common/error.h"
 #include "common/log.h"
+#include "controlplane/loop/listener.h"
 #include "controlplane/metrics/metrics.h"
 
-#define ACCEPT_PAUSE_MS 500
 #define CONNECTIONS_MAX 32u
 #define HEAD_MAX_BYTES 8192u
 #define TIMEOUT_S 10 /* between two bytes, either way */
@@ -36,8 +35,7 @@ struct http_conn {
 
 struct pn_metrics_server {
     struct event_base *base;
-    struct evconnlistener *listener;
-    struct event *again; /* accepting goes on after an error and a pause */
+    struct pn_listener *listener;
     const struct pn_view *view;
     unsigned n;
     TAILQ_HEAD(, http_conn) conns; /* oldest first */
@@ -153,14 +151,13 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 
 /* ---- accepting ---- */
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
+static void on_accept(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 {
     struct pn_metrics_server *s = arg;
     struct timeval timeout = {.tv_sec = TIMEOUT_S};
     struct http_conn *c;
 
-    (void)listener;
-    (void)sa;
+    (void)from;
     (void)len;
     if (s->n == CONNECTIONS_MAX) {
         /* The oldest is the least likely to be somebody's scrape: those take milliseconds. */
@@ -181,24 +178,6 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     bufferevent_setwatermark(c->bev, EV_READ, 0, HEAD_MAX_BYTES);
     bufferevent_set_timeouts(c->bev, &timeout, &timeout);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
-}
-
-/* A process out of descriptors would otherwise spin here. */
-static void on_accept_error(struct evconnlistener *listener, void *arg)
-{
-    struct pn_metrics_server *s = arg;
-    struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
-
-    pn_log_limited(1000, PN_LOG_WARNING, "metrics: accept: %s", strerror(errno));
-    evconnlistener_disable(listener);
-    evtimer_add(s->again, &pause);
-}
-
-static void on_again(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    evconnlistener_enable(((struct pn_metrics_server *)arg)->listener);
 }
 
 /* "address:port"; "*" is every address. */
@@ -222,12 +201,29 @@ static int parse_listen(const char *listen, struct sockaddr_storage *out, int *l
     return 0;
 }
 
+/* A socket at that address; -1 with errno. */
+static int bound(const struct sockaddr_storage *at, socklen_t len)
+{
+    int fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+
+    if (fd < 0)
+        return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one)) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
+        bind(fd, (const struct sockaddr *)at, len) == 0)
+        return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
 struct pn_metrics_server *pn_metrics_server_new(struct event_base *base, const char *listen, const struct pn_view *view,
                                                 struct pn_error *err)
 {
     struct sockaddr_storage at;
     struct pn_metrics_server *s;
-    int len;
+    int len, fd;
 
     if (parse_listen(listen, &at, &len, err) < 0)
         return NULL;
@@ -240,18 +236,16 @@ struct pn_metrics_server *pn_metrics_server_new(struct event_base *base, const c
     s->view = view;
     TAILQ_INIT(&s->conns);
     snprintf(s->listen, sizeof(s->listen), "%s", listen);
-    errno = 0;
-    s->again = evtimer_new(base, on_again, s);
-    s->listener = s->again ? evconnlistener_new_bind(base, on_accept, s,
-                                                     LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-                                                     64, (struct sockaddr *)&at, len)
-                           : NULL;
+    fd = bound(&at, (socklen_t)len);
+    if (fd >= 0)
+        s->listener = pn_listener_new(base, fd, 64, "metrics", on_accept, s);
     if (!s->listener) {
-        pn_error_set(err, "%s: %s", listen, errno ? strerror(errno) : "cannot listen there");
+        pn_error_set(err, "%s: %s", listen, strerror(errno));
+        if (fd >= 0)
+            close(fd);
         pn_metrics_server_free(s);
         return NULL;
     }
-    evconnlistener_set_error_cb(s->listener, on_accept_error);
     return s;
 }
 
@@ -263,10 +257,7 @@ void pn_metrics_server_free(struct pn_metrics_server *s)
         return;
     while ((c = TAILQ_FIRST(&s->conns)))
         conn_free(c);
-    if (s->listener)
-        evconnlistener_free(s->listener);
-    if (s->again)
-        event_free(s->again);
+    pn_listener_free(s->listener);
     free(s);
 }
 

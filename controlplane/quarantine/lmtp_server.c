@@ -12,10 +12,10 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 
 #include "common/error.h"
 #include "common/log.h"
+#include "controlplane/loop/listener.h"
 #include "controlplane/quarantine/lmtp.h"
 
 #define IN_MAX (128u << 10) /* read ahead of a session */
@@ -32,7 +32,7 @@ struct session {
 
 struct pn_lmtp_server {
     struct event_base *base;
-    struct evconnlistener *listener;
+    struct pn_listener *listener;
     struct event *commit;
     struct pn_spool *spool;
     struct pn_lmtp_server_options o;
@@ -206,14 +206,14 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     session_drop(c);
 }
 
-static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
+static void on_accept(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 {
     static const char busy[] = "421 4.3.2 too many sessions, try later\r\n";
     struct pn_lmtp_server *s = arg;
     struct pn_lmtp_options o = {s->hostname, s->o.recipients_max, s->o.message_bytes_max};
     struct timeval idle = {s->o.idle_ms / 1000, s->o.idle_ms % 1000 * 1000};
 
-    (void)l, (void)sa, (void)len;
+    (void)from, (void)len;
     s->st.connections++;
     struct session *c = s->st.open < s->o.connections_max ? calloc(1, sizeof(*c)) : NULL;
     if (c == NULL) {
@@ -301,7 +301,7 @@ struct pn_lmtp_server *pn_lmtp_server_new(struct event_base *base, int fd, struc
     snprintf(s->rule, sizeof(s->rule), "%s", o->rule ? o->rule : "");
     snprintf(s->gateway, sizeof(s->gateway), "%s", o->gateway ? o->gateway : "");
     s->commit = evtimer_new(base, on_commit, s);
-    s->listener = s->commit ? evconnlistener_new(base, on_accept, s, LEV_OPT_CLOSE_ON_FREE, 0, fd) : NULL;
+    s->listener = s->commit ? pn_listener_new(base, fd, 0, "LMTP", on_accept, s) : NULL;
     if (s->listener == NULL) {
         pn_error_set(err, "LMTP: cannot listen");
         if (s->commit)
@@ -316,7 +316,7 @@ void pn_lmtp_server_free(struct pn_lmtp_server *s)
 {
     if (s == NULL)
         return;
-    evconnlistener_free(s->listener);
+    pn_listener_free(s->listener);
     pn_spool_commit(s->spool); /* so that no session is waiting any more */
     while (s->sessions) {
         struct session *c = s->sessions;
