@@ -52,7 +52,11 @@ int pn_cli_unknown(const char *noun, const char *verb);
  * or an exit status after the reason went to stderr (and as JSON to stdout with -j).
  */
 int pn_cli_call(struct pn_cli *cli, const char *command, json_t *args, json_t **result);
-/* The same for programs that print nothing: quiet, errors only as status. */
+/* The same, for a result that -j prints as it is: then *result is NULL, and the command is done. */
+int pn_cli_get(struct pn_cli *cli, const char *command, json_t *args, json_t **result);
+int pn_cli_get_plain(struct pn_cli *cli, int argc, char *argv[], const char *command,
+                     json_t **result); /* takes no words */
+/* As pn_cli_call() for programs that print nothing: quiet, errors only as status. */
 int pn_cli_ask(struct pn_cli *cli, const char *command, json_t *args, json_t **result, bool quiet);
 int pn_cli_print_json(json_t *value); /* takes it over; PN_EXIT_OK */
 

@@ -83,6 +83,25 @@ int pn_cli_call(struct pn_cli *cli, const char *command, json_t *args, json_t **
     return pn_cli_ask(cli, command, args, result, false);
 }
 
+int pn_cli_get(struct pn_cli *cli, const char *command, json_t *args, json_t **result)
+{
+    int status = pn_cli_call(cli, command, args, result);
+
+    if (status != PN_EXIT_OK || !cli->json)
+        return status;
+    status = pn_cli_print_json(*result);
+    *result = NULL;
+    return status;
+}
+
+int pn_cli_get_plain(struct pn_cli *cli, int argc, char *argv[], const char *command, json_t **result)
+{
+    *result = NULL;
+    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
+        return PN_EXIT_USAGE;
+    return pn_cli_get(cli, command, NULL, result);
+}
+
 int pn_cli_print_json(json_t *value)
 {
     json_dumpf(value, stdout, JSON_INDENT(2));

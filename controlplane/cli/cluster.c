@@ -156,13 +156,9 @@ int pn_cli_cluster_status(struct pn_cli *cli, int argc, char *argv[])
     json_t *r;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "cluster status", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "cluster status", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     status_print(cli, r);
     json_decref(r);
     return PN_EXIT_OK;
@@ -217,13 +213,9 @@ int pn_cli_cluster_members(struct pn_cli *cli, int argc, char *argv[])
     json_t *r;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "cluster members", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "cluster members", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     if (strcmp(pn_js(r, "state"), "none") == 0)
         puts("This node is in no cluster.");
     member_table(cli, pn_jo(r, "members"));
@@ -239,13 +231,9 @@ int pn_cli_perimeter_list(struct pn_cli *cli, int argc, char *argv[])
     size_t i;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "perimeter list", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "perimeter list", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     if (!json_array_size(pn_jo(r, "networks")))
         fprintf(stderr, "postern: the perimeter is empty: this node is in no cluster\n");
     json_array_foreach(pn_jo(r, "networks"), i, network) puts(json_string_value(network));
@@ -264,11 +252,9 @@ int pn_cli_perimeter_export(struct pn_cli *cli, int argc, char *argv[])
         return PN_EXIT_USAGE;
     if (!format)
         return pn_cli_usage(cli, "which --format: postfix, cidr or rspamd?");
-    status = pn_cli_call(cli, "perimeter export", json_pack("{s:s}", "format", format), &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "perimeter export", json_pack("{s:s}", "format", format), &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     fputs(pn_js(r, "text"), stdout);
     json_decref(r);
     return PN_EXIT_OK;

@@ -61,12 +61,10 @@ int pn_cli_explain(struct pn_cli *cli, int argc, char *argv[])
         service = pos[1];
     if (n == 0 || pn_endpoint_parse(pos[0], &e) < 0)
         return pn_cli_usage(cli, "which client? an address, or ADDRESS:PORT ([ADDRESS]:PORT for IPv6)");
-    status = pn_cli_call(cli, "explain",
-                         json_pack("{s:s, s:i, s:s*}", "client", e.address, "port", e.port, "service", service), &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "explain",
+                        json_pack("{s:s, s:i, s:s*}", "client", e.address, "port", e.port, "service", service), &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     json_array_foreach(pn_jo(r, "services"), i, s)
     {
         if (i)

@@ -50,11 +50,9 @@ int pn_cli_flow_list(struct pn_cli *cli, int argc, char *argv[])
         return PN_EXIT_USAGE;
     args = json_pack("{s:I, s:s*, s:s*, s:s*}", "max", (json_int_t)max, "client", client, "service", service, "gateway",
                      gateway);
-    status = pn_cli_call(cli, "flow list", args, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "flow list", args, &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     pn_flow_table(cli, pn_jo(r, "flows"), stdout);
     if (pn_jb(r, "more"))
         fprintf(stderr, "(the first %ld; there are more: --max N)\n", max);
@@ -96,13 +94,9 @@ int pn_cli_port_list(struct pn_cli *cli, int argc, char *argv[])
     size_t i;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "port list", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "port list", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     t = pn_table_new(cli, "PORT", "KIND", "LINK", "MAC", ">MTU", ">QUEUES", ">RX PACKETS", ">RX BYTES", ">TX PACKETS",
                      ">TX BYTES", "DEVICE", NULL);
     json_array_foreach(pn_jo(r, "ports"), i, p)
@@ -134,13 +128,9 @@ int pn_cli_neighbour_list(struct pn_cli *cli, int argc, char *argv[])
     size_t i;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "neighbour list", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "neighbour list", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     t = pn_table_new(cli, "GATEWAY", "ADDRESS", "MAC", "STATE", "FROM", "PORT", ">AGE", ">WAITING", NULL);
     json_array_foreach(pn_jo(r, "neighbours"), i, n)
     {

@@ -41,13 +41,9 @@ int pn_cli_gateway_list(struct pn_cli *cli, int argc, char *argv[])
     json_t *r;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "gateway list", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "gateway list", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     pn_gateway_table(cli, pn_jo(r, "gateways"), stdout);
     json_decref(r);
     return PN_EXIT_OK;
@@ -96,11 +92,9 @@ int pn_cli_check_list(struct pn_cli *cli, int argc, char *argv[])
 
     if (pn_cli_args(cli, argc, argv, NULL, &gateway, 1) < 0)
         return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "check list", gateway ? json_pack("{s:s}", "gateway", gateway) : NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "check list", gateway ? json_pack("{s:s}", "gateway", gateway) : NULL, &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     pn_check_table(cli, pn_jo(r, "checks"), true, stdout);
     json_decref(r);
     return PN_EXIT_OK;
@@ -131,11 +125,9 @@ int pn_cli_gateway_show(struct pn_cli *cli, int argc, char *argv[])
         return PN_EXIT_USAGE;
     if (n == 0)
         return pn_cli_usage(cli, "which gateway?");
-    status = pn_cli_call(cli, "gateway list", json_pack("{s:s}", "name", name), &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "gateway list", json_pack("{s:s}", "name", name), &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     g = json_array_get(pn_jo(r, "gateways"), 0);
     printf("gateway %s: %s%s%s\n", pn_js(g, "name"), pn_color_on(cli, pn_color_of(pn_js(g, "state"))),
            pn_js(g, "state"), pn_color_off(cli, pn_color_of(pn_js(g, "state"))));
@@ -288,11 +280,9 @@ int pn_cli_gateway_weight(struct pn_cli *cli, int argc, char *argv[])
     if (strcmp(pos[1], "default") != 0 && pn_cli_number(cli, "weight", pos[1], 0, 256, &weight) < 0)
         return PN_EXIT_USAGE;
     status =
-        pn_cli_call(cli, "gateway weight", json_pack("{s:s, s:I}", "name", pos[0], "weight", (json_int_t)weight), &r);
-    if (status != PN_EXIT_OK)
+        pn_cli_get(cli, "gateway weight", json_pack("{s:s, s:I}", "name", pos[0], "weight", (json_int_t)weight), &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     order_said(r);
     json_decref(r);
     return PN_EXIT_OK;

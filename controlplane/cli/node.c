@@ -88,13 +88,9 @@ int pn_cli_node_list(struct pn_cli *cli, int argc, char *argv[])
     char buf[PN_FMT_BYTES];
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "node list", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "node list", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     beats = pn_jo(r, "heartbeats");
     sync = pn_jo(r, "sync");
     hold = pn_jo(r, "hold");
@@ -169,12 +165,10 @@ static int vip_order(struct pn_cli *cli, const char *command, json_t *args)
 {
     json_t *r;
     const json_t *v;
-    int status = pn_cli_call(cli, command, args, &r);
+    int status = pn_cli_get(cli, command, args, &r);
 
-    if (status != PN_EXIT_OK)
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     v = pn_jo(r, "vip");
     printf("vip %s: %s here (%s)\n", pn_js(v, "name"), pn_js(v, "state"), pn_js(v, "reason"));
     json_decref(r);

@@ -61,13 +61,9 @@ int pn_cli_pool_list(struct pn_cli *cli, int argc, char *argv[])
     json_t *r;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "pool list", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "pool list", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     pn_pool_table(cli, pn_jo(r, "pools"), stdout);
     json_decref(r);
     return PN_EXIT_OK;
@@ -115,11 +111,9 @@ int pn_cli_pool_show(struct pn_cli *cli, int argc, char *argv[])
         return PN_EXIT_USAGE;
     if (n == 0)
         return pn_cli_usage(cli, "which pool?");
-    status = pn_cli_call(cli, "pool list", json_pack("{s:s}", "name", name), &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "pool list", json_pack("{s:s}", "name", name), &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     p = json_array_get(pn_jo(r, "pools"), 0);
     printf("pool %s\n", pn_js(p, "name"));
     printf("  services   %s\n", pn_fmt_list(pn_jo(p, "services"), buf, sizeof(buf)));

@@ -133,12 +133,10 @@ static void item_table(const struct pn_cli *cli, const json_t *items, bool host)
 static int waiting(struct pn_cli *cli, long limit)
 {
     json_t *r;
-    int status = pn_cli_call(cli, "quarantine waiting", json_pack("{s:I}", "limit", (json_int_t)limit), &r);
+    int status = pn_cli_get(cli, "quarantine waiting", json_pack("{s:I}", "limit", (json_int_t)limit), &r);
 
-    if (status != PN_EXIT_OK)
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     if (json_array_size(pn_jo(r, "items")))
         item_table(cli, pn_jo(r, "items"), false);
     else
@@ -199,11 +197,9 @@ int pn_cli_quarantine_list(struct pn_cli *cli, int argc, char *argv[])
         json_object_set_new(args, "before", json_integer(before_id));
     if (unseen)
         json_object_set_new(args, "unseen", json_true());
-    status = pn_cli_call(cli, "quarantine list", args, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "quarantine list", args, &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     if (json_array_size(pn_jo(r, "items")))
         item_table(cli, pn_jo(r, "items"), true);
     else

@@ -130,11 +130,9 @@ int pn_cli_quarantine_show(struct pn_cli *cli, int argc, char *argv[])
         return PN_EXIT_USAGE;
     if (raw)
         return show_raw(cli, args);
-    status = pn_cli_call(cli, "quarantine show", args, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "quarantine show", args, &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     if (headers) {
         show_headers(pn_jo(r, "headers"), true);
     } else {
@@ -157,11 +155,9 @@ int pn_cli_quarantine_audit(struct pn_cli *cli, int argc, char *argv[])
 
     if (pn_cli_args(cli, argc, argv, options, &word, 1) < 0 || pn_cli_item_args(cli, word, at, &args) < 0)
         return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "quarantine audit", args, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "quarantine audit", args, &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     t = pn_table_new(cli, "WHEN", "WHAT", "WHO", "DETAIL", NULL);
     pn_table_cell(t, PN_PLAIN, "%s", pn_cli_when(pn_ji(pn_jo(r, "item"), "taken_ms"), when));
     pn_table_cell(t, PN_PLAIN, "taken");

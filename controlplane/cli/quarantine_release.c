@@ -90,13 +90,9 @@ int pn_cli_quarantine_retry(struct pn_cli *cli, int argc, char *argv[])
     json_t *r;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "quarantine retry", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "quarantine retry", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     puts("What the host refused is offered to it again.");
     json_decref(r);
     return PN_EXIT_OK;
@@ -118,11 +114,9 @@ int pn_cli_quarantine_purge(struct pn_cli *cli, int argc, char *argv[])
         return PN_EXIT_USAGE;
     args = json_pack("{s:b}", "dry_run", dry_run);
     pn_cli_put(args, "at", at);
-    status = pn_cli_call(cli, "quarantine purge", args, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "quarantine purge", args, &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     t = pn_table_new(cli, "KIND", "STATE", "EVENT", "OLDER THAN", ">ITEMS", NULL);
     json_array_foreach(pn_jo(r, "rows"), i, row)
     {

@@ -176,11 +176,9 @@ int pn_cli_report_add(struct pn_cli *cli, int argc, char *argv[])
     args = json_pack("{s:s, s:I}", "event", event, "size_bytes", (json_int_t)bytes);
     for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         pn_cli_put(args, keys[i], text[i]);
-    status = pn_cli_call(cli, "report add", args, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "report add", args, &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     printf("record %lld of this node\n", (long long)pn_ji(r, "sequence"));
     json_decref(r);
     return PN_EXIT_OK;

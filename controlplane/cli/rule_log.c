@@ -29,11 +29,9 @@ int pn_cli_rule_log(struct pn_cli *cli, int argc, char *argv[])
         return pn_cli_usage(cli, "which entry or rule of %s?", pos[0]);
     args = pn_rule_args(pos[0], pos[1], owner, field);
     json_object_set_new(args, "max", json_integer(limit));
-    status = pn_cli_call(cli, "rule log", args, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "rule log", args, &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     t = n ? pn_table_new(cli, "VERSION", "MADE", "ON", "STATE", "WHY", ">TEXT", "NOTE", NULL)
           : pn_table_new(cli, "REPLACED", "LIST", "VALUE", "OWNER", "VERSION", "ON", "STATE", "WHY", NULL);
     json_array_foreach(pn_jo(r, "versions"), i, v)
@@ -83,11 +81,9 @@ int pn_cli_rule_restore(struct pn_cli *cli, int argc, char *argv[])
         json_object_set_new(args, "version", json_string(pos[2]));
     if (node)
         json_object_set_new(args, "node", json_string(node));
-    status = pn_cli_call(cli, "rule restore", args, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "rule restore", args, &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     printf("%s: %s\n", pn_rule_words(r, words, sizeof(words)),
            strcmp(pn_js(r, "result"), "removed") == 0 ? "removed again, as in that version" : "restored");
     json_decref(r);
@@ -162,11 +158,9 @@ int pn_cli_rule_review(struct pn_cli *cli, int argc, char *argv[])
     json_object_set_new(args, "accept", json_boolean(accept));
     if (all)
         json_object_set_new(args, "all", json_true());
-    status = pn_cli_call(cli, "rule settle", args, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "rule settle", args, &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     printf("%lld %s\n", (long long)(accept ? pn_ji(r, "accepted") : pn_ji(r, "dropped")),
            accept ? "accepted: added as of now" : "dropped");
     json_decref(r);
@@ -178,13 +172,9 @@ int pn_cli_rule_reset_clock(struct pn_cli *cli, int argc, char *argv[])
     json_t *r;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "rule clock-reset", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "rule clock-reset", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     puts("changes are stamped by this node's clock again; what was changed here while it ran ahead may win over them");
     json_decref(r);
     return PN_EXIT_OK;

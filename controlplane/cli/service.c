@@ -55,13 +55,9 @@ int pn_cli_service_list(struct pn_cli *cli, int argc, char *argv[])
     json_t *r;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "service list", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "service list", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     pn_service_table(cli, pn_jo(r, "services"), stdout);
     json_decref(r);
     return PN_EXIT_OK;
@@ -80,11 +76,9 @@ int pn_cli_service_show(struct pn_cli *cli, int argc, char *argv[])
         return PN_EXIT_USAGE;
     if (n == 0)
         return pn_cli_usage(cli, "which service?");
-    status = pn_cli_call(cli, "service list", json_pack("{s:s}", "name", name), &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "service list", json_pack("{s:s}", "name", name), &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     s = json_array_get(pn_jo(r, "services"), 0);
     printf("service %s: %s port %lld, pool %s\n", pn_js(s, "name"), pn_js(s, "protocol"), (long long)pn_ji(s, "port"),
            pn_js(s, "pool"));

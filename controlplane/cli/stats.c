@@ -64,11 +64,9 @@ int pn_cli_stats(struct pn_cli *cli, int argc, char *argv[])
 
     if (pn_cli_args(cli, argc, argv, options, NULL, 0) < 0)
         return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "stats", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "stats", NULL, &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     if (drops) {
         counters(cli, r, "dropped", "DROPPED", all);
         printf("%lld of %lld packets dropped\n", (long long)pn_ji(pn_jo(r, "totals"), "dropped_packets"),

@@ -194,13 +194,9 @@ int pn_cli_status(struct pn_cli *cli, int argc, char *argv[])
     json_t *r;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "status", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "status", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     pn_status_print(cli, r, NULL, stdout);
     json_decref(r);
     return PN_EXIT_OK;

@@ -54,13 +54,9 @@ int pn_cli_vip_list(struct pn_cli *cli, int argc, char *argv[])
     json_t *r;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, NULL, NULL, 0) < 0)
-        return PN_EXIT_USAGE;
-    status = pn_cli_call(cli, "vip list", NULL, &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get_plain(cli, argc, argv, "vip list", &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     pn_vip_table(cli, pn_jo(r, "vips"), stdout);
     json_decref(r);
     return PN_EXIT_OK;
@@ -79,11 +75,9 @@ int pn_cli_vip_show(struct pn_cli *cli, int argc, char *argv[])
         return PN_EXIT_USAGE;
     if (n == 0)
         return pn_cli_usage(cli, "which VIP?");
-    status = pn_cli_call(cli, "vip list", json_pack("{s:s}", "name", name), &r);
-    if (status != PN_EXIT_OK)
+    status = pn_cli_get(cli, "vip list", json_pack("{s:s}", "name", name), &r);
+    if (status != PN_EXIT_OK || !r)
         return status;
-    if (cli->json)
-        return pn_cli_print_json(r);
     v = json_array_get(pn_jo(r, "vips"), 0);
     printf("vip %s\n", pn_js(v, "name"));
     printf("  address    %s", pn_js(v, "address"));
