@@ -354,40 +354,25 @@ static int db_sha_used(struct pn_hostdb *db, const uint8_t sha[PN_Q_SHA_BYTES])
     return rows(db, PN_PG_SHA_USED, &v, NULL);
 }
 
-static int purge_kind(struct pn_hostdb *db, const struct pn_host_purge *p, int kind, unsigned max, pn_host_gone *gone,
-                      void *arg, struct pn_error *err)
+static int db_purge(struct pn_hostdb *db, const struct pn_host_purge *p, pn_host_gone *gone, void *arg,
+                    struct pn_error *err)
 {
     struct pn_pg_values v = {.n = 0};
 
     pn_pg_count(&v, p->received_before_ms);
-    pn_pg_number(&v, kind);
+    pn_pg_number(&v, p->kind);
     pn_pg_number(&v, p->event);
     pn_pg_number(&v, p->state);
     pn_pg_text(&v, p->node);
-    pn_pg_number(&v, max);
+    pn_pg_number(&v, p->max);
     PGresult *r = pn_pg_run(db, PN_PG_PURGE, &v, err);
     if (r == NULL)
         return -1;
     int n = PQntuples(r);
-    for (int i = 0; i < n && kind == PN_Q_MESSAGE; i++)
+    for (int i = 0; i < n && p->kind == PN_Q_MESSAGE; i++)
         if (PQgetlength(r, i, 0) == (int)PN_Q_SHA_BYTES)
             gone(arg, (const uint8_t *)PQgetvalue(r, i, 0), (uint64_t)pn_pg_int(r, i, 1));
     PQclear(r);
-    return n;
-}
-
-static int db_purge(struct pn_hostdb *db, const struct pn_host_purge *p, pn_host_gone *gone, void *arg,
-                    struct pn_error *err)
-{
-    int n = 0;
-
-    for (int kind = PN_Q_RECORD; kind <= PN_Q_MESSAGE && n < (int)p->max; kind++)
-        if (p->kind < 0 || p->kind == kind) {
-            int some = purge_kind(db, p, kind, p->max - (unsigned)n, gone, arg, err);
-            if (some < 0)
-                return -1;
-            n += some;
-        }
     return n;
 }
 

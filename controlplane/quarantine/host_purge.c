@@ -21,6 +21,22 @@ static void note_gone(void *arg, const uint8_t sha[PN_Q_SHA_BYTES], uint64_t fil
         memcpy(g->sha[g->n++], sha, PN_Q_SHA_BYTES);
 }
 
+static int rows_purge(struct pn_host *h, const struct pn_host_purge *p, struct gone *g, struct pn_error *err)
+{
+    struct pn_host_purge one = *p;
+    int n = 0;
+
+    for (one.kind = PN_Q_RECORD; one.kind <= PN_Q_MESSAGE && n < (int)p->max; one.kind++)
+        if (p->kind < 0 || p->kind == one.kind) {
+            one.max = p->max - (unsigned)n;
+            int some = h->ops->purge(pn_host_db(h), &one, note_gone, g, err);
+            if (some < 0)
+                return -1;
+            n += some;
+        }
+    return n;
+}
+
 int pn_host_purge(struct pn_host *h, const struct pn_host_purge *p, struct pn_error *err)
 {
     struct gone g = {.size = p->max};
@@ -29,7 +45,7 @@ int pn_host_purge(struct pn_host *h, const struct pn_host_purge *p, struct pn_er
     if (g.sha == NULL)
         return pn_error_set(err, "no memory");
     int n = h->ops->begin(pn_host_db(h), err) == 0 ? 0 : -1;
-    if (n == 0 && (n = h->ops->purge(pn_host_db(h), p, note_gone, &g, err)) < 0)
+    if (n == 0 && (n = rows_purge(h, p, &g, err)) < 0)
         h->ops->rollback(pn_host_db(h));
     else if (n >= 0 && h->ops->commit(pn_host_db(h), err) != 0)
         n = -1;

@@ -35,12 +35,12 @@ static int purge_row(struct pn_hostdb *db, sqlite3_stmt *found)
                : -1;
 }
 
-static int purge_kind(struct pn_hostdb *db, const struct pn_host_purge *p, int kind, unsigned max, pn_host_gone *gone,
-                      void *arg, struct pn_error *err)
+int pn_hs_purge(struct pn_hostdb *db, const struct pn_host_purge *p, pn_host_gone *gone, void *arg,
+                struct pn_error *err)
 {
     sqlite3_stmt *q = db->sql[p->event >= 0 && p->state >= 0 ? PN_HS_PURGE_CLASS : PN_HS_PURGE_ANY],
                  *read = db->sql[PN_HS_PURGE_READ];
-    int64_t *numbers = calloc(max ? max : 1, sizeof(*numbers));
+    int64_t *numbers = calloc(p->max ? p->max : 1, sizeof(*numbers));
     uint8_t sha[PN_Q_SHA_BYTES];
     unsigned n = 0, done = 0;
     int rc;
@@ -48,15 +48,15 @@ static int purge_kind(struct pn_hostdb *db, const struct pn_host_purge *p, int k
     if (numbers == NULL)
         return pn_error_set(err, "no memory");
     sqlite3_bind_int64(q, 1, p->received_before_ms > INT64_MAX ? INT64_MAX : (sqlite3_int64)p->received_before_ms);
-    sqlite3_bind_int(q, 2, kind);
+    sqlite3_bind_int(q, 2, p->kind);
     sqlite3_bind_int(q, 3, p->event);
     sqlite3_bind_int(q, 4, p->state);
     if (p->node)
         pn_qdb_text(q, 5, p->node);
     else
         sqlite3_bind_null(q, 5);
-    sqlite3_bind_int64(q, 6, max);
-    while ((rc = sqlite3_step(q)) == SQLITE_ROW && n < max)
+    sqlite3_bind_int64(q, 6, p->max);
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW && n < p->max)
         numbers[n++] = sqlite3_column_int64(q, 0);
     sqlite3_reset(q);
     for (; rc == SQLITE_DONE && done < n;
@@ -72,24 +72,9 @@ static int purge_kind(struct pn_hostdb *db, const struct pn_host_purge *p, int k
         sqlite3_reset(read);
         if (!ok)
             break;
-        if (kind == PN_Q_MESSAGE)
+        if (p->kind == PN_Q_MESSAGE)
             gone(arg, sha, (uint64_t)bytes);
     }
     free(numbers);
     return rc == SQLITE_DONE && done == n ? (int)n : pn_qdb_fail(db->db, db->path, "purging", err);
-}
-
-int pn_hs_purge(struct pn_hostdb *db, const struct pn_host_purge *p, pn_host_gone *gone, void *arg,
-                struct pn_error *err)
-{
-    int n = 0;
-
-    for (int kind = PN_Q_RECORD; kind <= PN_Q_MESSAGE && n < (int)p->max; kind++)
-        if (p->kind < 0 || p->kind == kind) {
-            int some = purge_kind(db, p, kind, p->max - (unsigned)n, gone, arg, err);
-            if (some < 0)
-                return -1;
-            n += some;
-        }
-    return n;
 }

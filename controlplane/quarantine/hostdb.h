@@ -107,7 +107,7 @@ struct pn_hostdb_ops {
     int (*audit)(struct pn_hostdb *db, uint64_t number, const char *what, const char *who, const char *detail,
                  uint64_t now_ms, struct pn_error *err);
     int (*sha_used)(struct pn_hostdb *db, const uint8_t sha[PN_Q_SHA_BYTES]); /* by one that is not purged; 1, 0, -1 */
-    /* Text and file go, the identity stays so that a repeat is still known. How many, or -1. */
+    /* Of one kind (not -1): text and file go, the identity stays so that a repeat is still known. How many, or -1. */
     int (*purge)(struct pn_hostdb *db, const struct pn_host_purge *p, pn_host_gone *gone, void *arg,
                  struct pn_error *err);
     int (*totals)(struct pn_hostdb *db, struct pn_hostdb_totals *out);
