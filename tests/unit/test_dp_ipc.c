@@ -222,23 +222,19 @@ static struct {
 
 static uint16_t ask_add(uint32_t n, uint32_t sent)
 {
-    uint8_t *body = calloc(1, sizeof(prefixes));
+    static uint8_t body[sizeof(prefixes)];
     prefixes.add.count = n;
     memcpy(body, &prefixes.add, sizeof(prefixes.add));
     memcpy(body + sizeof(prefixes.add), prefixes.prefix, sent * sizeof(prefixes.prefix[0]));
-    uint16_t status = ask(PN_DP_FILTER_ADD, body, sizeof(prefixes.add) + sent * sizeof(prefixes.prefix[0]));
-    free(body);
-    return status;
+    return ask(PN_DP_FILTER_ADD, body, sizeof(prefixes.add) + sent * sizeof(prefixes.prefix[0]));
 }
 
 static uint16_t ask_patch(const struct pn_dp_filter_patch *patch, uint32_t sent)
 {
-    uint8_t *body = calloc(1, sizeof(prefixes));
+    static uint8_t body[sizeof(prefixes)];
     memcpy(body, patch, sizeof(*patch));
     memcpy(body + sizeof(*patch), prefixes.prefix, sent * sizeof(prefixes.prefix[0]));
-    uint16_t status = ask(PN_DP_FILTER_PATCH, body, sizeof(*patch) + sent * sizeof(prefixes.prefix[0]));
-    free(body);
-    return status;
+    return ask(PN_DP_FILTER_PATCH, body, sizeof(*patch) + sent * sizeof(prefixes.prefix[0]));
 }
 
 static void test_filter(void **state)
