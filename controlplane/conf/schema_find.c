@@ -97,3 +97,13 @@ const char *pn_schema_no_such(enum pn_schema_id target, const void *root, const 
         snprintf(buf + len, size - len, ")");
     return buf;
 }
+
+static const uint16_t check_ports[PN_CHECK_TYPE_COUNT] = {
+    [PN_CHECK_TCP] = 25,    [PN_CHECK_SMTP] = 25, [PN_CHECK_SMTP_STARTTLS] = 25,
+    [PN_CHECK_SMTPS] = 465, [PN_CHECK_HTTP] = 80, [PN_CHECK_HTTPS] = 443,
+};
+
+uint16_t pn_schema_check_port(enum pn_check_type type)
+{
+    return (unsigned)type < PN_CHECK_TYPE_COUNT ? check_ports[type] : 0;
+}
