@@ -145,17 +145,24 @@ static void server_stop(struct server *s)
     close(s->listener);
 }
 
-static void test_released_once(void **state)
+/* Released mail goes to s. */
+static void releasing_start(struct server *s)
 {
-    struct server s = {.messages = 0};
     char more[96];
 
-    (void)state;
-    server_start(&s);
-    snprintf(more, sizeof(more), "release-to = \"127.0.0.1:%u\"", s.port);
+    server_start(s);
+    snprintf(more, sizeof(more), "release-to = \"127.0.0.1:%u\"", s->port);
     conf_make(more);
     start();
     wait_open();
+}
+
+static void test_released_once(void **state)
+{
+    struct server s = {.messages = 0};
+
+    (void)state;
+    releasing_start(&s);
     for (unsigned i = 1; i <= 3; i++)
         add(i, "letter");
     wait_listed(3);
@@ -192,14 +199,9 @@ static json_t *release_to(int item, const char *to)
 static void test_one_recipient_after_another(void **state)
 {
     struct server s = {.messages = 0};
-    char more[96];
 
     (void)state;
-    server_start(&s);
-    snprintf(more, sizeof(more), "release-to = \"127.0.0.1:%u\"", s.port);
-    conf_make(more);
-    start();
-    wait_open();
+    releasing_start(&s);
     add(1, "to both");
     add(2, "to both again");
     wait_listed(2);
