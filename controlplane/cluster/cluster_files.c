@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "common/replace.h"
 #include "controlplane/cluster/mtls.h"
 
 #define PEM_BYTES_MAX 16384u
@@ -175,7 +176,7 @@ void pn_cluster_unload(struct pn_cluster *c)
 
 static int save(struct pn_cluster *c, const char *name, struct pn_bytes b, struct pn_error *err)
 {
-    int rc = b.data ? pn_store_write(c->opt.dir, name, b.data, b.len, err) : pn_error_set(err, "out of memory");
+    int rc = b.data ? pn_file_replace(c->opt.dir, name, b.data, b.len, err) : pn_error_set(err, "out of memory");
 
     pn_bytes_free(&b);
     return rc;
@@ -200,10 +201,10 @@ int pn_cluster_install(struct pn_cluster *c, X509 *ca, const struct pn_bytes *ca
         pn_store_remove(dir, PN_STORE_INVITES, err) < 0 || pn_store_remove(dir, PN_STORE_ROTATE, err) < 0)
         return -1;
     if (save(c, PN_STORE_CA_CERT, pn_cert_to_pem(ca), err) < 0 ||
-        pn_store_write(dir, PN_STORE_CA_KEY, ca_key_pem->data ? ca_key_pem->data : (uint8_t *)"", ca_key_pem->len,
-                       err) < 0 ||
+        pn_file_replace(dir, PN_STORE_CA_KEY, ca_key_pem->data ? ca_key_pem->data : (uint8_t *)"", ca_key_pem->len,
+                        err) < 0 ||
         save(c, PN_STORE_NODE_KEY, pn_key_to_pem(key, NULL), err) < 0 ||
-        pn_store_write(dir, PN_STORE_MEMBERS, members->data, members->len, err) < 0 ||
+        pn_file_replace(dir, PN_STORE_MEMBERS, members->data, members->len, err) < 0 ||
         save(c, PN_STORE_KEYRING, pn_keyring_encode(keyring), err) < 0)
         return -1;
     return save(c, PN_STORE_NODE_CERT, pn_cert_to_pem(cert), err);

@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "common/replace.h"
 #include "controlplane/cluster/cluster_internal.h"
 
 static int active(const struct pn_cluster *c, struct pn_error *err)
@@ -129,7 +130,7 @@ int pn_cluster_remove(struct pn_cluster *c, const char *name, struct pn_error *e
         return pn_error_set(err, "no member \"%.40s\"", name);
     before = *row;
     /* It knows the keys: they change, whatever happens to this process. */
-    if (pn_store_write(c->opt.dir, PN_STORE_ROTATE, "", 0, err) < 0)
+    if (pn_file_replace(c->opt.dir, PN_STORE_ROTATE, "", 0, err) < 0)
         return -1;
     if (pn_members_remove(&c->members, &c->who.node, c->opt.wall_ms(), name, err) < 0 ||
         commit_members(c, &before, err) < 0) {

@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "common/replace.h"
 #include "controlplane/cluster/cluster_internal.h"
 #include "controlplane/cluster/link_internal.h"
 
@@ -132,7 +133,7 @@ static void on_members(void *arg, const struct pn_id *from, const uint8_t *bytes
                          pn_members_find(&c->members, &c->who.node)->number);
     if (t.left && ours_to_rotate(c)) {
         c->rotate_wanted = true;
-        if (pn_store_write(c->opt.dir, PN_STORE_ROTATE, "", 0, &err) < 0)
+        if (pn_file_replace(c->opt.dir, PN_STORE_ROTATE, "", 0, &err) < 0)
             pn_cluster_event(c, PN_LOG_ERROR, "keys", "the wish to change them cannot be saved: %s", err.text);
     }
     if (pn_cluster_save_members(c, &err) < 0)
@@ -340,7 +341,7 @@ int pn_cluster_certify(struct pn_cluster *c, const char *ca_passphrase, struct p
     EVP_PKEY_free(ca_key);
     if (cert)
         pem = pn_cert_to_pem(cert);
-    if (pem.data && pn_store_write(c->opt.dir, PN_STORE_NODE_CERT, pem.data, pem.len, err) == 0) {
+    if (pem.data && pn_file_replace(c->opt.dir, PN_STORE_NODE_CERT, pem.data, pem.len, err) == 0) {
         c->cert = cert;
         ctx = pn_cluster_tls(c, err);
         if (ctx) {

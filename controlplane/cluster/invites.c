@@ -2,6 +2,7 @@
 #include "controlplane/cluster/invites.h"
 
 #include "common/error.h"
+#include "common/replace.h"
 #include "controlplane/cluster/cluster.pb-c.h"
 
 #define FILE_BYTES_MAX 4096u
@@ -84,7 +85,8 @@ int pn_invites_load(struct pn_invites *v, const char *dir, struct pn_error *err)
 static int save(const struct pn_invites *v, struct pn_error *err)
 {
     struct pn_bytes b = pn_invites_encode(v);
-    int rc = b.data ? pn_store_write(v->dir, PN_STORE_INVITES, b.data, b.len, err) : pn_error_set(err, "out of memory");
+    int rc =
+        b.data ? pn_file_replace(v->dir, PN_STORE_INVITES, b.data, b.len, err) : pn_error_set(err, "out of memory");
 
     pn_bytes_free(&b);
     return rc;

@@ -46,45 +46,6 @@ int pn_store_prepare(const char *dir, struct pn_error *err)
     return 0;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-int pn_store_write(const char *dir, const char *name, const void *data, size_t len, struct pn_error *err)
-{
-    char temporary[64];
-    int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1, rc = -1;
-
-    if (folder < 0)
-        return pn_error_set(err, "%s: %s", dir, strerror(errno));
-    snprintf(temporary, sizeof(temporary), "%s.new", name);
-    unlinkat(folder, temporary, 0); /* left over: may have another mode */
-    fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || write_all(fd, data, len) < 0 || fsync(fd) < 0) {
-        pn_error_set(err, "%s/%s: %s", dir, temporary, strerror(errno));
-        if (fd >= 0)
-            unlinkat(folder, temporary, 0);
-    } else if (renameat(folder, temporary, folder, name) < 0 || fsync(folder) < 0) {
-        pn_error_set(err, "%s/%s: %s", dir, name, strerror(errno));
-    } else {
-        rc = 0;
-    }
-    if (fd >= 0)
-        close(fd);
-    close(folder);
-    return rc;
-}
-
 int pn_store_read(const char *dir, const char *name, size_t max, struct pn_bytes *out, struct pn_error *err)
 {
     char path[4096];

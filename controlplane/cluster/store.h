@@ -18,7 +18,6 @@
 #define PN_STORE_ROTATE "rotate" /* there: the keys are to be changed, a removed member knows them */
 
 int pn_store_prepare(const char *dir, struct pn_error *err); /* makes the folder where it is missing */
-int pn_store_write(const char *dir, const char *name, const void *data, size_t len, struct pn_error *err);
 /* 0 and heap bytes; 1: no such file; -1 and err: unreadable, or longer than max. */
 int pn_store_read(const char *dir, const char *name, size_t max, struct pn_bytes *out, struct pn_error *err);
 int pn_store_remove(const char *dir, const char *name, struct pn_error *err); /* missing is fine */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/replace.h"
 
 #define VERSION 1
 #define WEIGHT_MAX 256
@@ -173,44 +174,17 @@ int pn_state_load(const char *dir, struct pn_state *state, struct pn_error *err)
     return pn_error_set(err, "%s: %s (kept as %s.bad)", path, why.text, PN_STATEFILE_NAME);
 }
 
-static int write_all(int fd, const char *text, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        text += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 int pn_state_save(const char *dir, const struct pn_state *state, struct pn_error *err)
 {
-    static const char temporary[] = PN_STATEFILE_NAME ".new";
     char *text = pn_state_format(state);
-    int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1, rc = -1;
+    size_t len;
+    int rc;
 
-    if (!text) {
-        pn_error_set(err, "out of memory");
-    } else if (folder < 0) {
-        pn_error_set(err, "%s: %s", dir, strerror(errno));
-    } else if ((fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)) < 0 ||
-               write_all(fd, text, strlen(text)) < 0 || write_all(fd, "\n", 1) < 0 || fsync(fd) < 0) {
-        pn_error_set(err, "%s/%s: %s", dir, temporary, strerror(errno));
-    } else if (renameat(folder, temporary, folder, PN_STATEFILE_NAME) < 0 || fsync(folder) < 0) {
-        pn_error_set(err, "%s/" PN_STATEFILE_NAME ": %s", dir, strerror(errno));
-    } else {
-        rc = 0;
-    }
-    if (fd >= 0)
-        close(fd);
-    if (rc < 0 && folder >= 0)
-        unlinkat(folder, temporary, 0);
-    if (folder >= 0)
-        close(folder);
+    if (!text)
+        return pn_error_set(err, "out of memory");
+    len = strlen(text);
+    text[len] = '\n'; /* in the NUL's place */
+    rc = pn_file_replace(dir, PN_STATEFILE_NAME, text, len + 1, err);
     free(text);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/replace.h"
 #include "controlplane/cluster/store.h"
 #include "tests/unit/cluster_world.h"
 
@@ -64,11 +65,11 @@ static void test_damaged_files(void **state)
         struct pn_bytes kept;
 
         assert_int_equal(pn_store_read(w->nodes[0].dir, names[i], 1 << 20, &kept, &err), 0);
-        assert_int_equal(pn_store_write(w->nodes[0].dir, names[i], kept.data, kept.len / 2, &err), 0);
+        assert_int_equal(pn_file_replace(w->nodes[0].dir, names[i], kept.data, kept.len / 2, &err), 0);
         err.text[0] = '\0';
         assert_null(pn_cluster_new(&w->nodes[0].opt, NULL, NULL, &err));
         assert_non_null(strstr(err.text, names[i]));
-        assert_int_equal(pn_store_write(w->nodes[0].dir, names[i], kept.data, kept.len, &err), 0);
+        assert_int_equal(pn_file_replace(w->nodes[0].dir, names[i], kept.data, kept.len, &err), 0);
         pn_bytes_free(&kept);
     }
     snprintf(path, sizeof(path), "%s/node.crt", w->nodes[0].dir);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/replace.h"
 #include "controlplane/cluster/store.h"
 #include "tests/unit/cluster_world.h"
 
@@ -212,7 +213,7 @@ static void test_damaged_invites(void **state)
     world_init(w, 0);
     WORLD_OK(pn_cluster_invite(w->nodes[0].c, 600, NULL, NULL, token, &world_error));
     world_down(w, 0);
-    assert_int_equal(pn_store_write(w->nodes[0].dir, "invites", "damaged", 7, &err), 0);
+    assert_int_equal(pn_file_replace(w->nodes[0].dir, "invites", "damaged", 7, &err), 0);
     world_up(w, 0);
     pn_cluster_status(w->nodes[0].c, &s);
     assert_int_equal(s.state, PN_CLUSTER_ACTIVE);
