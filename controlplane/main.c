@@ -118,8 +118,7 @@ int main(int argc, char *argv[])
     struct pn_error err;
 
     if (pn_daemon_options_parse(&o, argc, argv, &err) < 0) {
-        fprintf(stderr, "posternd: %s\n", err.text);
-        pn_daemon_usage(stderr);
+        fprintf(stderr, "posternd: %s (see: posternd --help)\n", err.text);
         return 2;
     }
     switch (o.mode) {

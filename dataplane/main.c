@@ -203,7 +203,7 @@ int main(int argc, char **argv)
     struct pn_dp_args args;
     struct pn_error err;
     if (pn_dp_args_parse(&args, argc, argv, &err)) {
-        fprintf(stderr, "postern-dp: %s\n", err.text);
+        fprintf(stderr, "postern-dp: %s (see: postern-dp --help)\n", err.text);
         return 2;
     }
     if (args.help || args.version) {

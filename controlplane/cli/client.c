@@ -48,6 +48,18 @@ static int status_of(const char *code)
     return PN_EXIT_FAILED;
 }
 
+/* A request that posternd does not know may be one of another version's. */
+static void version_tell(struct pn_cli *cli)
+{
+    json_t *reply = pn_client_ask(cli->fd, "node show", NULL);
+    const char *version = pn_js(pn_jo(reply, "result"), "version");
+
+    if (*version && strcmp(version, PN_VERSION) != 0)
+        fprintf(stderr, "postern: posternd is version %s, this program %s: restart posternd after an upgrade\n",
+                version, PN_VERSION);
+    json_decref(reply);
+}
+
 int pn_cli_ask(struct pn_cli *cli, const char *command, json_t *args, json_t **result, bool quiet)
 {
     json_t *reply;
@@ -74,6 +86,8 @@ int pn_cli_ask(struct pn_cli *cli, const char *command, json_t *args, json_t **r
         return PN_EXIT_OK;
     }
     status = fail(cli, quiet, status_of(pn_js(reply, "code")), pn_js(reply, "code"), pn_js(reply, "error"));
+    if (!quiet && strcmp(pn_js(reply, "code"), "bad-request") == 0)
+        version_tell(cli);
     json_decref(reply);
     return status;
 }

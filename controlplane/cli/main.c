@@ -178,7 +178,7 @@ static int common_options(struct pn_cli *cli, int *argc, char *argv[], bool *hel
     }
     argv[n] = NULL;
     *argc = n;
-    return 0;
+    return *cli->socket ? 0 : (pn_cli_usage(cli, "option --socket needs a path"), -1);
 }
 
 int main(int argc, char *argv[])

@@ -121,10 +121,12 @@ int pn_conf_node_find(const struct pn_conf *conf, const char *name)
 char *pn_conf_no_node(const struct pn_conf *conf, const char *name, char *buf, size_t size)
 {
     char host[64] = "", hint[160];
-    if (!name)
-        gethostname(host, sizeof(host) - 1);
-    snprintf(buf, size, "%s\"%.32s\" is none of its nodes: %s; give --node, or name a node after the host",
-             name ? "" : "this host, ", name ? name : host,
-             pn_schema_no_such(PN_SEC_NODE, conf, name ? name : host, hint, sizeof(hint)));
+    if (name) {
+        snprintf(buf, size, "node \"%.32s\": %s", name, pn_schema_no_such(PN_SEC_NODE, conf, name, hint, sizeof(hint)));
+        return buf;
+    }
+    gethostname(host, sizeof(host) - 1);
+    snprintf(buf, size, "this host is called \"%.40s\": %s; give --node, or name a node after the host", host,
+             pn_schema_no_such(PN_SEC_NODE, conf, host, hint, sizeof(hint)));
     return buf;
 }

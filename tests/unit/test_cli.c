@@ -27,6 +27,7 @@ static char sock_path[128];
 static pid_t daemon_pid;
 
 static bool blind; /* no counters of the dataplane */
+static bool older; /* a daemon that was not restarted after an upgrade */
 
 static void on_term(evutil_socket_t fd, short what, void *arg)
 {
@@ -49,6 +50,8 @@ static int setup(void **state)
         fixture_up(&f, true);
         if (blind)
             memset(&f.stats, 0, sizeof(f.stats));
+        if (older)
+            f.view.version = "0.0.9";
         pn_log_init("test", (enum pn_log_level)0);
         pn_eventlog_add(f.events, PN_LOG_WARNING, "gateway", "mx/mx2", "down: smtp: timeout");
         pn_eventlog_add(f.events, PN_LOG_NOTICE, "spill", "mx/primary", "begins: active-flows 412 >= 400 for 2 s");
@@ -70,6 +73,16 @@ static int setup_blind(void **state)
 {
     blind = true;
     return setup(state);
+}
+
+static int setup_older(void **state)
+{
+    int rc;
+
+    older = true;
+    rc = setup(state);
+    older = false;
+    return rc;
 }
 
 static int teardown(void **state)
@@ -262,6 +275,36 @@ static void test_exit_statuses(void **state)
     assert_int_equal(exit_of(sock_path, "status > /dev/full"), 1); /* what was not printed was not told */
 }
 
+/* What it says of words, wherever it says it. */
+static void wants_said(const char *words, const char *said, bool expected)
+{
+    char line[512], text[4096] = "";
+    FILE *p;
+
+    snprintf(line, sizeof(line), "timeout 20 %s --socket %s %s 2>&1", PN_CLI_PATH, sock_path, words);
+    p = popen(line, "r");
+    assert_non_null(p);
+    text[fread(text, 1, sizeof(text) - 1, p)] = '\0';
+    pclose(p);
+    if ((strstr(text, said) != NULL) != expected)
+        fail_msg("%s: %s\"%s\" in: %s", words, expected ? "no " : "", said, text);
+}
+
+/* A daemon of another version may not know what it is asked: that is said, and only then. */
+static void test_other_version(void **state)
+{
+    (void)state;
+    wants_said("flow list --client nonsense", "posternd is version 0.0.9, this program " PN_VERSION, true);
+    wants_said("vip show nothing", "is version", false);
+}
+
+static void test_same_version(void **state)
+{
+    (void)state;
+    wants_said("flow list --client nonsense", "is version", false);
+    wants_said("--socket= status", "option --socket needs a path", true);
+}
+
 /* Without counters a drained gateway may have any number of flows. */
 static void test_unknown_is_not_none(void **state)
 {
@@ -398,6 +441,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_exit_statuses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_is_not_none, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_is_not_none, setup_blind, teardown),
+        cmocka_unit_test_setup_teardown(test_other_version, setup_older, teardown),
+        cmocka_unit_test_setup_teardown(test_same_version, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watch_stays_json, setup, teardown),
         cmocka_unit_test(test_check_tells_warnings),
         cmocka_unit_test(test_report_add_takes_every_recipient),
