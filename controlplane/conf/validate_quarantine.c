@@ -47,5 +47,5 @@ void pn_validate_quarantine(struct pn_validate *v)
                           q->digest_from);
     if (strstr(q->database, "password"))
         pn_validate_warning(v, "quarantine.database",
-                            "names a password, and postern config shows it: keep it in libpq's passfile");
+                            "names a password, and postern diff shows it: keep it in libpq's passfile");
 }
