@@ -25,6 +25,7 @@ struct pn_cli {
     const char *socket;
     bool json;
     bool color; /* stdout is a terminal and NO_COLOR is not set */
+    unsigned columns; /* of the terminal that stdout is; 0: none, lines may be as long as they like */
     int fd; /* connection, kept from call to call; -1 */
     const struct pn_cli_command *command; /* for usage */
     bool list_options; /* pn_cli_args() prints what it would take, and refuses: for completion */

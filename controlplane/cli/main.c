@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/wipe.h"
@@ -187,12 +188,15 @@ int main(int argc, char *argv[])
     struct pn_cli cli = {.socket = PN_API_DEFAULT_SOCKET, .fd = -1};
     static char version[] = "version", self[] = "postern", check[] = "check", list[] = "list";
     static char *check_list[] = {self, check, list, NULL};
+    struct winsize window;
     bool help = false;
     int used = 0, status;
 
     signal(SIGPIPE, SIG_DFL); /* postern log | head */
     json_set_alloc_funcs(malloc, pn_wiping_free); /* tokens and passphrases travel in JSON */
     cli.color = isatty(STDOUT_FILENO) && !(no_color && *no_color);
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0)
+        cli.columns = window.ws_col;
     if (common_options(&cli, &argc, argv, &help) < 0)
         return PN_EXIT_USAGE;
     if (argc == 2 && (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0))

@@ -7,6 +7,7 @@
 
 #define CELL_BYTES 160
 #define GAP 2
+#define FOLD 4
 
 struct cell {
     enum pn_color color;
@@ -109,14 +110,35 @@ void pn_table_cell(struct pn_table *t, enum pn_color color, const char *format, 
     widen(t, c);
 }
 
+/* Room for the last column on a terminal, 0: as much as it takes. *gap: blanks between columns. */
+static size_t last_room(const struct pn_table *t, int *gap)
+{
+    size_t columns = t->cli->columns, before = 0;
+
+    *gap = GAP;
+    for (unsigned i = 0; i + 1 < t->columns; i++)
+        before += t->width[i];
+    if (!columns || before + t->width[t->columns - 1] + (t->columns - 1) * GAP <= columns)
+        return 0;
+    *gap = 1;
+    before += t->columns - 1;
+    return t->right[t->columns - 1] ? 0 : before < columns ? columns - before : 1;
+}
+
 void pn_table_print(struct pn_table *t, FILE *out)
 {
+    int gap;
+    size_t room = last_room(t, &gap);
+
     for (size_t i = 0; i < t->n; i++) {
         const struct cell *c = &t->cells[i];
         unsigned column = i % t->columns;
         bool last = column == t->columns - 1;
         int pad = (int)(t->width[column] - strlen(c->text));
 
+        /* What does not fit behind the rest of its line gets one of its own; nothing is cut. */
+        if (last && room && strlen(c->text) > room)
+            fprintf(out, "\n%*s", FOLD, "");
         if (t->right[column])
             fprintf(out, "%*s", pad, "");
         fprintf(out, "%s%s%s", pn_color_on(t->cli, c->color), c->text, pn_color_off(t->cli, c->color));
@@ -125,7 +147,7 @@ void pn_table_print(struct pn_table *t, FILE *out)
         if (last)
             fputc('\n', out);
         else
-            fprintf(out, "%*s", GAP, "");
+            fprintf(out, "%*s", gap, "");
     }
     if (t->failed)
         fputs("(cut short: out of memory)\n", out);

@@ -434,6 +434,32 @@ static void test_colour_only_where_asked(void **state)
     unsetenv("NO_COLOR");
 }
 
+/* On a terminal of 80 columns the table of gateways fits, and what does not stands below its line, whole. */
+static void test_tables_fit_the_terminal(void **state)
+{
+    char line[512], text[4096];
+    bool folded = false, whole = false;
+    unsigned n = 0;
+    FILE *p;
+
+    (void)state;
+    snprintf(
+        line, sizeof(line),
+        "NO_COLOR=1 timeout 20 script -qec 'stty cols 80; %s --socket %s gateway' /dev/null < /dev/null 2>/dev/null",
+        PN_CLI_PATH, sock_path);
+    if (system("command -v script > /dev/null 2>&1") != 0)
+        skip();
+    p = popen(line, "r");
+    for (; fgets(text, sizeof(text), p); n++) {
+        if (strcspn(text, "\r\n") > 80)
+            fail_msg("%zu columns: %s", strcspn(text, "\r\n"), text);
+        folded |= strncmp(text, "    smtp: 554", 13) == 0;
+        whole |= strstr(text, "\"no\"") != NULL;
+    }
+    pclose(p);
+    assert_true(n > 4 && folded && whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -447,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_check_tells_warnings),
         cmocka_unit_test(test_report_add_takes_every_recipient),
         cmocka_unit_test_setup_teardown(test_colour_only_where_asked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tables_fit_the_terminal, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
