@@ -3,7 +3,7 @@
 """What the documents quote is what the program says: docs_agree.py POSTERN SOURCE
 
 - messages in the table "you read" of docs/operations.md are in the sources, word for word ("..." stands for what differs);
-- metrics and counters that docs/operations.md names are there;
+- metrics and counters that docs/operations.md and the alerts name are there;
 - blocks marked ```postern.conf are taken by postern check without a word;
 - `postern NOUN VERB` in the documents are commands;
 - the packages to build with are those that the scripts install;
@@ -68,11 +68,19 @@ def messages():
 
 def names():
     text = read("docs/operations.md")
+    alerts = read("etc/examples/prometheus-alerts.yml")
     metrics = "".join(p.read_text() for p in (source / "controlplane/metrics").glob("*.[ch]"))
     counters = read("include/postern/counters.h").lower()
     for metric in set(re.findall(r"`(postern_[a-z0-9_]+)", text)):
         if f'"{metric}"' not in metrics:
             bad.append(f"operations.md: no metric {metric}")
+    for metric in set(re.findall(r"\b(postern_[a-z0-9_]+)", alerts)):
+        if f'"{metric}"' not in metrics:
+            bad.append(f"prometheus-alerts.yml: no metric {metric}")
+    for cells in rows(text, "metric"):
+        for metric in re.findall(r"`(postern_[a-z0-9_]+)", cells[0]):
+            if metric not in alerts:
+                bad.append(f"prometheus-alerts.yml: no alert of {metric}, which operations.md asks for")
     for cells in rows(text, "it shows"):
         for counter in re.findall(r"`([a-z_]+)`", cells[0]):
             if not re.search(rf"\b{counter}\b", counters):
@@ -121,7 +129,7 @@ def packages():
 
 
 def schema():
-    rows_c = read("controlplane/conf/schema.c")
+    rows_c = "".join(p.read_text() for p in sorted((source / "controlplane/conf").glob("schema*.c")))
     known = set(re.findall(r'(?:ROW\(|\{)"([a-z0-9_-]+)"', rows_c))
     known |= {m + "-high" for m in re.findall(r'MARK\("([a-z-]+)"', rows_c)}
     text = read("docs/from-keepalived.md")
