@@ -92,11 +92,12 @@ void pn_pg_trouble(struct pn_hostdb *db, enum pn_pg_trouble trouble, const char 
 
 void pn_pg_health(const struct pn_hostdb *db, struct pn_hostdb_health *out)
 {
-    bool over = db->trouble == PN_PG_FAILING && pn_pg_now_ms() - db->failed_ms > FAILING_MS;
+    bool fine =
+        db->trouble == PN_PG_FINE || (db->trouble == PN_PG_FAILING && pn_pg_now_ms() - db->failed_ms > FAILING_MS);
 
     out->failures = db->failures;
     snprintf(out->text, sizeof(out->text), "%s%s",
-             db->trouble == PN_PG_FINE || over ? "" : "PostgreSQL: ", db->trouble == PN_PG_FINE || over ? "" : db->why);
+             fine ? "" : "quarantine.database: PostgreSQL: ", fine ? "" : db->why);
 }
 
 /* ---- waiting ---- */
