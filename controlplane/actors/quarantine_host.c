@@ -327,8 +327,14 @@ static void mute_follow(struct pn_quarantine_actor *a, bool answers)
 
 static void store_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out)
 {
+    struct pn_hostdb_totals totals;
+    bool answers = a->host && pn_host_totals(a->host, &totals) == 0;
+
+    if (answers)
+        a->totals = totals; /* while it is away: as it was */
     if (a->host)
-        mute_follow(a, pn_host_totals(a->host, &out->store) == 0);
+        mute_follow(a, answers);
+    out->store = a->totals;
     out->store_open = a->host && !a->store_mute;
     snprintf(out->store_error, sizeof(out->store_error), "%s",
              out->store_open || !store_wanted(a) ? ""

@@ -125,6 +125,7 @@ struct pn_quarantine_actor {
     uint32_t store_pause_ms; /* between tries to open it; doubled */
     uint64_t store_failures; /* of stores that were closed, or could not be opened */
     uint64_t away_since_ms; /* the host's store takes nothing; 0: it does */
+    struct pn_hostdb_totals totals; /* as they were last known */
     bool store_full, store_mute;
     struct pn_retention keep;
     struct pn_retention_config keep_config;

@@ -162,8 +162,8 @@ void pn_quarantine_line(const json_t *q, FILE *out)
     if (!pn_jnull(f, "oldest_ms"))
         fprintf(out, ", oldest %s", age(pn_ji(f, "oldest_ms"), since));
     if (pn_jb(q, "is_host"))
-        fprintf(out, "; as the host: %lld messages, %lld new, %s", ll(s, "messages"), ll(s, "waiting"),
-                pn_fmt_bytes(pn_jf(s, "file_bytes"), bytes));
+        fprintf(out, "; as the host: %lld messages, %lld new, %s%s", ll(s, "messages"), ll(s, "waiting"),
+                pn_fmt_bytes(pn_jf(s, "file_bytes"), bytes), pn_jb(s, "open") ? "" : ", its store is away");
     fputc('\n', out);
 }
 

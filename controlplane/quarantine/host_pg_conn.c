@@ -66,25 +66,51 @@ static const char *hint_of(const char *state, const char *text)
     return NULL;
 }
 
-/* One line, whatever libpq says over several. */
+/* libpq's line about connecting, the reason first: lines are cut at their end. */
+static void reason_first(const char *said, char *out, size_t size)
+{
+    static const char begin[] = "connection to server ", parted[] = " failed: ", severe[] = "FATAL:  ";
+    const char *at = strncmp(said, begin, sizeof(begin) - 1) == 0 ? strstr(said, parted) : NULL;
+    const char *words = at ? at + sizeof(parted) - 1 : said;
+
+    if (strncmp(words, severe, sizeof(severe) - 1) == 0)
+        words += sizeof(severe) - 1;
+    size_t len = strcspn(words, "\r\n");
+    const char *hint = hint_of(NULL, words);
+    snprintf(out, size, "%.*s%s%s%s", (int)len, words, hint ? " (" : "", hint ? hint : "", hint ? ")" : "");
+    len = strlen(out);
+    if (at)
+        snprintf(out + len, size - len, ", server %.*s", (int)(at - said - (sizeof(begin) - 1)),
+                 said + sizeof(begin) - 1);
+}
+
 int pn_pg_fail(struct pn_hostdb *db, const PGresult *r, const char *doing, struct pn_error *err)
 {
     const char *text = r ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-    const char *state = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
     char line[200];
 
-    if (text == NULL || *text == '\0')
-        text = db->c ? PQerrorMessage(db->c) : db->why[0] ? db->why : "no connection";
-    snprintf(line, sizeof(line), "%s", *text ? text : "the connection was lost");
-    line[strcspn(line, "\r\n")] = '\0';
-    const char *hint = hint_of(state, line);
-    return pn_error_set(err, "PostgreSQL: %s: %s%s%s%s", doing, line, hint ? " (" : "", hint ? hint : "",
-                        hint ? ")" : "");
+    if (text == NULL || *text == '\0') {
+        text = db->c ? PQerrorMessage(db->c) : db->why;
+        reason_first(*text ? text : "the connection was lost", line, sizeof(line));
+        return pn_error_set(err, "quarantine.database: PostgreSQL: %s: %s", doing, line);
+    }
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE), *hint = hint_of(state ? state : "", text);
+    return pn_error_set(err, "PostgreSQL: %s: %.*s%s%s%s", doing, (int)strcspn(text, "\r\n"), text, hint ? " (" : "",
+                        hint ? hint : "", hint ? ")" : "");
+}
+
+/* What comes after the name of the setting, where that is there. */
+static const char *bare(const char *text)
+{
+    static const char begin[] = "PostgreSQL: ";
+    const char *at = strstr(text, begin);
+
+    return at ? at + sizeof(begin) - 1 : text;
 }
 
 void pn_pg_trouble(struct pn_hostdb *db, enum pn_pg_trouble trouble, const char *why)
 {
-    snprintf(db->why, sizeof(db->why), "%s", why);
+    snprintf(db->why, sizeof(db->why), "%s", bare(why));
     db->trouble = trouble;
     db->failed_ms = pn_pg_now_ms();
     db->failures++;
@@ -389,7 +415,7 @@ int pn_pg_ready(struct pn_hostdb *db, struct pn_error *err)
         return 0;
     pn_pg_drop(db);
     db->old_pid = old; /* the one that may hold the lock, not the try that failed */
-    pn_pg_trouble(db, PN_PG_AWAY, why.text + (strncmp(why.text, "PostgreSQL: ", 12) == 0 ? 12 : 0));
+    pn_pg_trouble(db, PN_PG_AWAY, why.text);
     pause_connecting(db);
-    return pn_error_set(err, "quarantine.database: %s", why.text);
+    return pn_error_set(err, "quarantine.database: PostgreSQL: %s", db->why);
 }

@@ -93,7 +93,7 @@ static PGresult *good(struct pn_hostdb *db, enum pn_pg_sql which, PGresult *r, s
     }
     pn_pg_fail(db, r, "asking", &why);
     if (r && server_fault(PQresultErrorField(r, PG_DIAG_SQLSTATE)))
-        pn_pg_trouble(db, which == PN_PG_INSERT ? PN_PG_FAILING : db->trouble, why.text + strlen("PostgreSQL: "));
+        pn_pg_trouble(db, which == PN_PG_INSERT ? PN_PG_FAILING : db->trouble, why.text);
     pn_error_set(err, "%s", why.text);
     PQclear(r);
     return NULL;

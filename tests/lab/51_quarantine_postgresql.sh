@@ -14,6 +14,7 @@ INLET=10026
 conf() { # NODE
     pn_two_conf
     sed -i "s|node \"n2\" {|node \"n2\" { release-to = \"$MX1_4:$INLET\";|; s|heartbeat {|heartbeat { realtime = no;|" "$LAB/two.conf"
+    sed -i 's|node "n1" {|node "n1" { metrics { listen = "127.0.0.1:9125" }|' "$LAB/two.conf"
     cat >> "$LAB/two.conf" << END
 quarantine {
     host = "n1"; store = postgresql; database = "host=$LAB/pg dbname=postgres user=postern"
@@ -29,6 +30,7 @@ quarantine() { # NODE COMMAND...
 status_of() { quarantine "$1" -j status | jq -r ".quarantine.$2"; }
 drained() { [ "$(quarantine n2 -j backlog | jq .items)" = 0 ] && [ "$(quarantine n1 -j backlog | jq .items)" = 0 ]; }
 waits() { [ "$(quarantine "$1" -j backlog | jq .items)" -ge "$2" ]; }
+metric() { pn_ns nd curl -s http://127.0.0.1:9125/metrics | awk -v n="postern_quarantine_$1" '$1 == n { print int($2) }'; }
 open() { [ "$(status_of n1 store.open)" = true ]; }
 away() { [ "$(status_of n1 store.open)" = false ]; }
 logged() { pn_on n1 log | grep -q "$1"; }
@@ -116,6 +118,10 @@ fails_soon "so does a release" "PostgreSQL" quarantine n2 release 1
 fails_soon "and a deletion" "PostgreSQL" quarantine n1 delete 2
 want "the host says that its store is silent" pn_wait 8 away
 want_eq "status says why" "$(status_of n1 store.error | grep -c 'does not answer\|no answer within')" 1
+want_eq "so do metrics" "$(metric store_open)" 0
+want_num "with the failures" "$(metric store_failures_total)" -ge 2
+want_eq "what the store had is still told" "$(status_of n1 store.messages)" "$(metric store_messages)"
+want_num "that is" "$(metric store_messages)" -ge 2150
 want_num "and since when, ms" "$(status_of n1 store.away_ms)" -le $(($(pn_now_ms) - stopped))
 want_num "n2 kept what the host did not get" "$(quarantine n2 -j backlog | jq .items)" -ge 1
 pn_pg_signal CONT
