@@ -10,8 +10,7 @@
 
 #include "controlplane/cli/cli.h"
 #include "controlplane/cli/quarantine.h"
-
-#define PIECE_BYTES 42000u /* base64 of it stays below what a request may have */
+#include "controlplane/client/quarantine.h"
 
 static size_t read_piece(uint8_t *buf, size_t size, bool *failed)
 {
@@ -68,7 +67,7 @@ int pn_cli_quarantine_add(struct pn_cli *cli, int argc, char *argv[])
                                             {"recipient", 'r', NULL, NULL},     {"rule", 0, &rule, NULL},
                                             {"gateway", 0, &gateway, NULL},     {"event", 0, &event, NULL},
                                             {"direction", 0, &direction, NULL}, {NULL, 0, NULL, NULL}};
-    uint8_t *buf = malloc(PIECE_BYTES);
+    uint8_t *buf = malloc(PN_QCLIENT_PIECE_BYTES);
     bool failed = false;
     struct stat st;
     long long number;
@@ -104,7 +103,7 @@ int pn_cli_quarantine_add(struct pn_cli *cli, int argc, char *argv[])
     if (status == PN_EXIT_OK) {
         number = (long long)pn_ji(r, "number");
         json_decref(r);
-        while (status == PN_EXIT_OK && (len = read_piece(buf, PIECE_BYTES, &failed)) > 0 && !failed)
+        while (status == PN_EXIT_OK && (len = read_piece(buf, PN_QCLIENT_PIECE_BYTES, &failed)) > 0 && !failed)
             status = send_piece(cli, number, buf, len);
         if (failed) {
             fprintf(stderr, "postern: standard input: %s\n", strerror(errno));

@@ -12,8 +12,6 @@
 #include "common/error.h"
 #include "controlplane/client/client.h"
 
-#define PIECE_BYTES 42000u /* base64 of it stays below what a request may have */
-
 struct pn_qclient {
     char *socket;
     unsigned patience_s;
@@ -21,8 +19,8 @@ struct pn_qclient {
     bool open; /* a message is under way */
     json_int_t number;
     size_t n;
-    uint8_t piece[PIECE_BYTES];
-    char base64[4 * (PIECE_BYTES / 3 + 1) + 1];
+    uint8_t piece[PN_QCLIENT_PIECE_BYTES];
+    char base64[4 * (PN_QCLIENT_PIECE_BYTES / 3 + 1) + 1];
 };
 
 struct pn_qclient *pn_qclient_open(const char *socket, unsigned patience_s, struct pn_error *err)
@@ -161,13 +159,13 @@ int pn_qclient_data(struct pn_qclient *q, const void *bytes, size_t len, struct 
     if (!q->open)
         return pn_error_set(err, "no message is under way");
     while (len) {
-        size_t part = PIECE_BYTES - q->n < len ? PIECE_BYTES - q->n : len;
+        size_t part = PN_QCLIENT_PIECE_BYTES - q->n < len ? PN_QCLIENT_PIECE_BYTES - q->n : len;
 
         memcpy(q->piece + q->n, p, part);
         q->n += part;
         p += part;
         len -= part;
-        if (q->n == PIECE_BYTES && piece_send(q, err) < 0)
+        if (q->n == PN_QCLIENT_PIECE_BYTES && piece_send(q, err) < 0)
             return -1;
     }
     return 0;

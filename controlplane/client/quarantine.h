@@ -10,6 +10,7 @@
 #include "postern/types.h"
 
 #define PN_QCLIENT_SHA_TEXT 65
+#define PN_QCLIENT_PIECE_BYTES 42000u /* base64 of it stays below what a request may have */
 
 struct pn_qclient_mail { /* NULL: not known */
     const char *sender; /* "" or NULL: the null path */
