@@ -12,7 +12,7 @@
 #include "common/nearest.h"
 #include "controlplane/conf/value.h"
 
-char *pn_value_expected(const struct pn_schema_row *row, char *buf, size_t size)
+const char *pn_value_unit(enum pn_schema_unit unit)
 {
     static const char *const units[] = {
         [PN_UNIT_US] = " microseconds",
@@ -22,6 +22,11 @@ char *pn_value_expected(const struct pn_schema_row *row, char *buf, size_t size)
         [PN_UNIT_S] = "",
         [PN_UNIT_NONE] = "",
     };
+    return units[unit];
+}
+
+char *pn_value_expected(const struct pn_schema_row *row, char *buf, size_t size)
+{
     char range[112];
     size_t at;
     pn_value_range(row, range, sizeof(range));
@@ -30,10 +35,10 @@ char *pn_value_expected(const struct pn_schema_row *row, char *buf, size_t size)
     case PN_T_PRIORITIES:
         snprintf(buf, size, "%s from %s%s",
                  row->type == PN_T_UINT ? "a whole number" : "a section of node = priority, each", range,
-                 units[row->unit]);
+                 pn_value_unit(row->unit));
         break;
     case PN_T_NUMBER:
-        snprintf(buf, size, "a number from %s%s", range, units[row->unit]);
+        snprintf(buf, size, "a number from %s%s", range, pn_value_unit(row->unit));
         break;
     case PN_T_DURATION:
         snprintf(buf, size, "a duration from %s%s (ms, s, min, h, d)", range,

@@ -64,14 +64,6 @@ static void doc_argument(const struct pn_schema_row *row)
 /* What the value must be and is where it is not set, in parentheses. */
 static void doc_bounds(const struct pn_schema_row *row)
 {
-    static const char *const units[] = {
-        [PN_UNIT_US] = " microseconds",
-        [PN_UNIT_PERCENT] = " percent",
-        [PN_UNIT_MIB] = " MiB",
-        [PN_UNIT_MS] = "",
-        [PN_UNIT_S] = "",
-        [PN_UNIT_NONE] = "",
-    };
     char range[128];
     const char *between = "";
     pn_value_range(row, range, sizeof(range));
@@ -80,7 +72,7 @@ static void doc_bounds(const struct pn_schema_row *row)
         return;
     printf(" Pq ");
     if (*range) {
-        printf("%s%s", range, units[row->unit]);
+        printf("%s%s", range, pn_value_unit(row->unit));
         between = ", ";
     }
     if (row->type == PN_T_REFS || row->type == PN_T_NETWORKS) {

@@ -20,6 +20,8 @@ char *pn_value_quote(const char *text, char *buf, size_t size);
 
 /* What the row takes: "a duration from 100ms to 1h". */
 char *pn_value_expected(const struct pn_schema_row *row, char *buf, size_t size);
+/* " percent": what follows a number that counts these; "" where durations say it themselves. */
+const char *pn_value_unit(enum pn_schema_unit unit);
 /* "100ms to 1h", "" for types without a range. */
 char *pn_value_range(const struct pn_schema_row *row, char *buf, size_t size);
 
