@@ -105,6 +105,23 @@ static inline struct pn_snapshot running(void)
     return view;
 }
 
+/* posternd dies; the dataplane, with what it holds and started at started_ns, finds another posternd. */
+static inline void daemon_again(uint64_t started_ns)
+{
+    static struct fake_dp saved;
+
+    memcpy(saved.snapshot, dp.snapshot, sizeof(saved.snapshot));
+    saved.snapshot_len = dp.snapshot_len;
+    fake_dp_stop(&dp);
+    pn_daemon_free(d);
+    d = pn_daemon_new(&opt);
+    assert_non_null(d);
+    fake_dp_start(&dp, d->base, dir);
+    dp.started_ns = started_ns;
+    memcpy(dp.snapshot, saved.snapshot, sizeof(saved.snapshot));
+    dp.snapshot_len = saved.snapshot_len;
+}
+
 static inline void start_dp(void)
 {
     fake_dp_start(&dp, d->base, dir);

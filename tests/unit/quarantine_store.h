@@ -220,4 +220,24 @@ static inline void store_backup(const char *host, bool restore)
     store_server_start();
 }
 
+/* Hands item in, a message of these bytes or a record; sha: of item, as long as it is used. */
+static inline void store_put(struct pn_host *host, pn_q_item *item, const char *raw, uint8_t sha[PN_Q_SHA_BYTES],
+                             pn_host_done *done, void *arg)
+{
+    struct pn_qtmp *tmp = NULL;
+    struct pn_error err;
+
+    if (item->kind == PN_Q_MESSAGE) {
+        tmp = pn_qtmp_begin(pn_host_files(host));
+        assert_int_equal(pn_qtmp_append(tmp, raw, strlen(raw), &err), 0);
+        assert_int_equal(pn_qtmp_finish(tmp, &err), 0);
+        memcpy(sha, pn_qtmp_sha(tmp), PN_Q_SHA_BYTES);
+    } else {
+        assert_int_equal(pn_q_record_sha(item, sha), 0);
+    }
+    item->sha256 = (ProtobufCBinaryData){PN_Q_SHA_BYTES, sha};
+    if (pn_host_put(host, item, tmp, done, arg, &err) != 0)
+        fail_msg("%s", err.text);
+}
+
 #endif

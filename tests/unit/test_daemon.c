@@ -49,7 +49,6 @@ static void test_orders_reach_it_and_survive_a_restart(void **state)
     struct pn_error err = {""};
     uint64_t generation;
     unsigned before;
-    static struct fake_dp saved;
 
     (void)state;
     start_dp();
@@ -64,16 +63,7 @@ static void test_orders_reach_it_and_survive_a_restart(void **state)
     assert_int_equal(running_gateway("mx1")->flags, PN_SNAP_GW_DRAIN);
     generation = running().header->generation;
 
-    /* posternd dies; the dataplane goes on, and finds another posternd. */
-    memcpy(saved.snapshot, dp.snapshot, sizeof(saved.snapshot));
-    saved.snapshot_len = dp.snapshot_len;
-    fake_dp_stop(&dp);
-    pn_daemon_free(d);
-    d = pn_daemon_new(&opt);
-    assert_non_null(d);
-    fake_dp_start(&dp, d->base, dir);
-    memcpy(dp.snapshot, saved.snapshot, sizeof(saved.snapshot));
-    dp.snapshot_len = saved.snapshot_len;
+    daemon_again(pn_clock_ns());
     assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_LEASE], 1, 5000));
     fake_dp_run(d->base, 50);
     assert_true(d->rt->gateways[0].drain);
@@ -98,20 +88,9 @@ static bool saved_says(const char *text)
     return strstr(buf, text) != NULL;
 }
 
-/* posternd dies; the dataplane, started at `started_ns`, goes on and finds another posternd. */
 static void restart(uint64_t started_ns)
 {
-    static struct fake_dp saved;
-    memcpy(saved.snapshot, dp.snapshot, sizeof(saved.snapshot));
-    saved.snapshot_len = dp.snapshot_len;
-    fake_dp_stop(&dp);
-    pn_daemon_free(d);
-    d = pn_daemon_new(&opt);
-    assert_non_null(d);
-    fake_dp_start(&dp, d->base, dir);
-    dp.started_ns = started_ns;
-    memcpy(dp.snapshot, saved.snapshot, sizeof(saved.snapshot));
-    dp.snapshot_len = saved.snapshot_len;
+    daemon_again(started_ns);
     assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_SNAPSHOT_GET], 1, 5000));
     fake_dp_run(d->base, 50);
 }
@@ -189,7 +168,6 @@ static void test_ids_are_read_back(void **state)
     struct pn_snap_gateway *gateways;
     struct pn_snap_member *members;
     struct pn_snapshot s;
-    static struct fake_dp saved;
     struct pn_error err;
 
     (void)state;
@@ -203,15 +181,8 @@ static void test_ids_are_read_back(void **state)
     members[1].gateway = 77;
     members[0].flags = PN_SNAP_MEMBER_DOWN;
     assert_int_equal(pn_snapshot_validate(dp.snapshot, dp.snapshot_len, &s, &err), 0);
-    memcpy(saved.snapshot, dp.snapshot, sizeof(saved.snapshot));
-    saved.snapshot_len = dp.snapshot_len;
-    fake_dp_stop(&dp);
-    pn_daemon_free(d);
     write_conf_checked("type = tcp; port = 1; interval = 60s");
-    d = pn_daemon_new(&opt);
-    fake_dp_start(&dp, d->base, dir);
-    memcpy(dp.snapshot, saved.snapshot, sizeof(saved.snapshot));
-    dp.snapshot_len = saved.snapshot_len;
+    daemon_again(pn_clock_ns());
     assert_true(fake_dp_wait(d->base, &dp.asked[PN_DP_LEASE], 1, 5000));
     fake_dp_run(d->base, 50);
     assert_int_equal(pn_view_gateway_id(&d->view, 1), 77);

@@ -52,8 +52,6 @@ static void put(struct world *w, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         pn_q_item item = PN__Q__ITEM__INIT;
         uint8_t sha[PN_Q_SHA_BYTES];
-        struct pn_qtmp *tmp = NULL;
-        struct pn_error err;
         char raw[100];
 
         item.node = (char *)"mx1";
@@ -61,18 +59,8 @@ static void put(struct world *w, unsigned n)
         item.kind = i % 3 == 2 ? PN_Q_RECORD : PN_Q_MESSAGE;
         item.size_bytes = 100;
         item.received_ms = 1700000000000ull;
-        if (item.kind == PN_Q_MESSAGE) {
-            snprintf(raw, sizeof(raw), "Subject: %u\r\n\r\ntext", i % 5 ? (unsigned)w->sequence : 0);
-            tmp = pn_qtmp_begin(pn_host_files(w->host));
-            assert_int_equal(pn_qtmp_append(tmp, raw, strlen(raw), &err), 0);
-            assert_int_equal(pn_qtmp_finish(tmp, &err), 0);
-            memcpy(sha, pn_qtmp_sha(tmp), sizeof(sha));
-        } else {
-            assert_int_equal(pn_q_record_sha(&item, sha), 0);
-        }
-        item.sha256 = (ProtobufCBinaryData){sizeof(sha), sha};
-        if (pn_host_put(w->host, &item, tmp, done, w, &err) != 0)
-            fail_msg("%s", err.text);
+        snprintf(raw, sizeof(raw), "Subject: %u\r\n\r\ntext", i % 5 ? (unsigned)w->sequence : 0);
+        store_put(w->host, &item, raw, sha, done, w);
     }
 }
 
