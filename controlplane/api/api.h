@@ -10,6 +10,7 @@
 #define POSTERN_API_H
 
 #include <jansson.h>
+#include <stdarg.h>
 #include <sys/types.h>
 
 #include "controlplane/view/view.h"
@@ -77,7 +78,7 @@ struct pn_api_call {
     void *done_arg;
     void *job; /* a handler's own, freed with free() when the call ends */
     json_t *partial; /* likewise, released */
-    bool *answered; /* call.c's own: set once answered, while run() is on the stack */
+    bool *answered; /* request.c's own: set once answered, while run() is on the stack */
 };
 
 const char *pn_api_text(const struct pn_api_call *call, const char *name); /* NULL: not given */
@@ -88,6 +89,7 @@ bool pn_api_bool(const struct pn_api_call *call, const char *name);
 void pn_api_ok(struct pn_api_call *call, json_t *result);
 void pn_api_fail(struct pn_api_call *call, enum pn_api_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+json_t *pn_api_failure(enum pn_api_code code, const char *format, va_list args); /* the reply alone */
 
 /*
  * Asks the dataplane for the call; when that fails the call is answered and fn not called. fn gets OK replies only
