@@ -1,60 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "controlplane/health/check.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "common/error.h"
-
-static const struct pn_check_type_ops *const types[PN_CHECK_TYPE_COUNT] = {
-    [PN_CHECK_TCP] = &pn_check_tcp,
-    [PN_CHECK_SMTP] = &pn_check_smtp,
-    [PN_CHECK_SMTP_STARTTLS] = &pn_check_smtp_starttls,
-    [PN_CHECK_SMTPS] = &pn_check_smtps,
-    [PN_CHECK_HTTP] = &pn_check_http,
-    [PN_CHECK_HTTPS] = &pn_check_https,
-    [PN_CHECK_AGENT] = &pn_check_agent,
-};
-
-const struct pn_check_type_ops *pn_check_type_ops(enum pn_check_type type)
-{
-    return (unsigned)type < PN_CHECK_TYPE_COUNT ? types[type] : NULL;
-}
-
-static void printable(char *text)
-{
-    for (unsigned char *c = (unsigned char *)text; *c; c++)
-        if (*c < 0x20 || *c > 0x7e)
-            *c = '?';
-}
-
-enum pn_check_act pn_check_verdict(struct pn_check_run *r, enum pn_health verdict, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(r->reason, sizeof(r->reason), format, args);
-    va_end(args);
-    printable(r->reason);
-    r->verdict = verdict;
-    return PN_CHECK_DONE;
-}
-
-enum pn_check_act pn_check_send(struct pn_check_run *r, const char *waiting, const char *format, ...)
-{
-    va_list args;
-    int n;
-
-    va_start(args, format);
-    n = vsnprintf(r->out, sizeof(r->out), format, args);
-    va_end(args);
-    if (n < 0 || (size_t)n >= sizeof(r->out))
-        return pn_check_verdict(r, PN_HEALTH_DOWN, "request longer than %zu bytes", sizeof(r->out) - 1);
-    r->out_len = (size_t)n;
-    r->waiting = waiting;
-    r->wait_ms = 0;
-    return PN_CHECK_SEND;
-}
 
 void pn_check_init(struct pn_check_run *r, const struct pn_check_target *target)
 {
