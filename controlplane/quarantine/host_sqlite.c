@@ -2,7 +2,6 @@
 /* The embedded database of a host: changes. Searches are in host_sqlite_find.c. */
 #include "controlplane/quarantine/host_sqlite.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <openssl/rand.h>
 
@@ -173,34 +172,6 @@ static int db_known(struct pn_hostdb *db, const char *node, const struct pn_q_id
     sqlite3_bind_int64(q, 2, (sqlite3_int64)id->sequence);
     sqlite3_bind_blob(q, 3, id->sha, PN_Q_SHA_BYTES, SQLITE_STATIC);
     return pn_qdb_run(q);
-}
-
-char *pn_hs_lower(const char *text, char *out, size_t size)
-{
-    size_t n = 0;
-
-    for (; text[n] && n + 1 < size; n++)
-        out[n] = (char)tolower((unsigned char)text[n]);
-    out[n] = '\0';
-    return out;
-}
-
-int pn_hs_total_add(struct pn_hostdb *db, const char *node, int items, int messages, int64_t bytes, int waiting)
-{
-    static const enum pn_hs_sql which[] = {PN_HS_TOTAL, PN_HS_NODE_TOTAL};
-
-    for (unsigned i = 0; i < 2; i++) {
-        sqlite3_stmt *q = db->sql[which[i]];
-        sqlite3_bind_int(q, 1, items);
-        sqlite3_bind_int(q, 2, messages);
-        sqlite3_bind_int64(q, 3, bytes);
-        sqlite3_bind_int(q, 4, waiting);
-        if (i == 1)
-            pn_qdb_text(q, 5, node);
-        if (pn_qdb_run(q) != 0)
-            return -1;
-    }
-    return 0;
 }
 
 static int hour_count(struct pn_hostdb *db, uint64_t at_ms, const char *node, unsigned event, uint64_t bytes)
