@@ -2,60 +2,15 @@
 #include "controlplane/actors/rules.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <event2/event.h>
 
 #include "common/error.h"
 #include "common/log.h"
 #include "controlplane/actors/rules_internal.h"
-
-uint64_t rules_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* ---- Events, on the main loop ---- */
-
-struct event_text {
-    void (*fn)(void *arg, int log_level, const char *subject, const char *text);
-    void *arg; /* the actor may be gone by then, not he */
-    int level;
-    char subject[72], text[256];
-};
-
-static void event_tell(void *arg)
-{
-    struct event_text *e = arg;
-
-    e->fn(e->arg, e->level, e->subject, e->text);
-    free(e);
-}
-
-void rules_event(struct pn_rules_actor *a, int level, const char *subject, const char *format, ...)
-{
-    struct event_text *e = a->options.event ? malloc(sizeof(*e)) : NULL;
-    va_list args;
-
-    if (!e)
-        return;
-    e->fn = a->options.event;
-    e->arg = a->options.arg;
-    e->level = level;
-    snprintf(e->subject, sizeof(e->subject), "%s", subject);
-    va_start(args, format);
-    vsnprintf(e->text, sizeof(e->text), format, args);
-    va_end(args);
-    if (pn_loop_call(a->options.main, event_tell, e) < 0)
-        free(e);
-}
 
 /* ---- The store ---- */
 

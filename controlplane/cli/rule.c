@@ -8,32 +8,6 @@
 
 #include "controlplane/rules/order.h"
 
-json_t *pn_rule_args(const char *list, const char *value, const char *owner, const char *field)
-{
-    return json_pack("{s:s*, s:s*, s:s*, s:s*}", "list", list, "value", value, "owner", owner, "field", field);
-}
-
-const char *pn_rule_words(const json_t *rule, char *buf, size_t size)
-{
-    const char *field = pn_js(rule, "field"), *owner = pn_js(rule, "owner");
-    bool usual = !*field || strcmp(field, "smtp-sender") == 0;
-
-    snprintf(buf, size, "%s %s%s%s%s%s", pn_js(rule, "list"), pn_js(rule, "value"), *owner ? " of " : "", owner,
-             usual ? "" : " as ", usual ? "" : field);
-    return buf;
-}
-
-const char *pn_rule_lists(char *buf, size_t size, bool with_text_only)
-{
-    size_t at = 0;
-
-    buf[0] = '\0';
-    for (unsigned i = 0; i < pn_kinds_count && at < size; i++)
-        if (!with_text_only || pn_kinds[i].shape == PN_SHAPE_NAMED)
-            at += (size_t)snprintf(buf + at, size - at, "%s%s", at ? ", " : "", pn_kinds[i].name);
-    return buf;
-}
-
 /* The list that is meant, known before anything is asked: a usage error otherwise. */
 static const struct pn_kind *kind_of(const struct pn_cli *cli, const char *word)
 {
