@@ -52,9 +52,24 @@ static uint64_t hold_of_owner(const struct pn_election *e, const struct pn_elect
     return hold_ns + hold_ns / PN_HOLD_DRIFT_PART;
 }
 
+/*
+ * Its lease is over before the probe leaves. Our own times see to that, unless it keeps others: a reload came to one node
+ * before the other.
+ */
+static uint64_t lease_of_owner(const struct pn_election *e, const struct pn_election_vip *v)
+{
+    const struct pn_peer *p = v->owner < PN_MAX_NODES && v->owner != e->self ? &e->peers->peers[v->owner] : NULL;
+    const struct pn_hb_vip *row = p ? pn_el_row(p, v) : NULL;
+    if (!row || row->state != PN_EL_OWNER)
+        return 0;
+    uint64_t lease_ns = (row->lease_ms < PN_HOLD_MAX_MS ? row->lease_ms : PN_HOLD_MAX_MS) * MS;
+    return p->heard_ns + lease_ns + lease_ns / PN_LEASE_DRIFT_PART + e->times.probe_lead;
+}
+
 static uint64_t claim_time(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns)
 {
-    return v->silent_since_ns + e->times.takeover + rank_of(e, v, now_ns) * e->times.heartbeat + hold_of_owner(e, v);
+    uint64_t silent_ns = v->silent_since_ns + e->times.takeover + hold_of_owner(e, v), lease_ns = lease_of_owner(e, v);
+    return (silent_ns > lease_ns ? silent_ns : lease_ns) + rank_of(e, v, now_ns) * e->times.heartbeat;
 }
 
 static struct pn_election_vip *by_id(struct pn_election *e, uint16_t id)

@@ -28,6 +28,8 @@ extern const char *const pn_el_wait_name[PN_EL_WAIT_COUNT];
 #define PN_HOLD_MAX_MS 60000u
 #define PN_HOLD_DRIFT_PART                                                                                             \
     32u /* of a hold: what a peer waits longer, for two clocks that run 1 % apart from the true one */
+#define PN_LEASE_DRIFT_PART                                                                                            \
+    64u /* of a lease, for the same; with drift = 1 % never more than our own times leave room for */
 #define PN_SENT_RING 64u /* heartbeats whose send time is remembered, for votes */
 /* Answered, but not heard for so many: the path has failed. Before that, a few heartbeats were lost. */
 #define PN_PATH_ALARM_TAKEOVERS 3u

@@ -173,6 +173,33 @@ static void test_receipts_out_of_order(void **state)
     world_end();
 }
 
+static void slower_owner(struct pn_node_conf *c, unsigned node)
+{
+    if (node == 0) {
+        c->times.heartbeat = 50 * WORLD_MS;
+        c->times.lease = 125 * WORLD_MS;
+        c->times.takeover = 175 * WORLD_MS;
+        c->times.probe_lead = 40 * WORLD_MS;
+    }
+}
+
+/* Times that differ, while one node has the new configuration and the other has not: the owner says how long its lease is. */
+static void test_a_lease_longer_than_our_own(void **state)
+{
+    (void)state;
+    for (unsigned phase = 0; phase < 50; phase += 3) {
+        world_start(2, 1, slower_owner);
+        world_run(600 + phase, true);
+        assert_int_equal(world_owner(0), 0);
+        w.nodes[0].running = w.nodes[0].dp_running = false;
+        world_run(60, true);
+        w.nodes[0].dp_running = true; /* goes on while its lease lasts */
+        world_run(200, true);
+        assert_int_equal(world_owner(0), 1);
+        world_end();
+    }
+}
+
 /* A port that cannot send renews nothing, so its node is no owner when the link comes back. */
 static void test_no_lease_without_sending(void **state)
 {
@@ -233,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_a_connection_that_breaks_ends_no_lease),
         cmocka_unit_test(test_nothing_is_claimed_before_the_wire_is_heard),
         cmocka_unit_test(test_receipts_out_of_order),
+        cmocka_unit_test(test_a_lease_longer_than_our_own),
         cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_what_was_given_up_stays_so),
         cmocka_unit_test(test_an_owner_whose_lease_is_over_claims_nothing),
