@@ -151,6 +151,7 @@ int pn_node_configure(struct pn_node *n, const struct pn_node_conf *conf, uint64
     n->conf = *conf;
     memset(n->foreign, 0, sizeof(n->foreign));
     if (first) {
+        memset(n->watch, 0, sizeof(n->watch)); /* nothing of them is known, or told, any more */
         pn_peers_init(&n->peers, conf->self, n->io.random64, n->io.arg);
         pn_election_init(&n->election, &n->peers, conf->self);
         n->election.standby = n->show.standby;

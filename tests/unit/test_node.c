@@ -188,6 +188,30 @@ static void test_what_is_ours_is_told_until_it_is_taken(void **state)
 }
 
 /* From one node to two while it runs: the long lease is cut before a peer could claim. */
+/* Its number in the configuration is changed: the peers' starts are proved anew, and the dataplane hears of them. */
+static void test_a_node_gets_another_number(void **state)
+{
+    struct pn_error err;
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    assert_int_equal(w.nodes[0].control.peers[0].boot_id, w.nodes[1].node.boot_id);
+    for (unsigned i = 0; i < 2; i++) {
+        struct pn_node_conf *c = &w.confs[i];
+        c->self = i ? 1 : 2;
+        snprintf(c->names[2], sizeof(c->names[2]), "n0");
+        c->names[0][0] = '\0';
+        c->paths[0].peers[2] = c->paths[0].peers[0];
+        memset(&c->paths[0].peers[0], 0, sizeof(c->paths[0].peers[0]));
+        assert_int_equal(pn_node_configure(&w.nodes[i].node, c, w.now, &err), 0);
+    }
+    world_run(500, true);
+    assert_int_equal(w.nodes[0].control.peers[0].boot_id, w.nodes[1].node.boot_id);
+    assert_int_equal(w.nodes[0].node.sync.peers[1].state, PN_SYNC_DONE);
+    assert_int_equal(world_owner(0), 0);
+    world_end();
+}
+
 static void test_a_second_node_joins_a_lone_one(void **state)
 {
     struct pn_error err;
@@ -324,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_standby_and_leave),
         cmocka_unit_test(test_leave_when_no_peer_takes_over),
         cmocka_unit_test(test_what_is_ours_is_told_until_it_is_taken),
+        cmocka_unit_test(test_a_node_gets_another_number),
         cmocka_unit_test(test_a_second_node_joins_a_lone_one),
         cmocka_unit_test(test_force_ends_the_wait_for_votes),
         cmocka_unit_test(test_a_witness_votes),
