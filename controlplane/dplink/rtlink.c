@@ -15,6 +15,7 @@
 #define REPLY_TIMEOUT_NS UINT64_C(10000000000)
 #define OUT_BYTES (256u << 10)
 #define IN_BYTES (128u << 10)
+#define READ_MAX_BYTES (1u << 20) /* at a time: more than a socket holds */
 #define MESSAGE_MAX_BYTES 65536u /* what is answered or told here is small */
 #define PENDING_MAX 1024u
 
@@ -229,7 +230,7 @@ static size_t take(struct pn_rtlink *l, size_t at, uint64_t now_ns)
 
 void pn_rtlink_readable(struct pn_rtlink *l, uint64_t now_ns)
 {
-    while (l->fd >= 0) {
+    for (size_t taken = 0; l->fd >= 0 && taken < READ_MAX_BYTES;) {
         ssize_t n = recv(l->fd, l->in + l->in_bytes, IN_BYTES - l->in_bytes, MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
@@ -240,6 +241,7 @@ void pn_rtlink_readable(struct pn_rtlink *l, uint64_t now_ns)
             return;
         }
         l->in_bytes += (size_t)n;
+        taken += (size_t)n;
         size_t at = 0, step;
         while (l->fd >= 0 && (step = take(l, at, now_ns)) > 0)
             at += step;

@@ -29,7 +29,7 @@ void pn_rtlink_free(struct pn_rtlink *l);
 uint64_t pn_rtlink_run(struct pn_rtlink *l, uint64_t now_ns);
 int pn_rtlink_fd(const struct pn_rtlink *l); /* -1: none */
 bool pn_rtlink_wants_write(const struct pn_rtlink *l);
-/* Reads and hands on all that is there. */
+/* Reads and hands on all that was there; what comes meanwhile may be left for the next time. */
 void pn_rtlink_readable(struct pn_rtlink *l, uint64_t now_ns);
 /* Puts a message behind those waiting. false: not up, or no room for it, and then the next flush ends the connection. */
 bool pn_rtlink_send(struct pn_rtlink *l, enum pn_dp_type type, const void *payload, size_t bytes, uint32_t tag);

@@ -23,6 +23,7 @@ static struct {
     int listening, accepted;
     unsigned ups, downs;
     struct pn_rtlink *link;
+    unsigned flood, messages; /* each message that is read brings another, so many in all */
 } w;
 
 static void on_up(void *arg, const struct pn_dp_hello *hello)
@@ -48,12 +49,23 @@ static void on_answer(void *arg, uint32_t tag, unsigned status, const void *payl
     (void)bytes;
 }
 
+static void say_something(void)
+{
+    struct {
+        struct pn_dp_header head;
+        uint8_t rest[2000];
+    } m = {.head = {.bytes = sizeof(m), .type = PN_DP_PACKET_RX}};
+    assert_int_equal(send(w.accepted, &m, sizeof(m), 0), sizeof(m));
+}
+
 static void on_message(void *arg, enum pn_dp_type type, const void *payload, size_t bytes)
 {
     (void)arg;
     (void)type;
     (void)payload;
     (void)bytes;
+    if (++w.messages < w.flood)
+        say_something();
 }
 
 static int setup(void **state)
@@ -151,12 +163,31 @@ static void test_nobody_there(void **state)
     assert_int_equal(w.downs, 0); /* after an up only */
 }
 
+/* More comes than can be read: what was there is read, then the heartbeats have their turn. */
+static void test_more_than_can_be_read(void **state)
+{
+    uint64_t now = 1000 * SECOND;
+    (void)state;
+    pn_rtlink_run(w.link, now);
+    hello(now);
+    w.flood = 20000;
+    for (unsigned i = 0; i < 20; i++)
+        say_something();
+    pn_rtlink_readable(w.link, now);
+    assert_in_range(w.messages, 100, 2000);
+    for (unsigned turns = 0; w.messages < w.flood && turns < 1000; turns++)
+        pn_rtlink_readable(w.link, now);
+    assert_true(w.messages >= w.flood);
+    assert_int_equal(w.downs, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_no_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ends_while_writing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_more_than_can_be_read, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
