@@ -10,6 +10,7 @@
 
 #define MS UINT64_C(1000000)
 #define CONTROL_TOLD_NS (60000 * MS)
+#define LEASE_TOLD_NS (1000 * MS)
 #define FORWARD_MAX_NS (PN_DP_FORWARD_MAX_MS * MS)
 
 #define EACH_PROTOCOL(p)                                                                                               \
@@ -371,8 +372,9 @@ void pn_node_answer(struct pn_node *n, uint32_t tag, unsigned status, const void
     case PN_TAG_LEASE:
         if (status != PN_DP_STATUS_OK && status != PN_DP_STATUS_BUSY) {
             n->retry_ns = now_ns + PN_NODE_RETRY_NS;
-            pn_node_say(n, PN_LOG_ERROR, "lease", "", "refused by the dataplane: %.*s",
-                        (int)(bytes < 120 ? bytes : 120), (const char *)payload);
+            if (pn_node_may_tell(&n->lease_told_ns, LEASE_TOLD_NS, now_ns))
+                pn_node_say(n, PN_LOG_ERROR, "lease", "", "refused by the dataplane: %.*s",
+                            (int)(bytes < 120 ? bytes : 120), (const char *)payload);
         }
         break;
     case PN_TAG_CONTROL: /* most likely BUSY: a worker has not come round. The one before is in force, or none */

@@ -137,7 +137,7 @@ struct pn_node {
     uint64_t due_ns; /* next heartbeat by the timer */
     uint64_t retry_ns; /* leases again; 0 none */
     uint64_t control_ns; /* PN_DP_CONTROL again; 0: it was taken */
-    uint64_t control_told_ns;
+    uint64_t control_told_ns, lease_told_ns;
     struct pn_node_beat beat;
     uint64_t send_by_ns; /* of packets made now; 0: no limit */
     unsigned beats_lost; /* in a row: none of their packets could be sent */

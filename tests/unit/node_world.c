@@ -145,6 +145,10 @@ static void dp_take(unsigned i, const struct world_message *m)
     size_t answer_bytes = 0;
     switch (m->type) {
     case PN_DP_LEASE:
+        if (n->leases_refused) {
+            status = PN_DP_STATUS_REJECTED;
+            break;
+        }
         take_leases(n, (const void *)m->payload, m->bytes / sizeof(struct pn_dp_lease));
         break;
     case PN_DP_PACKET_TX:

@@ -57,6 +57,7 @@ struct world_node {
     unsigned listens;
     bool flows_busy;
     unsigned control_busy; /* so many PN_DP_CONTROL are not taken */
+    bool leases_refused;
     bool control_refused; /* for good, not for now */
     bool reads; /* it took PN_DP_CONTROL on this connection, so what is unasked comes here */
     bool read_first; /* what the dataplane holds is known before the own connection leads to it */

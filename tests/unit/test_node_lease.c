@@ -173,6 +173,22 @@ static void test_receipts_out_of_order(void **state)
     world_end();
 }
 
+/* It is said, but not with each heartbeat; and the first lease that is taken is in force. */
+static void test_a_lease_that_is_refused(void **state)
+{
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    unsigned alarms = w.nodes[0].alarms;
+    w.nodes[0].leases_refused = true;
+    world_run(2500, true);
+    assert_in_range(w.nodes[0].alarms, alarms + 1, alarms + 4);
+    w.nodes[0].leases_refused = false;
+    world_run(50, true);
+    assert_int_equal(world_owner(0), 0);
+    world_end();
+}
+
 static void slower_owner(struct pn_node_conf *c, unsigned node)
 {
     if (node == 0) {
@@ -260,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_a_connection_that_breaks_ends_no_lease),
         cmocka_unit_test(test_nothing_is_claimed_before_the_wire_is_heard),
         cmocka_unit_test(test_receipts_out_of_order),
+        cmocka_unit_test(test_a_lease_that_is_refused),
         cmocka_unit_test(test_a_lease_longer_than_our_own),
         cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_what_was_given_up_stays_so),
