@@ -11,6 +11,10 @@
  * Counters are kept as ages: how many newer heartbeats the sender has sent since. That keeps the state space finite and
  * is all that the replay window decides on.
  */
+#ifdef LOSS /* nothing breaks but the wire: how often may ownership change from the start on? */
+#undef FAULTS
+#define FAULTS 0
+#endif
 #ifndef FAULTS
 #define FAULTS 2
 #endif
@@ -57,8 +61,8 @@ byte since_cut = 10; /* ticks since a cut healed */
 byte since_drift;
 #ifdef LIVE
 byte unanswered;  /* ticks without a responder while both nodes and the wire are well */
-byte transitions; /* of ownership since then */
 #endif
+byte transitions; /* of ownership since then; without LIVE: since the start */
 
 #define other(i) (1 - (i))
 #define responds(i) (up[i] && lease[i] > 0)
@@ -94,6 +98,10 @@ inline grow(a) { if :: a < AGE_MAX -> a++ :: else -> skip fi }
 #define disturbed() unanswered = 0; transitions = 0
 #define moved() transitions++
 #define lossy false /* bounded answers can only be had from a wire that works again */
+#elif defined(LOSS)
+#define disturbed() skip
+#define moved() transitions++
+#define lossy true
 #else
 #define disturbed() skip
 #define moved() skip
@@ -268,6 +276,10 @@ init {
         assert(since_cut < 10 || !(responds(0) && responds(1)))
 #else
         assert(!(responds(0) && responds(1)))
+#endif
+#ifdef LOSS
+        ;
+        assert(transitions <= LOSS)
 #endif
 #ifdef LIVE
         ;
