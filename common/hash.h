@@ -12,10 +12,24 @@ struct pn_hash_key {
     uint64_t k[4];
 };
 
+/* a * b: the upper half in *high, the lower returned. Compilers move 128-bit values whole, by way of memory. */
+static inline uint64_t pn_hash_mul(uint64_t a, uint64_t b, uint64_t *high)
+{
+#if defined(__x86_64__) && defined(__BMI2__)
+    uint64_t low;
+    __asm__("mulx %3, %0, %1" : "=r"(low), "=r"(*high) : "%d"(a), "rm"(b));
+    return low;
+#else
+    __extension__ unsigned __int128 m = (unsigned __int128)a * b;
+    *high = (uint64_t)(m >> 64);
+    return (uint64_t)m;
+#endif
+}
+
 static inline uint64_t pn_hash_mum(uint64_t a, uint64_t b)
 {
-    __extension__ unsigned __int128 m = (unsigned __int128)a * b;
-    return (uint64_t)m ^ (uint64_t)(m >> 64);
+    uint64_t high, low = pn_hash_mul(a, b, &high);
+    return low ^ high;
 }
 
 /* splitmix64: one step of a sequence in which each output is a bijection of the state. */

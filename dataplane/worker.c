@@ -324,13 +324,13 @@ unsigned pn_worker_round(struct pn_worker *w, uint64_t tsc)
 
     pn_worker_round_begin(w, tsc);
     for (unsigned q = 0; q < w->n_queues; q++) {
-        struct rte_mbuf *mbufs[PN_WORKER_BURST];
         const struct pn_worker_queue *queue = &w->queues[q];
-        unsigned n = rte_eth_rx_burst(c->shared->ports[queue->port].port_id, queue->queue, mbufs, PN_WORKER_BURST);
+        uint16_t port_id = c->shared->ports[queue->port].port_id;
+        unsigned n = rte_eth_rx_burst(port_id, queue->queue, w->batch.m, PN_WORKER_BURST); /* where they are to be */
 
         if (n == 0)
             continue;
-        pn_worker_burst(w, queue->port, mbufs, n);
+        pn_worker_burst(w, queue->port, w->batch.m, n);
         total += n;
     }
     total += pn_worker_side_work(w);

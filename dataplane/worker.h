@@ -119,7 +119,7 @@ int pn_worker_loop(void *arg);
 
 /* The parts of one round, for tests, fuzzing and benches. tsc never goes back. */
 void pn_worker_round_begin(struct pn_worker *w, uint64_t tsc);
-/* The whole pipeline on n <= PN_WORKER_BURST mbufs received on port; all are consumed. */
+/* The whole pipeline on n <= PN_WORKER_BURST mbufs received on port; all are consumed. mbufs may be w->batch.m. */
 void pn_worker_burst(struct pn_worker *w, uint8_t port, struct rte_mbuf **mbufs, unsigned n);
 /* Inject and handoff rings, mailbox, ageing, gauges. Returns packets handled. */
 unsigned pn_worker_side_work(struct pn_worker *w);

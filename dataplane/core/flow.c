@@ -6,8 +6,6 @@
 #include "common/error.h"
 #include "dataplane/core/flow_internal.h"
 
-#define PN_FLOW_ALIGN 128u /* neighbour lines share a 128-byte block, which some prefetchers fetch whole */
-
 /* Used until pn_flow_table_set_timers is told better. */
 static const struct pn_flow_timers timers_default = {
     .half_open_ms = 30000, .established_ms = 660000, .closing_ms = 30000, .half_open_max = 0};

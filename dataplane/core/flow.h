@@ -23,6 +23,7 @@
 #include "postern/types.h"
 
 #define PN_FLOW_FILL_PERCENT 55u
+#define PN_FLOW_ALIGN 128u /* neighbour lines share a 128-byte block, which some prefetchers fetch whole */
 #define PN_FLOW_SEEN_STEP_MS 512u /* seen_ms is written only when it is this far behind; idle timers add it */
 #define PN_FLOW_BULK_MAX 64u
 
@@ -89,7 +90,7 @@ void pn_flow_table_set_timers(struct pn_flow_table *t, const struct pn_flow_time
 struct pn_flow_key {
     uint64_t client[2]; /* never all zero: that is no client */
     uint32_t port_svc;
-    uint32_t plain; /* pn_flow_plain_word(), for pn_flow_at_home only: with it a key looks as its plain entry does */
+    uint32_t plain; /* pn_flow_plain_word(), for pn_flow_in_line only: with it a key looks as its plain entry does */
     uint64_t hash;
 } __attribute__((aligned(32)));
 
@@ -227,9 +228,17 @@ static inline uint64_t pn_flow_hash(const struct pn_flow_table *t, const uint64_
     return pn_hash_flow(&t->key, client, port_svc);
 }
 
+/* The upper half of the hash decides; with the lower half below it, a multiplication does it all. */
+static inline uint64_t pn_flow_home_of(uint64_t hash, uint64_t n_lines)
+{
+    uint64_t line;
+    pn_hash_mul(hash, n_lines, &line);
+    return line;
+}
+
 static inline uint32_t pn_flow_home(const struct pn_flow_table *t, uint64_t hash)
 {
-    return pn_hash_range((uint32_t)(hash >> 32), t->n_lines);
+    return (uint32_t)pn_flow_home_of(hash, t->n_lines);
 }
 
 /* By force: gcc takes a function that only prefetches for one without effect and may drop the call. */
@@ -275,7 +284,7 @@ static inline bool pn_flow_is_plain(const struct pn_flow *flow)
  * The slot of line that holds the key as a plain entry; *there says whether one does (else it is any slot). No branches:
  * which slot it is cannot be guessed. Idle entries are found too, so look at seen_ms.
  */
-static inline struct pn_flow *pn_flow_at_home(struct pn_flow_line *line, const struct pn_flow_key *key, uint64_t *there)
+static inline struct pn_flow *pn_flow_in_line(struct pn_flow_line *line, const struct pn_flow_key *key, uint64_t *there)
 {
     struct pn_flow *slot = line->slot;
 #ifdef __AVX2__
@@ -293,6 +302,25 @@ static inline struct pn_flow *pn_flow_at_home(struct pn_flow_line *line, const s
 #endif
     *there = a | b;
     return slot + b;
+}
+
+static inline uint32_t pn_flow_far(const struct pn_flow_table *t, uint64_t hash)
+{
+    return pn_hash_range((uint32_t)hash, t->n_lines);
+}
+
+static inline __attribute__((always_inline)) void pn_flow_prefetch_far(const struct pn_flow_table *t, uint64_t hash)
+{
+    uint32_t far = pn_flow_far(t, hash);
+
+    __builtin_prefetch(&t->lines[far]);
+    __builtin_prefetch(&t->lines[far ^ 1]);
+}
+
+/* The other line of a pair: where an entry goes first when its home line is full. */
+static inline struct pn_flow_line *pn_flow_line_beside(const struct pn_flow_table *t, const struct pn_flow_line *line)
+{
+    return t->lines + ((size_t)(line - t->lines) ^ 1);
 }
 
 enum pn_flow_event pn_flow_segment_slow(struct pn_flow_table *t, struct pn_flow *flow, uint8_t tcp_flags,

@@ -15,11 +15,6 @@ enum pn_flow_place {
 
 #define PN_FLOW_OVER_MANY 7u /* slot[1].over stays there: the exact number is lost */
 
-static inline uint32_t pn_flow_far(const struct pn_flow_table *t, uint64_t hash)
-{
-    return pn_hash_range((uint32_t)hash, t->n_lines);
-}
-
 static inline uint16_t pn_flow_service(const struct pn_flow *f)
 {
     return (uint16_t)f->port_svc & (PN_MAX_SERVICES - 1);

@@ -14,6 +14,18 @@
 
 #define PN_BATCH_MAX 64u /* one bit each in a mask */
 
+struct pn_straight_slot;
+
+/* What a packet's flow is looked for with: as far apart as the packets are, so that one index finds both. */
+struct pn_look {
+    struct pn_flow_key key; /* of the packets at PN_EDGE_FLOW; pkt.client is not filled in there */
+    /* The straight stage's own: */
+    struct pn_flow_line *line; /* the flow's home; later the line looked at */
+    const struct pn_straight_slot *slot;
+    uint8_t *frame;
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct pn_look) == sizeof(struct pn_pkt), "one index");
+
 struct pn_batch {
     unsigned n;
     bool reentered; /* packets came from another lcore: pn_mbuf_meta says more, they were counted as received before */
@@ -25,7 +37,7 @@ struct pn_batch {
     uint64_t answers; /* leave only while their VIP's lease holds, or their own time */
     uint8_t in_port[PN_BATCH_MAX]; /* index of the port it came in through */
     struct rte_mbuf *m[PN_BATCH_MAX];
-    struct pn_flow_key key[PN_BATCH_MAX]; /* of the packets at PN_EDGE_FLOW; pkt.client is not filled in there */
+    struct pn_look look[PN_BATCH_MAX];
     struct pn_pkt pkt[PN_BATCH_MAX];
 } __attribute__((aligned(64)));
 

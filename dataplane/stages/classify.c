@@ -48,7 +48,7 @@ static bool find_vip(struct pn_ctx *c, struct pn_batch *b, unsigned i, enum pn_e
 static void find_service(struct pn_ctx *c, struct pn_batch *b, unsigned i)
 {
     struct pn_pkt *k = &b->pkt[i];
-    struct pn_flow_key *key = &b->key[i];
+    struct pn_flow_key *key = &b->look[i].key;
     uint16_t service = pn_classify_service(c->snap, k->vip, k->ip_proto, k->l4_dst);
 
     if (service == PN_ID_NONE) {

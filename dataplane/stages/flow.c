@@ -47,8 +47,8 @@ static __rte_noinline void to_steer(struct pn_batch *b, unsigned i)
 {
     struct pn_pkt *k = &b->pkt[i];
 
-    k->client[0] = b->key[i].client[0];
-    k->client[1] = b->key[i].client[1];
+    k->client[0] = b->look[i].key.client[0];
+    k->client[1] = b->look[i].key.client[1];
     pn_batch_move(b, i, PN_EDGE_FLOW, PN_EDGE_STEER);
 }
 
@@ -97,7 +97,7 @@ void pn_stage_flow(struct pn_ctx *c, struct pn_batch *b)
     if (unlikely(set == 0))
         return;
     PN_BATCH_EACH(i, set)
-        keys[n++] = b->key[i];
+        keys[n++] = b->look[i].key;
     pn_flow_lookup_bulk(c->flows, keys, n, c->now, found);
     n = 0;
     PN_BATCH_EACH(i, set)

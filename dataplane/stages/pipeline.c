@@ -10,6 +10,10 @@ void pn_pipeline(struct pn_ctx *c, struct pn_batch *b)
         pn_trace_begin(c, b);
     else
         pn_stage_straight(c, b); /* which leaves no trace */
+    if (likely(b->straight)) { /* all of them: no other stage has anything to do */
+        pn_stage_tx(c, b);
+        return;
+    }
     if (b->at[PN_EDGE_PARSE] != 0) {
         uint64_t straight = b->at[PN_EDGE_FLOW];
 

@@ -12,9 +12,12 @@ static void batch_clear(struct pn_batch *b, unsigned n, bool reentered)
     b->straight = false;
     b->refused = 0;
     b->answers = 0;
-    memset(b->at, 0, sizeof(b->at));
+    /* In halves: compilers make `rep stos` of the whole, which takes longer to start than all the rest here. */
+    memset(b->at, 0, sizeof(b->at) / 2);
+    memset(b->at + PN_EDGE_COUNT / 2, 0, sizeof(b->at) / 2);
     memset(b->out, 0, sizeof(b->out));
 }
+_Static_assert(PN_EDGE_COUNT % 2 == 0, "halves");
 
 void pn_pkt_clear(struct pn_pkt *k, const struct rte_mbuf *m, uint8_t in_port)
 {
@@ -49,7 +52,8 @@ void pn_stage_rx(struct pn_ctx *c, struct pn_batch *b, uint8_t port, struct rte_
     uint64_t bytes = 0;
 
     batch_clear(b, n, false);
-    memcpy(b->m, mbufs, n * sizeof(mbufs[0]));
+    if (mbufs != b->m)
+        memcpy(b->m, mbufs, n * sizeof(mbufs[0]));
     memset(b->in_port, port, sizeof(b->in_port));
     for (unsigned i = 0; i < n; i++) {
         rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));

@@ -9,7 +9,7 @@
 #include "dataplane/stages/batch.h"
 #include "dataplane/stages/ctx.h"
 
-/* Counts n <= PN_BATCH_MAX mbufs as received on port and makes them the batch. */
+/* Counts n <= PN_BATCH_MAX mbufs as received on port and makes them the batch. mbufs: b->m, or no part of the batch. */
 void pn_stage_rx(struct pn_ctx *c, struct pn_batch *b, uint8_t port, struct rte_mbuf **mbufs, unsigned n);
 /*
  * What came from another lcore (pn_mbuf_meta says what each is) becomes the batch; nothing is counted as received.

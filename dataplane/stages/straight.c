@@ -35,14 +35,10 @@ struct lane {
     struct pn_flow_table *flows;
     struct pn_flow_line *lines;
     struct pn_hash_key hash_key;
-    uint32_t n_lines;
+    uint64_t n_lines;
     uint32_t now_ms, live_ms;
     const uint64_t *way, *neigh;
     uint8_t nowhere[16];
-    /* Of each packet of the batch, from the first pass. */
-    uint8_t *frame[PN_BATCH_MAX];
-    const struct pn_straight_slot *slot[PN_BATCH_MAX];
-    struct pn_flow_line *line[PN_BATCH_MAX]; /* its flow's home */
 };
 
 static inline bool fits(const uint8_t *a, const uint8_t *b, const uint8_t mask[2][32], const struct pn_straight_slot *s)
@@ -66,6 +62,13 @@ static inline bool fits(const uint8_t *a, const uint8_t *b, const uint8_t mask[2
 #endif
 }
 
+/* Compilers don't see where it comes from, and so don't scale the index again for each field. */
+static inline const struct pn_straight_slot *opaque(const struct pn_straight_slot *s)
+{
+    __asm__("" : "+r"(s));
+    return s;
+}
+
 /* Big-endian 16 bits at p + 2, by way of 32: compilers swap 16 bits through memory. */
 static inline uint32_t low16(const uint8_t *p)
 {
@@ -73,7 +76,7 @@ static inline uint32_t low16(const uint8_t *p)
 }
 
 /* pn_csum_ipv4_20_ok, where the sum of the destination address is known. */
-static inline bool checksum_ok(const uint8_t *ip, uint16_t rest_sum)
+static inline bool checksum_ok(const uint8_t *ip, uint32_t rest_sum)
 {
     uint64_t a = pn_load64(ip), b = pn_load64(ip + 8), sum = a + b;
 
@@ -81,83 +84,113 @@ static inline bool checksum_ok(const uint8_t *ip, uint16_t rest_sum)
     sum += sum >> 32 | sum << 32;
     uint32_t half = (uint32_t)(sum >> 32);
     half += half >> 16 | half << 16;
-    return half >> 16 == rest_sum;
+    return (half ^ rest_sum) >> 16 == 0;
 }
 
-static inline void fill(struct lane *l, unsigned i, const struct pn_straight_slot *s, struct pn_batch *b, uint64_t c0,
+/* The key's hash, which few packets need again, is left to complete_key. */
+static inline void fill(struct lane *l, uint64_t i, const struct pn_straight_slot *s, struct pn_batch *b, uint64_t c0,
                         uint64_t c1, uint32_t ports, uint32_t bytes)
 {
     const uint64_t client[2] = {c0, c1};
-    struct pn_flow_key *key = &b->key[i];
-    uint32_t port_svc = (be32toh(ports) & 0xffff0000u) | s->service;
-    uint64_t hash = pn_hash_flow(&l->hash_key, client, port_svc);
-    struct pn_flow_line *line = &l->lines[pn_hash_range((uint32_t)(hash >> 32), l->n_lines)];
+    struct pn_flow_key *key = &b->look[i].key;
+    uint64_t word = (be32toh(ports) & 0xffff0000u) | s->key_word;
+    uint64_t hash = pn_hash_flow(&l->hash_key, client, (uint32_t)word);
+    struct pn_flow_line *line = &l->lines[pn_flow_home_of(hash, l->n_lines)];
 
     __builtin_prefetch(line);
-    l->slot[i] = s;
-    l->line[i] = line;
+    b->look[i].slot = s;
+    b->look[i].line = line;
     key->client[0] = c0;
     key->client[1] = c1;
-    key->port_svc = port_svc;
-    key->plain = pn_flow_plain_word();
-    key->hash = hash;
+    memcpy(&key->port_svc, &word, sizeof(word));
     b->pkt[i].frame_bytes = (uint16_t)bytes;
+}
+_Static_assert(offsetof(struct pn_flow_key, plain) == offsetof(struct pn_flow_key, port_svc) + 4, "one word");
+
+static struct pn_flow_key *complete_key(const struct lane *l, struct pn_batch *b, unsigned i)
+{
+    struct pn_flow_key *key = &b->look[i].key;
+
+    key->hash = pn_hash_flow(&l->hash_key, key->client, key->port_svc);
+    return key;
 }
 
 /*
  * First pass. The conditions are pn_parse's, but for those that the slot answers, and those that the flow's entry
  * answers: no flow was ever entered for a client address or port that cannot be.
  */
-static inline bool look4(struct lane *l, struct pn_batch *b, unsigned i, const uint8_t *f, uint32_t bytes, bool checked)
+static inline const struct pn_straight_slot *look4(struct lane *l, struct pn_batch *b, uint64_t i, const uint8_t *f,
+                                                   uint32_t bytes, bool checked)
 {
-    const struct pn_straight_slot *s = &l->straight->v4[(f[33] ^ f[37]) % PN_STRAIGHT_SLOTS];
-    uint32_t total = low16(f + 14), tcp = (uint32_t)(f[46] >> 2) & 0x3c;
+    const struct pn_straight_slot *s = opaque(&l->straight->v4[(f[33] ^ f[37]) % PN_STRAIGHT_SLOTS]);
 
-    if (unlikely(!fits(f, f + V4_SECOND, mask4, s) || tcp < 20 || total < 20 + tcp || total + PN_ETHER_BYTES > bytes ||
-                 !(checked || checksum_ok(f + PN_ETHER_BYTES, s->rest_sum))))
-        return false;
+    if (unlikely(!fits(f, f + V4_SECOND, mask4, s)))
+        return NULL;
+    int32_t total = (int32_t)low16(f + 14);
+    /* The TCP header's length in words is the upper half of a byte: so four times all bytes. */
+    if (unlikely(f[46] < 5 << 4 || 4 * (total - 20) < (f[46] & 0xf0) || (uint32_t)total + PN_ETHER_BYTES > bytes))
+        return NULL;
+    if (unlikely(!checked && !checksum_ok(f + PN_ETHER_BYTES, s->rest_sum)))
+        return NULL;
     struct pn_addr client = pn_addr_from_v4(pn_load32(f + 26));
     fill(l, i, s, b, 0, client.q[1], pn_load32(f + 34), bytes);
-    return true;
+    return s;
 }
 
 /* Not inline: the loop over IPv4 keeps its registers. */
-static __rte_noinline bool look6(struct lane *l, struct pn_batch *b, unsigned i, const uint8_t *f, uint32_t bytes)
+static __rte_noinline const struct pn_straight_slot *look6(struct lane *l, struct pn_batch *b, unsigned i,
+                                                           const uint8_t *f, uint32_t bytes)
 {
     if (unlikely(bytes < PN_PARSE_V6_BYTES))
-        return false;
+        return NULL;
     const struct pn_straight_slot *s = &l->straight->v6[(f[53] ^ f[57]) % PN_STRAIGHT_SLOTS];
     uint32_t payload = low16(f + 16), tcp = (uint32_t)(f[66] >> 2) & 0x3c;
 
     if (unlikely(!fits(f, f + V6_SECOND, mask6, s) || (f[67] & FLAGS) != PN_TCP_ACK || tcp < 20 || payload < tcp ||
                  payload + 40 + PN_ETHER_BYTES > bytes))
-        return false;
+        return NULL;
     fill(l, i, s, b, pn_load64(f + 22), pn_load64(f + 30), pn_load32(f + 54), bytes);
-    return true;
+    return s;
 }
 
-static inline uint64_t look_at_all(struct lane *l, struct pn_batch *b)
+/* Returns those that fit their slots. *same: all of them do, and it is one slot. */
+static inline uint64_t look_at_all(struct lane *l, struct pn_batch *b, bool *same)
 {
-    unsigned n = b->n;
-    uint64_t misfit = 0;
+    /* Bits of the slots' addresses. Kept here, since loading them again would wait for the stores. */
+    uintptr_t any = 0, common = UINTPTR_MAX;
+    uint64_t n = b->n, misfit = 0;
 
-    for (unsigned i = 0; i < n; i++) {
+    for (uint64_t i = 0; i < n; i++) {
         const struct rte_mbuf *m = b->m[i];
+        const struct pn_straight_slot *s;
         uint8_t *f = rte_pktmbuf_mtod(m, uint8_t *);
         uint32_t bytes = m->data_len;
         bool checked = (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 
-        l->frame[i] = f;
+        b->look[i].frame = f;
         if (likely(m->nb_segs == 1 && bytes >= PN_PARSE_V4_BYTES)) {
-            if (likely(look4(l, b, i, f, bytes, checked)))
+            if (likely((s = look4(l, b, i, f, bytes, checked)) != NULL) ||
+                (f[12] != 0x08 && (s = look6(l, b, (unsigned)i, f, bytes)) != NULL)) {
+                any |= (uintptr_t)s;
+                common &= (uintptr_t)s;
                 continue;
-            if (f[12] != 0x08 && look6(l, b, i, f, bytes))
-                continue;
+            }
         }
-        l->slot[i] = NULL;
         misfit |= 1ull << i;
     }
-    return pn_batch_all(n) & ~misfit;
+    *same = any == common && misfit == 0;
+    return pn_batch_all(b->n) & ~misfit;
+}
+
+/* `there` (0 or 1) ? yes : no, without a branch, which compilers like to make of it. */
+static inline uint8_t *choose(uint64_t there, uint8_t *yes, uint8_t *no)
+{
+#ifdef __x86_64__
+    __asm__("test %1, %1\n\tcmovz %2, %0" : "+r"(yes) : "r"(there), "r"(no) : "cc");
+    return yes;
+#else
+    return (uint8_t *)((uintptr_t)no ^ (((uintptr_t)no ^ (uintptr_t)yes) & -there));
+#endif
 }
 
 /*
@@ -178,9 +211,7 @@ static inline uint64_t forward(struct lane *l, struct pn_flow *f, uint64_t there
     }
     k->gateway = gateway;
     memcpy(&k->flow_state, &none, sizeof(none)); /* and tx_counter: TX_FORWARD */
-    /* Arithmetic, since compilers make a branch of ?: here. */
-    uintptr_t nowhere = (uintptr_t)l->nowhere;
-    uint8_t *to = (uint8_t *)(nowhere ^ ((nowhere ^ (uintptr_t)frame) & -there));
+    uint8_t *to = choose(there, frame, l->nowhere);
     pn_store64(to, dst); /* two bytes too many, which the source covers */
     pn_store32(to + 6, (uint32_t)way);
     pn_store16(to + 10, (uint16_t)(way >> 32));
@@ -188,15 +219,17 @@ static inline uint64_t forward(struct lane *l, struct pn_flow *f, uint64_t there
 }
 _Static_assert(PN_C_TX_FORWARD == 0, "as forward takes it");
 
-static inline uint64_t forward_home(struct lane *l, struct pn_batch *b, unsigned i)
+static inline uint64_t forward_from_line(struct lane *l, struct pn_batch *b, unsigned i)
 {
     uint64_t there;
-    struct pn_flow *f = pn_flow_at_home(l->line[i], &b->key[i], &there);
+    struct pn_flow *f = pn_flow_in_line(b->look[i].line, &b->look[i].key, &there);
 
-    return forward(l, f, there, l->frame[i], &b->pkt[i]);
+    /* When it is not there, the line beside comes next: the other of the two that share PN_FLOW_ALIGN bytes. */
+    __builtin_prefetch((const void *)((uintptr_t)b->look[i].line ^ ((there - 1) & sizeof(struct pn_flow_line))));
+    return forward(l, f, there, b->look[i].frame, &b->pkt[i]);
 }
 
-/* Those whose flow does not live in its home line. */
+/* Those whose flow may live far from its home; their keys are complete. */
 static __rte_noinline uint64_t forward_away(struct pn_ctx *c, struct lane *l, struct pn_batch *b, uint64_t set)
 {
     struct pn_flow_key keys[PN_BATCH_MAX];
@@ -207,16 +240,40 @@ static __rte_noinline uint64_t forward_away(struct pn_ctx *c, struct lane *l, st
     if (set == 0)
         return 0;
     PN_BATCH_EACH(i, set)
-        keys[n++] = b->key[i];
+        keys[n++] = b->look[i].key;
     pn_flow_lookup_bulk(l->flows, keys, n, c->now, found);
     n = 0;
     PN_BATCH_EACH(i, set) {
         struct pn_flow *f = found[n++];
 
         if (f != NULL)
-            done |= forward(l, f, pn_flow_is_plain(f), l->frame[i], &b->pkt[i]) << i;
+            done |= forward(l, f, pn_flow_is_plain(f), b->look[i].frame, &b->pkt[i]) << i;
     }
     return done;
+}
+
+/*
+ * Those not found at home. Whose home line was full lives in the line beside it, but for a few. The home line counts who
+ * lives elsewhere, so packets of other ways and of new flows cost little here.
+ */
+static inline uint64_t forward_elsewhere(struct pn_ctx *c, struct lane *l, struct pn_batch *b, uint64_t set)
+{
+    uint64_t beside = 0, far = 0, done = 0;
+    unsigned i;
+
+    PN_BATCH_EACH(i, set) {
+        const struct pn_flow_line *home = b->look[i].line;
+
+        beside |= (uint64_t)(home->slot[0].over != 0) << i;
+        b->look[i].line = pn_flow_line_beside(l->flows, home);
+        if (home->slot[1].over != 0) {
+            far |= 1ull << i;
+            pn_flow_prefetch_far(l->flows, complete_key(l, b, i)->hash);
+        }
+    }
+    PN_BATCH_EACH(i, beside)
+        done |= forward_from_line(l, b, i) << i;
+    return done | forward_away(c, l, b, far & ~done);
 }
 
 static void count(const struct pn_straight_slot *s, uint64_t packets, uint64_t bytes)
@@ -230,10 +287,10 @@ static void count(const struct pn_straight_slot *s, uint64_t packets, uint64_t b
 /* Straight so far, but not its flow: everything that classify would have filled in, for the flow stage. */
 static __rte_noinline void complete(struct pn_batch *b, unsigned i, const struct lane *l)
 {
-    const struct pn_straight_slot *s = l->slot[i];
-    const uint8_t *f = l->frame[i];
+    const struct pn_straight_slot *s = b->look[i].slot;
+    const uint8_t *f = b->look[i].frame;
     struct pn_pkt *k = &b->pkt[i];
-    const struct pn_flow_key *key = &b->key[i];
+    const struct pn_flow_key *key = complete_key(l, b, i);
     bool v6 = f[12] != 0x08;
     bool bad = key->port_svc >> 16 == 0;
 
@@ -260,25 +317,21 @@ static inline bool slot_open(const struct pn_ctx *c, const struct pn_straight_sl
     return s->in_port == port && atomic_load_explicit(s->lease, memory_order_relaxed) > c->tsc;
 }
 
-/* Of the packets that fit their slots, those whose slot is of this port and leased. *same: they all have one slot. */
-static inline uint64_t open_ones(const struct pn_ctx *c, const struct lane *l, const struct pn_batch *b, uint64_t fit,
-                                 bool *same)
+/* Of the packets that fit their slots, those whose slot is of this port and leased. */
+static inline uint64_t open_ones(const struct pn_ctx *c, const struct pn_batch *b, uint64_t fit, bool same)
 {
-    uint64_t open = 0, differ = fit ^ pn_batch_all(b->n);
+    uint64_t open = 0;
     unsigned i;
 
-    for (i = 0; i < b->n; i++)
-        differ |= (uintptr_t)l->slot[0] ^ (uintptr_t)l->slot[i];
-    *same = differ == 0;
-    if (likely(*same))
-        return slot_open(c, l->slot[0], b->in_port[0]) ? fit : 0;
+    if (likely(same))
+        return slot_open(c, b->look[0].slot, b->in_port[0]) ? fit : 0;
     PN_BATCH_EACH(i, fit)
-        open |= (uint64_t)slot_open(c, l->slot[i], b->in_port[0]) << i;
+        open |= (uint64_t)slot_open(c, b->look[i].slot, b->in_port[0]) << i;
     return open;
 }
 
 /* The packets of set are counted with their services. */
-static void count_all(const struct lane *l, const struct pn_batch *b, uint64_t set, bool same)
+static void count_all(const struct pn_batch *b, uint64_t set, bool same)
 {
     uint64_t others = pn_batch_all(b->n) & ~set, bytes = b->rx_bytes;
     unsigned i;
@@ -286,11 +339,11 @@ static void count_all(const struct lane *l, const struct pn_batch *b, uint64_t s
     if (likely(same)) {
         PN_BATCH_EACH(i, others)
             bytes -= b->m[i]->pkt_len;
-        count(l->slot[__builtin_ctzll(set)], (uint64_t)__builtin_popcountll(set), bytes);
+        count(b->look[__builtin_ctzll(set)].slot, (uint64_t)__builtin_popcountll(set), bytes);
         return;
     }
     PN_BATCH_EACH(i, set)
-        count(l->slot[i], 1, b->pkt[i].frame_bytes);
+        count(b->look[i].slot, 1, b->pkt[i].frame_bytes);
 }
 
 void pn_stage_straight(struct pn_ctx *c, struct pn_batch *b)
@@ -312,25 +365,25 @@ void pn_stage_straight(struct pn_ctx *c, struct pn_batch *b)
     l.way = c->straight->way;
     l.neigh = c->shared->neigh.mac;
 
-    uint64_t fit = look_at_all(&l, b);
+    uint64_t fit = look_at_all(&l, b, &same);
     if (unlikely(fit == 0))
         return;
-    uint64_t open = open_ones(c, &l, b, fit, &same);
+    uint64_t open = open_ones(c, b, fit, same);
     if (likely(open == all)) {
         unsigned n = b->n;
 
         for (i = 0; i < n; i++)
-            done |= forward_home(&l, b, i) << i;
+            done |= forward_from_line(&l, b, i) << i;
     } else {
         PN_BATCH_EACH(i, open)
-            done |= forward_home(&l, b, i) << i;
+            done |= forward_from_line(&l, b, i) << i;
     }
     if (open != done)
-        done |= forward_away(c, &l, b, open & ~done);
+        done |= forward_elsewhere(c, &l, b, open & ~done);
     if (likely(done != 0)) {
         b->at[PN_EDGE_PARSE] &= ~done;
         b->straight = done == all;
-        count_all(&l, b, done, same);
+        count_all(b, done, same);
     }
     if (likely(c->straight->way_port != PN_PORT_NONE)) {
         b->out[c->straight->way_port] |= done;
@@ -364,17 +417,17 @@ void pn_straight_learn(struct pn_ctx *c, const struct pn_batch *b, unsigned i)
     }
     if (!k->is_v6) {
         s->value[1][47 - V4_SECOND] = PN_TCP_ACK;
-        s->rest_sum = pn_csum_finish(pn_load32(f + 30));
+        s->rest_sum = (uint32_t)pn_csum_finish(pn_load32(f + 30)) << 16;
         if (s->rest_sum == 0)
-            s->rest_sum = 0xffff; /* the other zero of one's complement, which sums of anything come to */
+            s->rest_sum = 0xffff0000u; /* the other zero of one's complement, which sums of anything come to */
     }
-    s->service = k->port_svc & 0xffff;
+    s->key_word = (uint64_t)pn_flow_plain_word() << 32 | (k->port_svc & 0xffff);
     s->in_port = k->in_port;
     s->vip_word = k->vip | (uint64_t)PN_EDGE_FLOW << 32 | (uint64_t)k->l3_off << 48 | (uint64_t)k->l4_off << 56;
     s->kind_word = pn_load64(&k->ip_proto);
     s->lease = &c->shared->lease_tsc[k->vip];
     s->vip_stats = &c->stats->vips[k->vip];
-    s->service_stats = &c->stats->services[s->service];
+    s->service_stats = &c->stats->services[k->port_svc & 0xffff];
 #else
     (void)c, (void)b, (void)i; /* the words would be the other way round: every packet goes the long way */
 #endif

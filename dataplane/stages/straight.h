@@ -23,8 +23,8 @@ struct pn_straight_slot {
     const _Atomic uint64_t *lease; /* of the VIP, in pn_shared */
     struct pn_stats_vip *vip_stats;
     struct pn_stats_service *service_stats;
-    uint32_t service;
-    uint16_t rest_sum; /* IPv4: what the header without its destination must sum to */
+    uint64_t key_word; /* of a flow's key from port_svc on, without the port: service, plain */
+    uint32_t rest_sum; /* IPv4: what the header without its destination must sum to, << 16 */
     uint8_t in_port;
 } __attribute__((aligned(128)));
 
