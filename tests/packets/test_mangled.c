@@ -363,6 +363,45 @@ static void test_straight_two_ports(void **state)
     assert_int_equal(world_counter(world, PN_C_FLOW_NEW), PN_WORKER_BURST);
 }
 
+/* A table as full as it gets: flows beside their home line and far from it are straight, too. */
+static void test_straight_away(void **state)
+{
+    const struct world_config config = {.workers = 1, .flows_max = 1024};
+    const unsigned flows = 1024 - 2 * PN_WORKER_BURST;
+    unsigned at_place[4] = {0};
+
+    (void)state;
+    world = world_new(&config);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned at = 0; at < flows; at += PN_WORKER_BURST) {
+            for (unsigned segment = round == 0 ? 0 : 1; segment < 2; segment++) {
+                static struct pn_fb fb;
+                struct rte_mbuf *m[PN_WORKER_BURST];
+
+                for (unsigned i = 0; i < PN_WORKER_BURST; i++) {
+                    pn_fb_make_tcp(&fb, CLIENT4, VIP4, (uint16_t)(4000 + at + i), 25,
+                                   segment == 0 ? PN_FB_SYN : PN_FB_ACK, 0);
+                    m[i] = world_mbuf(world, fb.b, fb.n, 0);
+                }
+                world_receive(world, 0, WORLD_WAN, m, PN_WORKER_BURST);
+                assert_int_equal(world_drain(world), PN_WORKER_BURST);
+            }
+            if (round > 0)
+                assert_true(world->worker[0]->batch.straight);
+        }
+    }
+    const struct pn_flow_table *t = world->worker[0]->ctx.flows;
+    for (unsigned i = 0; i < t->n_lines * 2; i++) {
+        const struct pn_flow *f = &t->lines[i / 2].slot[i % 2];
+
+        at_place[f->place] += f->state == PN_FLOW_ESTABLISHED;
+    }
+    assert_true(at_place[0] > flows / 2 && at_place[1] > 0 && at_place[2] > 0);
+    assert_int_equal(world_counter(world, PN_C_FLOW_NEW), flows);
+    assert_int_equal(world_counter(world, PN_C_TX_FORWARD), 4 * flows);
+    assert_identity();
+}
+
 /* A flow that says something every five minutes lives, straight or not. */
 static void test_straight_keeps_alive(void **state)
 {
@@ -434,6 +473,7 @@ int main(void)
         cmocka_unit_test_teardown(test_straight, teardown),
         cmocka_unit_test_teardown(test_straight_forgets, teardown),
         cmocka_unit_test_teardown(test_straight_two_ports, teardown),
+        cmocka_unit_test_teardown(test_straight_away, teardown),
         cmocka_unit_test_teardown(test_straight_keeps_alive, teardown),
         cmocka_unit_test_teardown(test_straight_mixed, teardown),
         cmocka_unit_test_teardown(test_straight_free_slots, teardown),
