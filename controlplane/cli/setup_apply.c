@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "controlplane/cli/setup.h"
+#include "controlplane/conf/conf.h"
 
 extern char **environ;
 
@@ -80,7 +81,7 @@ static int sysctl_write(const struct pn_setup *s, const char *name, const char *
     fd = open(path, O_WRONLY | O_CLOEXEC);
     rc = fd < 0 || write(fd, value, strlen(value)) != (ssize_t)strlen(value) ? -1 : 0;
     if (rc < 0)
-        fprintf(stderr, "postern: %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "postern: %s: %s%s\n", path, strerror(errno), errno == EACCES ? " (be root)" : "");
     if (fd >= 0)
         close(fd);
     return rc;
@@ -215,6 +216,21 @@ int pn_setup_apply(struct pn_setup *s)
     return PN_EXIT_OK;
 }
 
+/* What cannot be asked counts as there: ip(8) says more. */
+static bool has_address(const struct pn_setup *s, const struct pn_setup_vip *vip)
+{
+    unsigned n = 0;
+    struct pn_conf_link *links = pn_conf_links(&n);
+    struct pn_addr addr;
+    bool there = !links || pn_addr_parse(vip->text, &addr, NULL) < 0;
+
+    for (unsigned i = 0; i < n && !there; i++)
+        there = links[i].has_address && strcmp(links[i].interface, s->interface) == 0 &&
+                pn_addr_equal(&links[i].address, &addr);
+    free(links);
+    return there;
+}
+
 int pn_setup_undo(struct pn_setup *s)
 {
     struct pn_setup_file file;
@@ -231,9 +247,12 @@ int pn_setup_undo(struct pn_setup *s)
     if (!interface_exists(s->interface))
         s->interface = PN_SETUP_LOOPBACK; /* where apply puts them when it cannot make its own */
     const char *const del[] = {"ip", "link", "del", s->interface, NULL};
-    for (unsigned i = 0; i < s->n; i++)
-        if (address(s, &s->vips[i], "del") < 0)
+    for (unsigned i = 0; i < s->n; i++) {
+        if (!has_address(s, &s->vips[i]))
+            fprintf(s->out, "# %s is not on %s\n", s->vips[i].text, s->interface);
+        else if (address(s, &s->vips[i], "del") < 0)
             rc = PN_EXIT_FAILED;
+    }
     if (s->n)
         return rc; /* only these; without --vip and NAME everything goes */
     if (!pn_setup_on_loopback(s) && run(s, del) < 0)

@@ -302,6 +302,8 @@ static void test_same_version(void **state)
 {
     (void)state;
     wants_said("flow list --client nonsense", "is version", false);
+    wants_said("gateway setup --vip 192.0.2.99 --undo", "192.0.2.99 is not on", true); /* and touches nothing */
+    wants_said("gateway setup --vip 192.0.2.99 --undo", "+ ip", false);
     wants_said("--socket= status", "option --socket needs a path", true);
 }
 
