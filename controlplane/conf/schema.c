@@ -227,10 +227,14 @@ const struct pn_schema_row pn_schema_rows[] = {
     ROW("force-copy", PN_T_BOOL, PORT(force_copy), "no",
         "Never use zero-copy, for drivers whose zero-copy is broken. Type af_xdp only.", .flags = PN_ROW_RESTART),
     ROW("address-v4", PN_T_ADDRESS, PORT(address_v4), NULL,
-        "Sender address of ARP requests on this port. Default: the kernel's address on the interface.",
+        "This node's IPv4 address on the port: sender of ARP requests and VRRP, and of heartbeats, for which one of "
+        "either "
+        "family is required with more than one node (unless path sections say it). For ARP alone the kernel's address "
+        "on "
+        "the interface is the default.",
         .flags = PN_ROW_RESTART),
     ROW("address-v6", PN_T_ADDRESS, PORT(address_v6), NULL,
-        "Sender address of neighbour solicitations on this port. Default: the kernel's address on the interface.",
+        "The same for IPv6: sender of neighbour solicitations, and of heartbeats where there is no IPv4 address.",
         .flags = PN_ROW_RESTART),
 
     ROW("port", PN_T_NAME, PATH(port), NULL, "Port of the node. Default: the first."),

@@ -57,6 +57,8 @@ static void doc_argument(const struct pn_schema_row *row)
         printf(" No = Bo Ar %s , No ... Bc", target);
     else if (row->type == PN_T_NETWORKS)
         printf(" No = Bo Ar network , No ... Bc");
+    else if (row->type == PN_T_VIP_MAC)
+        printf(" No = Cm by-protocol | port | auto | Ar mac");
     else
         printf(" No = Ar %s", arguments[row->type]);
 }

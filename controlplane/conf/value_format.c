@@ -81,6 +81,10 @@ static void value_format_duration(double ms, char *buf, size_t size)
 /* Without the locale's decimal point. */
 static void value_format_number(double value, char *buf, size_t size)
 {
+    if (value >= 1e12) { /* too large for millionths, and whole anyway */
+        snprintf(buf, size, "%.0f", value);
+        return;
+    }
     uint64_t millionths = (uint64_t)llround(value * 1e6);
     snprintf(buf, size, "%" PRIu64 ".%06" PRIu64, millionths / 1000000, millionths % 1000000);
     size_t n = strlen(buf);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the documents quote is what the program says: docs_agree.py POSTERN SOURCE
+"""What the documents quote is what the program says: docs_agree.py POSTERN SOURCE [POSTERN.CONF.5]
 
 - messages in the table "you read" of docs/operations.md are in the sources, word for word ("..." stands for what differs);
 - metrics and counters that docs/operations.md and the alerts name are there;
@@ -8,6 +8,7 @@
 - `postern NOUN VERB` in the documents are commands;
 - the packages to build with are those that the scripts install;
 - keys and words of the configuration that docs/from-keepalived.md names in its tables are in the schema;
+- postern.conf(5), which is made from the schema, has every key and no gap;
 - links between the documents lead somewhere.
 """
 import os
@@ -143,6 +144,19 @@ def schema():
                         bad.append(f"from-keepalived.md: there is no key {key}")
 
 
+def manual():
+    """The manual that is made from the schema: nothing in it that a program forgot."""
+    if len(sys.argv) < 4:
+        return
+    page = Path(sys.argv[3]).read_text(encoding="utf-8")
+    for odd in re.findall(r".*\(null\).*|.*[0-9]\.[0-9]{4,}.*", page):
+        bad.append(f"postern.conf(5): {odd}")
+    for key in re.findall(r'ROW\("([a-z0-9-]+)"', "".join(
+            p.read_text() for p in sorted((source / "controlplane/conf").glob("schema*.c")))):
+        if key not in page:
+            bad.append(f"postern.conf(5): {key} is missing")
+
+
 def links():
     for path in [source / "README.md", source / "CONTRIBUTING.md", *sorted((source / "docs").glob("*.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
@@ -156,7 +170,7 @@ def units():
             bad.append(f"{unit}.service gives up after some starts, and operations.md says it does not")
 
 
-for look in (messages, names, configurations, commands, packages, schema, links, units):
+for look in (messages, names, configurations, commands, packages, schema, manual, links, units):
     look()
 for line in bad:
     print(line, file=sys.stderr)
