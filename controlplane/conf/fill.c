@@ -21,6 +21,18 @@ static const char *fill_file(const struct fill *f, const struct pn_ucl_node *nod
 #define FILL_ERROR(f, node, ...)                                                                                       \
     pn_report_add((f)->errors, fill_file(f, node), (node)->line, (node)->column, (f)->path, __VA_ARGS__)
 
+/* Room for one more: else it is only counted, and what is near need not be looked for. */
+static bool fill_tells(const struct fill *f)
+{
+    return f->errors->n < f->errors->max;
+}
+
+static const char *fill_no_such(const struct fill *f, enum pn_schema_id target, const char *name, char *buf,
+                                size_t size)
+{
+    return fill_tells(f) ? pn_schema_no_such(target, f->conf, name, buf, size) : "";
+}
+
 static const struct pn_ucl_node *fill_child(const struct pn_ucl_node *parent, const char *key)
 {
     const struct pn_ucl_node *node = parent ? parent->first : NULL;
@@ -56,7 +68,7 @@ static int fill_lookup(struct fill *f, enum pn_schema_id target, const struct pn
         if (strcmp(pn_schema_object(section, f->conf, i), node->text) == 0)
             return (int)i;
     FILL_ERROR(f, node, "found %s, expected the name of a %s: %s", pn_value_quote(node->text, quoted, sizeof(quoted)),
-               section->key, pn_schema_no_such(target, f->conf, node->text, hint, sizeof(hint)));
+               section->key, fill_no_such(f, target, node->text, hint, sizeof(hint)));
     return -1;
 }
 
@@ -151,7 +163,7 @@ static void fill_priorities(struct fill *f, const struct pn_schema_row *row, voi
         if (i == f->conf->n_nodes)
             FILL_ERROR(f, e, "found %s, expected the name of a node: %s",
                        pn_value_quote(e->key, quoted, sizeof(quoted)),
-                       pn_schema_no_such(PN_SEC_NODE, f->conf, e->key, hint, sizeof(hint)));
+                       fill_no_such(f, PN_SEC_NODE, e->key, hint, sizeof(hint)));
         else if (e->type != PN_UCL_SCALAR)
             FILL_ERROR(f, e, "found %s, expected a whole number from %.0f to %.0f", fill_kind(e), row->min, row->max);
         else if (seen[i])
@@ -215,11 +227,12 @@ static void fill_unknown(struct fill *f, enum pn_schema_id section, const struct
     for (const struct pn_ucl_node *node = body ? body->first : NULL; node; node = node->next) {
         if (pn_schema_row_find(section, node->key) || pn_schema_section_find(section, node->key))
             continue;
-        char elsewhere[120];
-        const char *near = pn_schema_nearest(section, node->key);
+        char elsewhere[120] = "";
+        const char *near = fill_tells(f) ? pn_schema_nearest(section, node->key) : NULL;
         const char *here = section == PN_SEC_ROOT ? "at the top level" : pn_schema_sections[section].path;
         size_t cut = pn_report_path_add(f->path, sizeof(f->path), node->key);
-        pn_schema_elsewhere(node->key, elsewhere, sizeof(elsewhere));
+        if (fill_tells(f))
+            pn_schema_elsewhere(node->key, elsewhere, sizeof(elsewhere));
         if (elsewhere[0]) /* the right word in the wrong place */
             FILL_ERROR(f, node, "unknown key %s%s: it belongs to %s", section == PN_SEC_ROOT ? "" : "in section ", here,
                        elsewhere);
