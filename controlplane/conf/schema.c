@@ -181,8 +181,9 @@ const struct pn_schema_row pn_schema_rows[] = {
         "Carry heartbeats, and VRRP, in threads with real-time priority and locked memory, in posternd and postern-dp, "
         "where the system allows it. Counts when they start."),
     ROW("watch-vrrp", PN_T_BOOL, HEARTBEAT(watch_vrrp), "yes",
-        "Report VRRP speakers that announce a virtual address of Postern's. VRRP packets on its ports then do not "
-        "reach the kernel; say no where keepalived runs beside Postern on one interface and no address has protocol "
+        "Report VRRP speakers that announce a virtual address of Postern's. VRRP packets to the group 224.0.0.18 or "
+        "ff02::12 on its ports then do not reach the kernel; say no where keepalived runs beside Postern on one "
+        "interface and no address has protocol "
         "vrrp."),
     ROW("flow-sync", PN_T_BOOL, HEARTBEAT(flow_sync), "yes",
         "Tell the other nodes of established connections, so that they live on when their node dies."),
