@@ -25,8 +25,8 @@ pn_pg_start() {
     pn_wait 20 pn_pg_sql 'SELECT 1'
 }
 
-pn_pg_sql() { # SQL -> rows, columns parted by |
-    psql -X -q -A -t -h "$LAB/pg" -U postern -d postgres -c "$1"
+pn_pg_sql() { # SQL -> rows of the database PN_PG_DB, columns parted by |
+    psql -X -q -A -t -h "$LAB/pg" -U postern -d "${PN_PG_DB:-postgres}" -c "$1"
 }
 
 # The server and all that it has started. It is stopped first, or it starts another process while we count.

@@ -17,7 +17,7 @@ conf() { # NODE
     sed -i 's|node "n1" {|node "n1" { metrics { listen = "127.0.0.1:9125" }|' "$LAB/two.conf"
     cat >> "$LAB/two.conf" << END
 quarantine {
-    host = "n1"; store = postgresql; database = "host=$LAB/pg dbname=postgres user=postern"
+    host = "n1"; store = postgresql; database = "host=$LAB/pg dbname=mailq user=q"
     listen = "$LAB/run/lmtp-$1"; listen-group = ""; keep-free = 1mb; ballast = 1mb; backlog-rate = 0
 }
 END
@@ -64,6 +64,9 @@ fails_soon() { # TEXT WORDS COMMAND...
 
 pn_pg_make
 pn_pg_start || fail "PostgreSQL does not start"
+pn_pg_sql "CREATE ROLE q LOGIN" # a plain one, as docs/quarantine.md has it
+pn_pg_sql "CREATE DATABASE mailq OWNER q TEMPLATE template0 ENCODING 'UTF8'"
+PN_PG_DB=mailq
 pn_postfix_make mx1 m1
 echo "$MX1_4:$INLET inet n - n - - smtpd" >> "$LAB/mx1/etc/master.cf"
 pn_postfix_start mx1
@@ -153,6 +156,13 @@ t0=$(pn_now_ms)
 pn_end posternd-n1
 want_num "posternd ends in time, ms" $(($(pn_now_ms) - t0)) -le 2800
 pn_pg_signal CONT
+pn_pg_sql "ALTER ROLE q CONNECTION LIMIT 1"
 conf n1
 pn_two_start n1 || fail "n1 does not start again"
 exact "what it had taken goes when it runs again" 75 4111
+
+# --- a server with room for one session: the one that writes; the one that reads comes when there is room ---
+said() { ! quarantine n1 list --limit 1 > "$LAB/said" 2>&1 && grep -q 'quarantine.database: PostgreSQL: .*too many connections' "$LAB/said"; }
+want "a search says that the server has no room" pn_wait 10 said
+pn_pg_sql "ALTER ROLE q CONNECTION LIMIT -1"
+want "and works when there is some, without a restart" pn_wait 15 quarantine n1 list --limit 1
