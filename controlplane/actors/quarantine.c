@@ -15,7 +15,7 @@
 #define SOON_MS 100u
 #define STOP_MS 1500u /* a database that does not answer gets no more at the end */
 #define OUT_BYTES_MAX (4u << 20)
-#define IN_BYTES_MAX (48u << 20) /* waiting for the writer; more is dropped and comes again */
+#define IN_BYTES_MAX (48u << 20) /* waiting for the keeper; more is dropped and comes again */
 
 /* ---- events, on the main loop ---- */
 

@@ -15,7 +15,7 @@
 #define MIGRATE_MS 60000u /* making indexes on an old store's tables takes time */
 #define SLICE_MS 200u /* how soon a wait notices that it is to end */
 #define FAILING_MS 180000u /* nodes try again sooner: what did not fail for so long is over */
-#define PAUSE_MIN_MS 500u
+#define PAUSE_MIN_MS 1000u
 #define PAUSE_MAX_MS 15000u
 #define LOCK_TRIES 15u /* a tenth of a second each: a process that just ended leaves its session for a moment */
 #define LOCK "1349407080" /* "PnQh" */

@@ -17,7 +17,7 @@
 #include "quarantine_pg.h"
 
 /* Between client and server. Breaks the line at the COMMIT that `at` counts down to. */
-enum breaks { BREAK_NEVER, BREAK_BEFORE, BREAK_AFTER };
+enum breaks { BREAK_NEVER, BREAK_BEFORE, BREAK_AFTER, BREAK_SILENT };
 static struct proxy {
     char dir[64];
     int listener;
@@ -35,7 +35,7 @@ static bool copy(int from, int to, const char *watch, bool *seen)
     *seen = watch && memmem(buf, (size_t)n, watch, strlen(watch)) != NULL;
     if (*seen && proxy.how == BREAK_BEFORE)
         return false;
-    return write(to, buf, (size_t)n) == n;
+    return send(to, buf, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
 static void serve(int client)
@@ -56,6 +56,8 @@ static void serve(int client)
                         go = false;
                     go = false;
                 }
+                while (seen && proxy.how == BREAK_SILENT && !proxy.stop) /* a network that swallows everything */
+                    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
                 if (seen) {
                     proxy.how = BREAK_NEVER;
                     proxy.broken++;
@@ -139,6 +141,34 @@ static void test_commit_lost(void **state)
     assert_int_equal(ops->state_set(db, 1, PN_HOST_RELEASED, 1, &err), 0);
     ops->rollback(db);
     assert_int_equal(ops->store(db), id);
+    ops->close(db);
+    proxy_end();
+}
+
+/* No answer to COMMIT, and none to who asks what became of it: that is said, in time, and nothing is there twice. */
+static void test_commit_swallowed(void **state)
+{
+    struct timespec begun, end;
+    struct pn_hostdb *db;
+    struct pn_error err;
+
+    (void)state;
+    store_new();
+    proxy_start();
+    if (open_store(store.where, false, &db, &err) != 0)
+        fail_msg("%s", err.text);
+    proxy.how = BREAK_SILENT;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    assert_int_equal(insert(db, 1, &err), -1);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    assert_in_range(end.tv_sec - begun.tv_sec, 3, 10);
+    assert_non_null(strstr(err.text, "it is not known whether the change was made"));
+    assert_non_null(strstr(health(db).text, "no answer within"));
+    proxy.how = BREAK_NEVER;
+    for (unsigned i = 0; i < 50 && insert(db, 1, &err) < 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    assert_int_equal(insert(db, 1, &err), 0); /* known */
+    assert_int_equal(items(db), 1);
     ops->close(db);
     proxy_end();
 }
@@ -256,8 +286,9 @@ static void test_bad_item(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_commit_lost), cmocka_unit_test(test_restart),
-                                       cmocka_unit_test(test_bad_item), cmocka_unit_test(test_wrong_servers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_commit_lost), cmocka_unit_test(test_commit_swallowed),
+                                       cmocka_unit_test(test_restart), cmocka_unit_test(test_bad_item),
+                                       cmocka_unit_test(test_wrong_servers)};
     int end = store_begin(argc, argv);
 
     return end >= 0 ? end : cmocka_run_group_tests(tests, NULL, NULL);
