@@ -252,8 +252,11 @@ static int run(struct pn_quarantine_actor *a, uint64_t top, bool dry_run, pn_qua
         return pn_error_set(err, "quarantine.digest-from is not set");
     if (a->digest_running)
         return pn_error_set(err, "a round of digests is under way");
-    if (pn_host_totals(host, &totals) < 0)
-        return pn_error_set(err, "the store cannot be read");
+    if (pn_host_totals(host, &totals) < 0) {
+        struct pn_hostdb_health health;
+        pn_host_health(host, &health);
+        return pn_error_set(err, "the store cannot be read%s%.200s", health.text[0] ? ": " : "", health.text);
+    }
     if (!(d = calloc(1, sizeof(*d))))
         return pn_error_set(err, "out of memory");
     *d = (struct digest){.actor = a,
