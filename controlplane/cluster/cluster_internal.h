@@ -46,6 +46,10 @@ struct pn_cluster {
     bool skewed[PN_MAX_NODES]; /* by number, as last told to the event log */
 };
 
+/* In this order: each file calls only those before it. */
+
+/* cluster_event.c */
+uint64_t pn_cluster_wall_ms(void);
 uint64_t pn_cluster_now_s(void);
 void pn_cluster_event(struct pn_cluster *c, int level, const char *subject, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -72,12 +76,13 @@ int pn_cluster_rotate_begin(struct pn_cluster *c, struct pn_error *err);
 void pn_cluster_sync_tick(struct pn_cluster *c);
 int pn_cluster_certify(struct pn_cluster *c, const char *ca_passphrase, struct pn_error *err);
 
-/* cluster_join.c */
+/* cluster_admit.c */
 int pn_cluster_hosts_start(struct pn_cluster *c);
 bool pn_cluster_admit_sponsored(void *arg, const struct pn_member *row);
 
-/* cluster.c */
+/* cluster_run.c */
 void pn_cluster_start(struct pn_cluster *c);
 void pn_cluster_stop(struct pn_cluster *c);
+void pn_cluster_describe(struct pn_cluster *c); /* what this node says of itself, with the port it really listens on */
 
 #endif
