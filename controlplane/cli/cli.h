@@ -27,6 +27,7 @@ struct pn_cli {
     bool color; /* stdout is a terminal and NO_COLOR is not set */
     unsigned columns; /* of the terminal that stdout is; 0: none, lines may be as long as they like */
     int fd; /* connection, kept from call to call; -1 */
+    const struct pn_cli_command *commands; /* all of them, ended by noun NULL */
     const struct pn_cli_command *command; /* for usage */
     bool list_options; /* pn_cli_args() prints what it would take, and refuses: for completion */
 };
@@ -38,13 +39,12 @@ struct pn_cli_command {
     const char *args; /* for usage: "NAME [--wait]" */
     const char *help;
 };
-extern const struct pn_cli_command pn_cli_commands[]; /* ended by noun NULL */
 extern const char *const pn_cli_common[]; /* options that every command knows, ended by NULL */
 /* The row that noun and verb (may be NULL) name; a noun without its verb means its list. *used: how many words. */
-const struct pn_cli_command *pn_cli_find(const char *noun, const char *verb, int *used);
+const struct pn_cli_command *pn_cli_find(const struct pn_cli *cli, const char *noun, const char *verb, int *used);
 
 /* Says that there is no such command, or that noun has no such verb, and which may have been meant; PN_EXIT_USAGE. */
-int pn_cli_unknown(const char *noun, const char *verb);
+int pn_cli_unknown(const struct pn_cli *cli, const char *noun, const char *verb);
 
 /* ---- asking (client.c) ---- */
 

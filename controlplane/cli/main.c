@@ -11,7 +11,7 @@
 #include "controlplane/cli/cli.h"
 
 /* clang-format off */
-const struct pn_cli_command pn_cli_commands[] = {
+static const struct pn_cli_command commands[] = {
     {"status",    NULL,       pn_cli_status,          "",                                    "node, VIPs, services, tiers and gateways at a glance"},
     {"watch",     NULL,       pn_cli_watch,           "[-n SECONDS] [--count N]",            "status again and again, with rates"},
     {"vip",       "list",     pn_cli_vip_list,        "",                                    "virtual IPs: who owns them, and for how long"},
@@ -134,24 +134,6 @@ const struct pn_cli_command pn_cli_commands[] = {
 };
 /* clang-format on */
 
-const struct pn_cli_command *pn_cli_find(const char *noun, const char *verb, int *used)
-{
-    const struct pn_cli_command *bare = NULL;
-
-    for (const struct pn_cli_command *c = pn_cli_commands; c->noun; c++) {
-        if (strcmp(c->noun, noun) != 0)
-            continue;
-        if (c->verb && verb && strcmp(c->verb, verb) == 0) {
-            *used = 2;
-            return c;
-        }
-        if (!c->verb || (!bare && !verb) || (!bare && verb && verb[0] == '-'))
-            bare = c;
-    }
-    *used = 1;
-    return bare;
-}
-
 /* Takes the options that every command knows out of argv, wherever they stand. -1: usage. */
 static int common_options(struct pn_cli *cli, int *argc, char *argv[], bool *help)
 {
@@ -185,7 +167,7 @@ static int common_options(struct pn_cli *cli, int *argc, char *argv[], bool *hel
 int main(int argc, char *argv[])
 {
     const char *no_color = getenv("NO_COLOR");
-    struct pn_cli cli = {.socket = PN_API_DEFAULT_SOCKET, .fd = -1};
+    struct pn_cli cli = {.socket = PN_API_DEFAULT_SOCKET, .fd = -1, .commands = commands};
     static char version[] = "version", self[] = "postern", check[] = "check", list[] = "list";
     static char *check_list[] = {self, check, list, NULL};
     struct winsize window;
@@ -209,9 +191,9 @@ int main(int argc, char *argv[])
         argv = check_list;
         argc = 3;
     }
-    cli.command = pn_cli_find(argv[1], argv[2], &used);
+    cli.command = pn_cli_find(&cli, argv[1], argv[2], &used);
     if (!cli.command)
-        return pn_cli_unknown(argv[1], argv[2]);
+        return pn_cli_unknown(&cli, argv[1], argv[2]);
     if (help)
         return pn_cli_help(&cli, argc - 1, argv + 1);
     status = cli.command->run(&cli, argc - 1 - used, argv + 1 + used);

@@ -16,9 +16,9 @@ int pn_cli_help(struct pn_cli *cli, int argc, char *argv[])
         return PN_EXIT_OK;
     if (!noun)
         puts("usage: postern [-j] [--socket PATH] [--no-color] COMMAND\n");
-    for (const struct pn_cli_command *c = pn_cli_commands; verb && c->noun; c++)
+    for (const struct pn_cli_command *c = cli->commands; verb && c->noun; c++)
         exact |= strcmp(c->noun, noun) == 0 && c->verb && strcmp(c->verb, verb) == 0;
-    for (const struct pn_cli_command *c = pn_cli_commands; c->noun; c++) {
+    for (const struct pn_cli_command *c = cli->commands; c->noun; c++) {
         char words[48];
 
         if (!c->help[0] || (noun && strcmp(noun, c->noun) != 0) || (verb && c->verb && strcmp(verb, c->verb) != 0) ||
@@ -32,7 +32,7 @@ int pn_cli_help(struct pn_cli *cli, int argc, char *argv[])
             printf("  %-19s %s\n", words, c->help);
     }
     if (!any)
-        return pn_cli_unknown(noun, verb);
+        return pn_cli_unknown(cli, noun, verb);
     if (!noun)
         puts("\n  -j, --json   results as JSON       postern help COMMAND   a command's arguments\n"
              "Exit status: 0 done, 1 failed or refused, 2 usage, 3 daemon not reached,\n"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Names for completion: commands, verbs and options from the program itself, objects from the running daemon. */
+/* Finding commands by name; names for completion: commands and options from the program itself, objects from the daemon. */
 #include <string.h>
 
 #include "common/nearest.h"
@@ -7,12 +7,30 @@
 
 const char *const pn_cli_common[] = {"--json", "--socket", "--no-color", "--help", NULL};
 
-int pn_cli_unknown(const char *noun, const char *verb)
+const struct pn_cli_command *pn_cli_find(const struct pn_cli *cli, const char *noun, const char *verb, int *used)
+{
+    const struct pn_cli_command *bare = NULL;
+
+    for (const struct pn_cli_command *c = cli->commands; c->noun; c++) {
+        if (strcmp(c->noun, noun) != 0)
+            continue;
+        if (c->verb && verb && strcmp(c->verb, verb) == 0) {
+            *used = 2;
+            return c;
+        }
+        if (!c->verb || (!bare && !verb) || (!bare && verb && verb[0] == '-'))
+            bare = c;
+    }
+    *used = 1;
+    return bare;
+}
+
+int pn_cli_unknown(const struct pn_cli *cli, const char *noun, const char *verb)
 {
     struct pn_nearest noun_near = {.key = noun}, verb_near = {.key = verb ? verb : ""};
     bool known = false;
 
-    for (const struct pn_cli_command *c = pn_cli_commands; c->noun; c++) {
+    for (const struct pn_cli_command *c = cli->commands; c->noun; c++) {
         bool same = strcmp(c->noun, noun) == 0;
 
         known |= same;
@@ -33,14 +51,14 @@ int pn_cli_unknown(const char *noun, const char *verb)
 }
 
 /* noun NULL: the nouns. Rows without help are for programs. */
-static int commands_print(const char *noun)
+static int commands_print(const struct pn_cli *cli, const char *noun)
 {
     const char *before = "";
 
-    for (const struct pn_cli_command *c = pn_cli_commands; c->noun; c++) {
+    for (const struct pn_cli_command *c = cli->commands; c->noun; c++) {
         bool again = false;
 
-        for (const struct pn_cli_command *b = pn_cli_commands; b < c; b++)
+        for (const struct pn_cli_command *b = cli->commands; b < c; b++)
             again |= strcmp(b->noun, c->noun) == 0;
         if (!c->help[0] || (noun ? strcmp(c->noun, noun) != 0 || !c->verb : again))
             continue;
@@ -57,7 +75,7 @@ static int options_print(struct pn_cli *cli, const char *noun, const char *verb)
 
     for (unsigned i = 0; pn_cli_common[i]; i++)
         puts(pn_cli_common[i]);
-    asked.command = noun ? pn_cli_find(noun, verb, &used) : NULL;
+    asked.command = noun ? pn_cli_find(cli, noun, verb, &used) : NULL;
     asked.list_options = true;
     if (asked.command && asked.command->help[0])
         asked.command->run(&asked, 0, NULL);
@@ -80,7 +98,7 @@ int pn_cli_names(struct pn_cli *cli, int argc, char *argv[])
         return PN_EXIT_USAGE;
     kind = words[0];
     if (strcmp(kind, "command") == 0 || strcmp(kind, "verb") == 0)
-        return commands_print(words[1]);
+        return commands_print(cli, words[1]);
     if (strcmp(kind, "option") == 0)
         return options_print(cli, words[1], words[2]);
     for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
