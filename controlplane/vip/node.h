@@ -204,6 +204,9 @@ void pn_node_show(const struct pn_node *n, uint64_t now_ns, struct pn_ownership 
 void pn_node_obey(struct pn_node *n, const struct pn_election_out *out, bool defer, uint64_t now_ns);
 /* Tells the dataplane what of the wire is ours, and who the peers are: after each change of these. */
 void pn_node_control(struct pn_node *n);
+/* All packets of the heartbeat have left, or could not: the leases it carries begin now. */
+void pn_node_beat_done(struct pn_node *n, uint64_t now_ns);
+bool pn_node_path_there(const struct pn_node *n, unsigned path, uint8_t node); /* the node has an address on it */
 /* A sealed datagram to one peer, or to all (PN_HB_NO_NODE), over one path; how many packets left. */
 unsigned pn_node_transmit(struct pn_node *n, unsigned path, uint8_t to, const uint8_t *datagram, size_t bytes,
                           uint32_t tag);

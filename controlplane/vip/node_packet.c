@@ -9,15 +9,6 @@
 #define CONFLICT_NS UINT64_C(1000000000)
 #define VRRP_ADDRESSES_AT 8u
 
-/* One line a minute, whatever somebody sends. */
-bool pn_node_may_tell(uint64_t *told_ns, uint64_t every_ns, uint64_t now_ns)
-{
-    if (*told_ns && now_ns - *told_ns < every_ns)
-        return false;
-    *told_ns = now_ns;
-    return true;
-}
-
 static void refused(struct pn_node *n, const struct pn_wire_packet *w, const char *why, uint64_t now_ns)
 {
     char from[PN_ADDR_TEXT_BYTES];

@@ -36,4 +36,8 @@ struct pn_vip_protocol {
 extern const struct pn_vip_protocol *const pn_vip_protocols[PN_VIP_PROTOCOL_COUNT];
 extern const struct pn_vip_protocol pn_vip_sealed, pn_vip_vrrp;
 
+#define PN_EACH_VIP_PROTOCOL(p) /* of those that are built in */                                                       \
+    for (unsigned p##_at = 0; p##_at < PN_VIP_PROTOCOL_COUNT; p##_at++)                                                \
+        for (const struct pn_vip_protocol *p = pn_vip_protocols[p##_at]; p; p = NULL)
+
 #endif

@@ -172,3 +172,11 @@ void pn_el_release(struct pn_election *e, struct pn_election_vip *v, uint8_t suc
             release_one(e, w, successor, now_ns, reason, out);
     }
 }
+
+bool pn_el_majority_heard(const struct pn_election *e, uint64_t now_ns)
+{
+    unsigned heard = 1;
+    for (unsigned i = 0; i < PN_MAX_NODES; i++)
+        heard += i != e->self && pn_el_heard(e, (uint8_t)i, now_ns);
+    return heard > e->n_nodes / 2;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The moves between a VIP's states and what each of them orders; election.c and election_heard.c decide when. */
+/* The moves between a VIP's states and what each of them orders; the files of election.h decide when. */
 #ifndef POSTERN_TRANSITION_H
 #define POSTERN_TRANSITION_H
 
@@ -19,6 +19,8 @@ void pn_el_own(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns
                struct pn_election_out *out);
 /* An accepted heartbeat of node within the takeover wait. */
 bool pn_el_heard(const struct pn_election *e, uint8_t node, uint64_t now_ns);
+/* More than half of the nodes, ourselves included. */
+bool pn_el_majority_heard(const struct pn_election *e, uint64_t now_ns);
 /* Effective: 0 in standby or without a dataplane. */
 uint16_t pn_el_priority(const struct pn_election *e, const struct pn_election_vip *v);
 /* The VIP's row in the peer's newest heartbeat, NULL if it has none. */
