@@ -104,4 +104,12 @@ uint64_t world_random(void *arg);
 /* A datagram as it would arrive from the wire. */
 void world_inject(unsigned to, const uint8_t *packet, size_t bytes);
 
+/* ---- between the world's own files ---- */
+
+void world_push(struct world_queue *q, struct world_message m, const void *payload);
+bool world_pop(struct world_queue *q, struct world_message *m); /* the payload is the caller's to free */
+void world_unasked(struct world_node *n, enum pn_dp_type type, const void *payload, size_t bytes);
+bool world_responds(const struct world_node *n, unsigned vip);
+void world_dp_run(unsigned i); /* one step of node i's dataplane */
+
 #endif
