@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Threads, settings, status, and frames between this node and the others. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,59 +11,11 @@
 #include "controlplane/actors/quarantine_internal.h"
 #include "controlplane/view/clock.h"
 
-#define SOON_MS 100u
 #define STOP_MS 1500u /* a database that does not answer gets no more at the end */
 #define OUT_BYTES_MAX (4u << 20)
 #define IN_BYTES_MAX (48u << 20) /* waiting for the keeper; more is dropped and comes again */
 
-/* ---- events, on the main loop ---- */
-
-struct event_text {
-    void (*event)(void *arg, int log_level, const char *subject, const char *text);
-    void *arg;
-    int level;
-    char subject[72], text[300];
-};
-
-static void event_arrive(void *arg)
-{
-    struct event_text *e = arg;
-
-    e->event(e->arg, e->level, e->subject, e->text);
-    free(e);
-}
-
-void pn_qa_event(struct pn_quarantine_actor *a, int log_level, const char *subject, const char *format, ...)
-{
-    struct event_text *e = calloc(1, sizeof(*e));
-    va_list args;
-
-    if (!e)
-        return;
-    e->event = a->event;
-    e->arg = a->arg;
-    e->level = log_level;
-    snprintf(e->subject, sizeof(e->subject), "%s", subject);
-    va_start(args, format);
-    vsnprintf(e->text, sizeof(e->text), format, args);
-    va_end(args);
-    if (!a->event || pn_loop_call(a->main, event_arrive, e) < 0)
-        free(e);
-}
-
 /* ---- the writer's loop ---- */
-
-void pn_qa_after(struct event *timer, uint64_t ms)
-{
-    struct timeval after = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
-
-    event_add(timer, &after);
-}
-
-bool pn_qa_is_host(const struct pn_qa_settings *s)
-{
-    return s->conf.host[0] && strcmp(s->conf.host, s->node) == 0;
-}
 
 /* Each thread's part of the status; the other's is left empty, and put together by who asks. */
 static void status_refresh(struct pn_quarantine_actor *a, struct pn_quarantine_status *mine,
@@ -99,12 +50,6 @@ static void on_soon(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     status_refresh(a, &a->node_status, pn_qa_node_status);
-}
-
-void pn_qa_changed(struct pn_quarantine_actor *a)
-{
-    if (!evtimer_pending(a->soon, NULL))
-        pn_qa_after(a->soon, SOON_MS);
 }
 
 static void on_commit(evutil_socket_t fd, short what, void *arg)
@@ -155,12 +100,6 @@ static void on_host_soon(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     status_refresh(a, &a->host_status, pn_qa_host_status);
-}
-
-void pn_qa_host_changed(struct pn_quarantine_actor *a)
-{
-    if (!evtimer_pending(a->host_soon, NULL))
-        pn_qa_after(a->host_soon, SOON_MS);
 }
 
 static void on_host_commit(evutil_socket_t fd, short what, void *arg)
