@@ -10,11 +10,6 @@ const char *pn_rules_node(const struct pn_rules *r)
     return r->node;
 }
 
-uint64_t pn_rules_wall_ms(const struct pn_rules *r)
-{
-    return r->options.wall_ms(r->options.wall_arg);
-}
-
 /* r->work := what the change makes of what is there (in r->cur). False: it makes no change. */
 static int change_make(struct pn_rules *r, const struct pn_rules_change *c, const struct pn_rdb_row *row,
                        uint64_t stamp, struct pn_rules_result *result, struct pn_error *err)

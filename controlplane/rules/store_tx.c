@@ -7,6 +7,11 @@
 #include "common/hash.h"
 #include "controlplane/rules/store.h"
 
+uint64_t pn_rules_wall_ms(const struct pn_rules *r)
+{
+    return r->options.wall_ms(r->options.wall_arg);
+}
+
 #define LATER_OPS_MAX 50000
 #define LATER_MS_MAX 1000
 #define NAMES_MAX 1024 /* of nodes, gone ones too: a peer that lies must not fill the table */

@@ -41,45 +41,6 @@ void pn_sync_free(struct pn_sync *s)
     free(s);
 }
 
-/* ---- Frames out ---- */
-
-void sync_begin(struct pn_sync *s, uint32_t request, uint32_t done)
-{
-    s->wire_request = request;
-    pn_wire_begin(&s->wire, s->rules->clock.last, pn_rules_wall_ms(s->rules), request, done);
-}
-
-void sync_send(struct pn_sync *s)
-{
-    if (s->wire.failed || s->wire.len > PN_WIRE_FRAME_MAX) {
-        pn_log_limited(10000, PN_LOG_ERROR, "rules: a frame for %s could not be made (%zu bytes)", s->peer,
-                       s->wire.len);
-        return;
-    }
-    s->st.frames_out++;
-    s->st.bytes_out += s->wire.len;
-    s->answered += s->wire.len;
-    s->out(s->arg, s->wire.data, s->wire.len);
-}
-
-static uint32_t request_new(struct pn_sync *s)
-{
-    if (s->n_waiting == sizeof(s->waiting) / sizeof(s->waiting[0]))
-        return 0; /* sent without waiting for an answer */
-    if (++s->last_request == 0)
-        s->last_request = 1;
-    s->waiting[s->n_waiting++] = s->last_request;
-    return s->last_request;
-}
-
-void sync_send_part(struct pn_sync *s)
-{
-    if (s->wire.len < PN_WIRE_FRAME_GOAL)
-        return;
-    sync_send(s);
-    sync_begin(s, s->asked ? 0 : request_new(s), 0);
-}
-
 static void hello_send(struct pn_sync *s, bool answer)
 {
     struct pn_wire_class classes[PN_KIND_LIMIT];
@@ -109,23 +70,6 @@ static void hello_send(struct pn_sync *s, bool answer)
     s->hello_due_ms = pn_rules_wall_ms(r) + PN_SYNC_HELLO_MS;
 }
 
-int sync_queue(struct pn_sync *s, uint8_t kind, struct pn_digest_place at)
-{
-    /* Nobody has asked, or the peer tells of places without end: the next Hello shows whether there is more. */
-    if (!s->st.running || s->n_queue == SYNC_QUEUE_MAX || ++s->run_places > SYNC_RUN_PLACES_MAX)
-        return 0;
-    if (s->n_queue == s->queue_size) {
-        size_t size = s->queue_size ? 2 * s->queue_size : 256;
-        void *queue = realloc(s->queue, size * sizeof(*s->queue));
-        if (queue == NULL)
-            return -1;
-        s->queue = queue;
-        s->queue_size = size;
-    }
-    s->queue[s->n_queue++] = (struct sync_place){kind, at};
-    return 0;
-}
-
 /* One frame of questions, of one kind. */
 static void ask(struct pn_sync *s)
 {
@@ -135,7 +79,7 @@ static void ask(struct pn_sync *s)
     struct pn_digest_sum sums[SYNC_PLACES_ASKED];
     size_t n = 0;
 
-    sync_begin(s, request_new(s), 0);
+    sync_begin(s, sync_request_new(s), 0);
     for (unsigned i = 0; i < SYNC_PLACES_ASKED && s->n_queue && s->queue[s->n_queue - 1].kind == kind; i++) {
         struct pn_digest_place at = s->queue[--s->n_queue].at;
         struct pn_digest_sum sum = pn_digest_sum(d, at);
@@ -278,7 +222,7 @@ static int take(struct pn_sync *s, const Pn__Frame *f, struct pn_error *err)
     s->asked = f->request != 0;
     s->answered = 0;
     /* Our own questions and entries that follow from an answer are counted until the peer has dealt with them. */
-    sync_begin(s, s->asked ? 0 : request_new(s), 0);
+    sync_begin(s, s->asked ? 0 : sync_request_new(s), 0);
     if (writes && pn_rdb_begin(s->rules, false, err) != 0) {
         waiting_done(s, s->wire_request);
         return -1;

@@ -67,7 +67,8 @@ struct pn_sync {
     struct pn_digest_item *theirs; /* [SYNC_DEEP_MAX + 1] */
 };
 
-/* sync.c */
+/* sync_send.c */
+uint32_t sync_request_new(struct pn_sync *s); /* 0: too many wait for an answer, this one does not */
 void sync_begin(struct pn_sync *s, uint32_t request, uint32_t done);
 void sync_send(struct pn_sync *s);
 void sync_send_part(struct pn_sync *s); /* the frame has grown: on with the next */
