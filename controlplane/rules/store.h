@@ -114,8 +114,18 @@ struct pn_rules {
     char last_error[256];
 };
 
-/* store_tx.c. Each returns 0, or -1 with err. A failed call inside a transaction is followed by pn_rdb_rollback(). */
+/* store_sql.c. Each returns 0, or -1 with err. */
 int pn_rdb_fail(struct pn_rules *r, struct pn_error *err, const char *doing); /* from sqlite's error; -1 */
+int pn_rdb_exec(struct pn_rules *r, const char *sql, struct pn_error *err);
+int pn_rdb_step(struct pn_rules *r, enum pn_sql which, struct pn_error *err); /* runs and resets; 0, -1 */
+int pn_rdb_name(struct pn_rules *r, const char *name, struct pn_error *err); /* its number, made when new; or -1 */
+int pn_rdb_meta_set(struct pn_rules *r, const char *key, uint64_t value, struct pn_error *err);
+/* For the commit: what becomes of the digests, whom to tell. */
+int pn_rdb_op_add(struct pn_rules *r, bool add, uint8_t kind, const struct pn_digest_item *item, struct pn_error *err);
+int pn_rdb_note_add(struct pn_rules *r, uint8_t kind, uint32_t seq, bool push, bool watch, struct pn_error *err);
+int pn_rdb_note_gone(struct pn_rules *r, const struct pn_rule_key *key, struct pn_error *err);
+
+/* store_tx.c. Each returns 0, or -1 with err. A failed call inside a transaction is followed by pn_rdb_rollback(). */
 int pn_rdb_begin(struct pn_rules *r, bool full, struct pn_error *err);
 int pn_rdb_commit(struct pn_rules *r, struct pn_error *err); /* rolls back by itself when it fails */
 /*
@@ -127,13 +137,6 @@ int pn_rdb_commit_later(struct pn_rules *r, struct pn_error *err);
 int pn_rdb_settle(struct pn_rules *r, struct pn_error *err); /* does now what was left for later */
 void pn_rdb_rollback(struct pn_rules *r);
 int pn_rdb_durable(struct pn_rules *r, struct pn_error *err); /* all commits so far are on disk */
-int pn_rdb_name(struct pn_rules *r, const char *name, struct pn_error *err); /* its number, made when new; or -1 */
-int pn_rdb_exec(struct pn_rules *r, const char *sql, struct pn_error *err);
-int pn_rdb_step(struct pn_rules *r, enum pn_sql which, struct pn_error *err); /* runs and resets; 0, -1 */
-int pn_rdb_op_add(struct pn_rules *r, bool add, uint8_t kind, const struct pn_digest_item *item, struct pn_error *err);
-int pn_rdb_note_add(struct pn_rules *r, uint8_t kind, uint32_t seq, bool push, bool watch, struct pn_error *err);
-int pn_rdb_note_gone(struct pn_rules *r, const struct pn_rule_key *key, struct pn_error *err);
-int pn_rdb_meta_set(struct pn_rules *r, const char *key, uint64_t value, struct pn_error *err);
 
 /* store_row.c */
 struct pn_rdb_row {
@@ -142,7 +145,8 @@ struct pn_rdb_row {
 };
 int pn_rdb_bind_key(sqlite3_stmt *s, int at, const struct pn_rule_key *key);
 void pn_rdb_read_key(sqlite3_stmt *s, int at, struct pn_rule_key *key);
-/* Columns present, stamp, node, description, body, hits from `at`. */
+#define PN_RDB_RULE "present, stamp, node, description, body, hits"
+/* Columns PN_RDB_RULE from `at`. */
 int pn_rdb_read_rule(struct pn_rules *r, sqlite3_stmt *s, int at, struct pn_rule *rule, struct pn_error *err);
 int pn_rdb_bind_rule(struct pn_rules *r, sqlite3_stmt *s, int at, const struct pn_rule *rule, struct pn_error *err);
 int pn_rdb_get(struct pn_rules *r, const struct pn_rule_key *key, struct pn_rdb_row *row, struct pn_rule *rule,
@@ -169,7 +173,8 @@ int pn_rdb_put_stamp(struct pn_rules *r, uint8_t kind, uint64_t id, uint64_t con
 /* A peer does not take our version: it goes, or goes to review. */
 int pn_rdb_refused(struct pn_rules *r, uint8_t kind, uint64_t id, uint64_t stamp, struct pn_error *err);
 
-/* store_open.c */
+/* store_load.c */
+int pn_rdb_load_settings(struct pn_rules *r, struct pn_error *err); /* names, clock, classes */
 int pn_rdb_load(struct pn_rules *r, struct pn_error *err); /* digests and counts from the disk */
 
 /* store_gc.c; in memory, on disk with the next upkeep */
