@@ -6,6 +6,7 @@
 #include "controlplane/vip/transition.h"
 
 #define MS UINT64_C(1000000)
+#define PROBE_LATE_PART 4 /* of probe-lead: what it may take until a probe leaves */
 
 const char *const pn_election_state_name[PN_EL_STATE_COUNT] = {"init", "backup", "probe", "owner"};
 const char *const pn_el_wait_name[PN_EL_WAIT_COUNT] = {
@@ -78,6 +79,24 @@ static struct pn_election_vip *by_id(struct pn_election *e, uint16_t id)
         if (e->vips[i].id == id)
             return &e->vips[i];
     return NULL;
+}
+
+/* A dataplane that was stopped sends it late: who could answer has the whole time from then on. */
+void pn_election_probed(struct pn_election *e, uint16_t vip, bool left, uint64_t now_ns)
+{
+    struct pn_election_vip *v = by_id(e, vip);
+    if (!v || v->state != PN_EL_PROBE || !left)
+        return;
+    v->probe_left = true;
+    if (now_ns > v->probe_sent_ns + e->times.probe_lead / PROBE_LATE_PART)
+        v->probe_sent_ns = now_ns;
+}
+
+static void probe(struct pn_election_vip *v, uint64_t now_ns, struct pn_election_out *out)
+{
+    v->probe_sent_ns = now_ns;
+    v->probe_left = false;
+    pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_PROBE, .vip = v->id});
 }
 
 void pn_election_answered(struct pn_election *e, uint16_t vip, uint64_t now_ns)
@@ -192,25 +211,24 @@ static void step_candidate(struct pn_election *e, struct pn_election_vip *v, uin
     uint64_t claim_ns = claim_time(e, v, now_ns);
     if (v->state == PN_EL_BACKUP && now_ns + e->times.probe_lead >= claim_ns && now_ns >= v->retry_ns) {
         pn_el_enter(e, v, PN_EL_PROBE, now_ns, "no heartbeat of an owner");
-        v->probe_sent_ns = now_ns;
-        pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_PROBE, .vip = v->id});
+        probe(v, now_ns, out);
     }
     /* A late timer: what the probe found out is old, somebody may have claimed since. Ask again. */
-    if (v->state == PN_EL_PROBE && now_ns > v->probe_sent_ns + e->times.probe_lead + e->times.heartbeat) {
-        v->probe_sent_ns = now_ns;
-        pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_PROBE, .vip = v->id});
-    }
+    if (v->state == PN_EL_PROBE && now_ns > v->probe_sent_ns + e->times.probe_lead + e->times.heartbeat)
+        probe(v, now_ns, out);
     /*
      * An owner that is known to live, by its answers alone: one of them that is lost or late must not pass for its death,
      * so it is asked again and again for as long as a silent one has.
      */
     if (v->state == PN_EL_PROBE && v->path_failed && now_ns >= v->probe_sent_ns + e->times.probe_lead &&
-        now_ns < v->answered_ns + e->times.takeover) {
-        v->probe_sent_ns = now_ns;
-        pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_PROBE, .vip = v->id});
-    }
-    /* Nor must a late one shorten the time an answer has. */
-    if (v->state == PN_EL_PROBE && now_ns >= claim_ns && now_ns >= v->probe_sent_ns + e->times.probe_lead)
+        now_ns < v->answered_ns + e->times.takeover)
+        probe(v, now_ns, out);
+    /*
+     * Nor must a late one shorten the time an answer has. Silence is believed only from a dataplane that works: one that was
+     * stopped has the owner's heartbeats still before it.
+     */
+    if (v->state == PN_EL_PROBE && v->probe_left && now_ns >= claim_ns &&
+        now_ns >= v->probe_sent_ns + e->times.probe_lead)
         claim(e, v, now_ns, out);
 }
 
@@ -227,6 +245,8 @@ static uint64_t wake_of(const struct pn_election *e, const struct pn_election_vi
     }
     case PN_EL_PROBE: {
         uint64_t claim_ns = claim_time(e, v, now_ns), listened_ns = v->probe_sent_ns + e->times.probe_lead;
+        if (!v->probe_left) /* its answer wakes us, or it is asked for again */
+            return listened_ns + e->times.heartbeat + 1;
         return claim_ns > listened_ns ? claim_ns : listened_ns;
     }
     default:

@@ -73,7 +73,8 @@ struct pn_election_vip {
 
     uint8_t owner; /* node heard as owner, or ourselves; PN_HB_NO_NODE */
     uint64_t silent_since_ns; /* the takeover wait counts from here */
-    uint64_t probe_sent_ns; /* of this PROBE */
+    uint64_t probe_sent_ns; /* of this PROBE: asked of the dataplane, or, if that took it long, left */
+    bool probe_left; /* the dataplane says that it sent it */
     uint64_t retry_ns; /* after an answered probe: not before */
     uint8_t cut; /* enum pn_el_cut, by bits; not 0: effective priority 0 */
     bool path_failed; /* owner answers on the wire, its heartbeats do not come */
@@ -153,6 +154,8 @@ void pn_election_installed(struct pn_election *e, const uint16_t *ids, const uin
 
 /* An accepted heartbeat of this node (peers->peers[node].last). */
 void pn_election_heard(struct pn_election *e, uint8_t node, uint64_t now_ns, struct pn_election_out *out);
+/* The dataplane has answered PN_ORDER_PROBE: the probe has left, or could not. */
+void pn_election_probed(struct pn_election *e, uint16_t vip, bool left, uint64_t now_ns);
 /* Somebody answered our probe, or a rival probes the VIP too (its MAC is the lower one: rival_goes_first). */
 void pn_election_answered(struct pn_election *e, uint16_t vip, uint64_t now_ns);
 void pn_election_rival(struct pn_election *e, uint16_t vip, bool rival_goes_first, uint64_t now_ns,

@@ -215,6 +215,9 @@ void pn_node_answer(struct pn_node *n, uint32_t tag, unsigned status, const void
     case PN_TAG_RESYNC:
         pn_sync_walk_answer(&n->sync, status, now_ns);
         break;
+    case PN_TAG_PROBE:
+        pn_election_probed(&n->election, (uint16_t)(tag / PN_TAG_OF_PATH(1)), status == PN_DP_STATUS_OK, now_ns);
+        break;
     case PN_TAG_LISTEN:
         pn_node_listened(n, tag / PN_TAG_OF_PATH(1), status, payload, bytes, now_ns);
         break;

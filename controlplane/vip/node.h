@@ -82,7 +82,8 @@ enum pn_node_tag {
     PN_TAG_FLOWS_IN,
     PN_TAG_RESYNC,
     PN_TAG_CONTROL,
-    PN_TAG_LISTEN /* with the port, as if it were a path */
+    PN_TAG_LISTEN, /* with the port, as if it were a path */
+    PN_TAG_PROBE /* with the VIP's id, the same way */
 };
 #define PN_TAG_OF_PATH(path) ((path) << 8)
 /* And to whom: the protocol's id and 24 bits of its own, above those. */

@@ -64,9 +64,10 @@ void pn_node_obey(struct pn_node *n, const struct pn_election_out *out, bool def
         count = 0;
         if (o->type == PN_ORDER_HEARTBEAT)
             n->beat.again |= !defer; /* deferring: within the heartbeat itself */
+        else if (o->type == PN_ORDER_PROBE)
+            n->io.send(n->io.arg, PN_DP_PROBE, &ref, sizeof(ref), PN_TAG_PROBE | PN_TAG_OF_PATH((uint32_t)o->vip));
         else
-            n->io.send(n->io.arg, o->type == PN_ORDER_PROBE ? PN_DP_PROBE : PN_DP_ANNOUNCE, &ref, sizeof(ref),
-                       PN_TAG_OTHER);
+            n->io.send(n->io.arg, PN_DP_ANNOUNCE, &ref, sizeof(ref), PN_TAG_OTHER);
     }
     write_leases(n, leases, count);
 }

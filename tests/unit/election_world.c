@@ -129,6 +129,7 @@ void world_obey(struct world_node *n, const struct pn_election_out *out)
                 n->lease[o->vip] = o->deadline_ns;
         } else if (o->type == PN_ORDER_PROBE && n->dataplane) {
             n->probe_at[o->vip] = w.now + WORLD_MS;
+            pn_election_probed(&n->election, o->vip, true, world_clock(n));
         } else if (o->type == PN_ORDER_HEARTBEAT) {
             send = true;
         }

@@ -26,6 +26,37 @@ static void test_stopped_dataplane_never_answers_twice(void **state)
     }
 }
 
+/*
+ * The same of a backup, also one that goes before the owner and was told to leave it the address: what it did not hear while its
+ * dataplane stood still is no silence.
+ */
+static void test_stopped_dataplane_of_a_backup(void **state)
+{
+    struct pn_error err;
+    (void)state;
+    for (unsigned backup = 0; backup < 2; backup++) {
+        for (unsigned offset = 0; offset < 100; offset += 9) {
+            for (unsigned ms = 30; ms < 56; ms++) {
+                world_start(2, 1, NULL);
+                w.nodes[1].node.due_ns += offset * WORLD_STEP; /* neither's heartbeats follow the other's */
+                world_run(300, true);
+                if (backup == 0)
+                    assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", w.now, &err), 0);
+                world_wake(0);
+                world_run(50, true);
+                for (unsigned i = 0; i < ms * 37 % 100; i++)
+                    world_step(true);
+                w.nodes[backup].dp_running = false;
+                world_run(ms, true);
+                w.nodes[backup].dp_running = true;
+                world_run(200, true);
+                assert_int_equal(world_owner(0), 1 - backup);
+                world_end();
+            }
+        }
+    }
+}
+
 static void test_stopped_process_never_answers_twice(void **state)
 {
     (void)state;
@@ -270,6 +301,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stopped_dataplane_never_answers_twice),
+        cmocka_unit_test(test_stopped_dataplane_of_a_backup),
         cmocka_unit_test(test_stopped_process_never_answers_twice),
         cmocka_unit_test(test_hold_covers_a_restart),
         cmocka_unit_test(test_a_lease_that_was_read_grows_old),
