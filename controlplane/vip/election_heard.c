@@ -14,6 +14,8 @@ static enum pn_el_wait wait_for(const struct pn_election *e, const struct pn_ele
 static void hear_owner(struct pn_election *e, struct pn_election_vip *v, uint8_t node, const struct pn_hb_vip *row,
                        uint64_t now_ns, struct pn_election_out *out)
 {
+    if (v->state == PN_EL_OWNER && !v->lease_ns) /* a claim that nobody has heard of is none */
+        pn_el_back_up(e, v, now_ns, "an owner was heard before the claim had left");
     if (v->state == PN_EL_OWNER) {
         if (pn_el_goes_before(pn_el_priority(e, v), e->self, row->priority, node)) {
             pn_el_say(e, v, "dual claim: the other yields, announcing again");
