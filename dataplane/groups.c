@@ -15,6 +15,9 @@
 #include "dataplane/core/ndp.h"
 #include "dataplane/runtime.h"
 
+_Static_assert(PN_GROUPS_MAX >= 2 * PN_MAX_VIPS + PN_DP_CONTROL_NETWORKS * PN_DP_CONTROL_ADDRS,
+               "solicited-node and VRRP's of each VIP, those of heartbeats on each network");
+
 #define REPORTS_SOON 2u /* robustness: the first is said twice */
 #define SOON_MS 1000u
 

@@ -14,7 +14,7 @@ struct pn_dataplane;
 #define PN_GROUPS_EVERY_MS 1000u
 #define PN_GROUPS_REPORT_MS                                                                                            \
     25000u /* switches forget after 260 s (RFC 3376 8.4), those with short queries after about 70 */
-#define PN_GROUPS_MAX 128u
+#define PN_GROUPS_MAX 160u
 
 struct pn_groups {
     int fd_v4, fd_v6; /* sockets that hold the kernel's memberships; -1: none */
