@@ -198,6 +198,25 @@ static void signals_prepare(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* What this file may use as compiled (-Dmarch) and this CPU does not have: an answer instead of SIGILL. NULL: all there. */
+static const char *cpu_lacks(void)
+{
+    __builtin_cpu_init();
+#ifdef __AVX2__
+    if (!__builtin_cpu_supports("avx2"))
+        return "AVX2";
+#endif
+#ifdef __BMI2__
+    if (!__builtin_cpu_supports("bmi2"))
+        return "BMI2";
+#endif
+#ifdef __AVX512F__
+    if (!__builtin_cpu_supports("avx512f"))
+        return "AVX-512";
+#endif
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     struct pn_dp_args args;
@@ -214,6 +233,11 @@ int main(int argc, char **argv)
         return 0;
     }
     pn_log_init("postern-dp", (enum pn_log_level)args.log_level);
+    const char *lacks = cpu_lacks();
+    if (lacks) {
+        pn_log_error("this CPU has no %s, which this build uses: build with -Dmarch=x86-64-v2", lacks);
+        return 1;
+    }
     if (args.release)
         return pn_ports_release(&args) ? 1 : 0;
     signals_prepare();
