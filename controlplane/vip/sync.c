@@ -199,6 +199,7 @@ void pn_sync_peer(struct pn_sync *s, uint8_t node, uint64_t boot_id, uint64_t no
     p->state = PN_SYNC_OFF;
     p->begun = p->ended = p->asks = p->in_walk = false;
     p->walk_number = 0;
+    memset(p->recent, 0, sizeof(p->recent)); /* its counters begin anew */
     if (boot_id == 0)
         return;
     if (p->replay_boot_id != boot_id) {

@@ -155,6 +155,30 @@ static void test_flows_that_were_lost_are_asked_for_again(void **state)
     world_end();
 }
 
+/* A node's counters begin anew with each start: those of the one before must not be counted as parts of its answer. */
+static void test_flows_of_a_node_that_has_started_anew_are_whole(void **state)
+{
+    struct world_node *n = &w.nodes[1];
+    struct pn_sync_peer *p = &w.nodes[0].node.sync.peers[1];
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    some_flows(n, 4, 8);
+    for (unsigned i = 0; i < 200; i++) {
+        pn_node_message(&n->node, PN_DP_FLOWS_OUT, n->flows, 8 * sizeof(n->flows[0]), w.now);
+        world_run(1, true);
+    }
+    world_node_kill(1);
+    world_run(100, true);
+    assert_int_equal(p->boot_id, 0);
+    world_node_start(1);
+    for (unsigned ms = 0; ms < 3000 && p->state != PN_SYNC_DONE && p->state != PN_SYNC_INCOMPLETE; ms++)
+        world_run(1, true);
+    assert_int_not_equal(p->boot_id, 0);
+    assert_int_equal(p->state, PN_SYNC_DONE);
+    world_end();
+}
+
 static void test_flow_sync_of_another_start_is_refused(void **state)
 {
     uint8_t plain[64], datagram[200], packet[300];
@@ -215,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_flow_sync_is_bounded),
         cmocka_unit_test(test_a_walk_whose_end_is_lost),
         cmocka_unit_test(test_flows_that_were_lost_are_asked_for_again),
+        cmocka_unit_test(test_flows_of_a_node_that_has_started_anew_are_whole),
         cmocka_unit_test(test_flow_sync_of_another_start_is_refused),
         cmocka_unit_test(test_heartbeats_do_not_wait_behind_flows),
     };
