@@ -19,6 +19,12 @@ static void validate_port_type(struct pn_validate *v, const struct pn_conf_port 
     }
     if (!port->device[0])
         pn_validate_error(v, "device", "missing, expected a PCI address or a virtual device: type is dpdk");
+    if (port->device[0] && !strpbrk(port->device, ":_"))
+        pn_validate_warning(
+            v, "device",
+            "\"%.40s\" is neither a PCI address (0000:03:00.0; ethtool -i says it) nor a virtual device "
+            "(net_...)",
+            port->device);
     if (port->interface[0])
         pn_validate_error(v, "interface", "is for type af_xdp, but type is dpdk");
     if (port->force_copy)

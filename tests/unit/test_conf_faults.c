@@ -234,6 +234,8 @@ static void odd_things_are_warned_of(void **state)
         {BASE "service t { vips = a; port = 26; pool = p; established-timeout = 11s; half-open-timeout = 12s }",
          "service.t.half-open-timeout", "12 s is longer"},
         {NODE, "service", "none"},
+        {"node n1 { port lan { type = dpdk; device = eth1 } }", "node.n1.port.lan.device",
+         "\"eth1\" is neither a PCI address"},
         {"node n1 { port lan { interface = eth1 } dataplane { workers = 2 } }", "node.n1.port.lan.queues",
          "fewer queues (1) than workers (2)"},
         {"node n1 { port lan { interface = e; address-v4 = 192.0.2.1 } }\n"
