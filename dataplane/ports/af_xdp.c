@@ -54,6 +54,8 @@ static int prepare(struct pn_port *p, const struct pn_dp_args *args, char *devic
     p->ifindex = pn_netif_index(ifname);
     if (!p->ifindex)
         return pn_error_set(err, "port %s: no interface %s", p->name, ifname);
+    if (!pn_netif_may_admin()) /* what DPDK says later leads elsewhere */
+        return pn_error_set(err, "port %s: type af_xdp needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF", p->name);
     snprintf(p->ifname, sizeof(p->ifname), "%s", ifname);
     /* Before anything there is touched: what looks left behind may be a running dataplane's. */
     int rc = pn_netif_claim(p->ifindex);

@@ -6,6 +6,7 @@
 #include "postern/types.h"
 
 int pn_netif_index(const char *ifname); /* 0: no such interface */
+bool pn_netif_may_admin(void); /* this process has CAP_NET_ADMIN */
 int pn_netif_up(const char *ifname); /* 0, or -1 with errno */
 bool pn_netif_running(const char *ifname); /* up, with carrier */
 /* Receive queues now in use, at least 1; 1 too where the driver does not say. */
