@@ -7,18 +7,20 @@
 LAB=$(mktemp -d)
 trap 'rm -rf "$LAB"' EXIT
 CHAOS=$_here/../../scripts/chaos
-FAULTS=kill-all,freeze-node,link-down,partition,loss-heartbeats,clock-forward,restart-dp,forged,replayed,mutated
+FAULTS=kill-all,freeze-node,link-down,partition,loss-heartbeats,clock-forward,restart-dp,restart-service,forged,replayed,mutated
 
 want_not "a fault that is none is refused" "$CHAOS" --fault nonsense
 # Not the shortest heartbeats: a busy machine must not fail this test. scripts/chaos measures those.
 rc=0
 "$CHAOS" --rounds 1 --heartbeat "${PN_CHAOS_HEARTBEAT:-40}" --fault $FAULTS --json "$LAB/chaos.json" \
-    ${PN_LAB_KEEP_LOGS:+--keep-logs "$PN_LAB_KEEP_LOGS"} > "$LAB/out" 2>&1 || rc=$?
+    --keep-logs "${PN_LAB_KEEP_LOGS:-$LAB/kept}" > "$LAB/out" 2>&1 || rc=$?
 cat "$LAB/out"
 want_eq "all that must hold held" $rc 0
-want_eq "every fault was made" "$(jq '[.postern[].n] | add' "$LAB/chaos.json")" 10
+want_eq "every fault was made" "$(jq '[.postern[].n] | add' "$LAB/chaos.json")" 11
 want_eq "the report names no breach" "$(jq '.broken | length' "$LAB/chaos.json")" 0
-want_num "sessions were in the middle of DATA" "$(jq '[.postern[].sessions] | add' "$LAB/chaos.json")" -ge 80
+want_num "sessions were in the middle of DATA" "$(jq '[.postern[].sessions] | add' "$LAB/chaos.json")" -ge 88
+want_eq "each time a node came back, the other's flows came whole" \
+    "$(cat "${PN_LAB_KEEP_LOGS:-$LAB/kept}"/log/posternd? | grep -c 'did not arrive')" 0
 for storm in forged replayed mutated; do
     want_num "$storm: they were many" "$(jq --arg f $storm '.postern[] | select(.fault == $f) | .storm.sent' "$LAB/chaos.json")" -ge 5000
     want_num "$storm: and refused, with a count" "$(jq --arg f $storm '.postern[] | select(.fault == $f) | .storm.refused' "$LAB/chaos.json")" -ge 1000
