@@ -41,7 +41,7 @@ static int check(const struct pn_daemon_options *o)
     if (!conf)
         return 1;
     for (unsigned i = 0; i < conf->n_warnings; i++)
-        fprintf(stderr, "warning: %s\n", pn_conf_error_text(&conf->warnings[i], text, sizeof(text)));
+        fprintf(stderr, "%s\n", pn_conf_warning_text(&conf->warnings[i], text, sizeof(text)));
     printf("%s: OK: %u nodes, %u VIPs, %u services, %u pools, %u gateways, %u checks\n", o->config, conf->n_nodes,
            conf->n_vips, conf->n_services, conf->n_pools, conf->n_gateways, conf->n_checks);
     pn_conf_free(conf);

@@ -57,10 +57,9 @@ static struct pn_conf *load(const struct pn_cli *cli, const char *path, bool out
 
 static void warn(const struct pn_conf_error *w, json_t *list)
 {
-    struct pn_conf_error told = *w;
+    char text[PN_CONF_ERROR_TEXT_BYTES];
 
-    snprintf(told.text, sizeof(told.text), "warning: %.*s", (int)sizeof(told.text) - 10, w->text);
-    error_print(&told);
+    fprintf(stderr, "%s\n", pn_conf_warning_text(w, text, sizeof(text)));
     json_array_append_new(list, row_json(w));
 }
 

@@ -291,6 +291,7 @@ void pn_conf_free(struct pn_conf *conf);
 #define PN_CONF_ERROR_TEXT_BYTES 704
 /* "FILE:LINE: KEY: TEXT" as all programs print it, into buf, which it returns. */
 const char *pn_conf_error_text(const struct pn_conf_error *error, char *buf, size_t size);
+const char *pn_conf_warning_text(const struct pn_conf_error *warning, char *buf, size_t size);
 /* -1 and the error when the file at path could not be used. */
 typedef int (*pn_conf_look_fn)(const char *path, struct pn_error *err);
 /*

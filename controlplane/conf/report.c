@@ -44,11 +44,21 @@ size_t pn_report_path_add(char *path, size_t size, const char *part)
     return len;
 }
 
-const char *pn_conf_error_text(const struct pn_conf_error *e, char *buf, size_t size)
+static const char *report_line(const struct pn_conf_error *e, const char *before, char *buf, size_t size)
 {
     char line[16] = "";
     if (e->line)
         snprintf(line, sizeof(line), "%u:", e->line);
-    snprintf(buf, size, "%s:%s %s%s%s", e->file, line, e->key, e->key[0] ? ": " : "", e->text);
+    snprintf(buf, size, "%s:%s %s%s%s%s", e->file, line, e->key, e->key[0] ? ": " : "", before, e->text);
     return buf;
+}
+
+const char *pn_conf_warning_text(const struct pn_conf_error *e, char *buf, size_t size)
+{
+    return report_line(e, "warning: ", buf, size);
+}
+
+const char *pn_conf_error_text(const struct pn_conf_error *e, char *buf, size_t size)
+{
+    return report_line(e, "", buf, size);
 }

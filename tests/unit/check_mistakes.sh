@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Mistakes that operators make, and what `postern check` says of each: check_mistakes.sh POSTERN MISTAKES
+# Mistakes that operators make, and what `postern check` says of each: check_mistakes.sh POSTERN MISTAKES POSTERND
+# posternd --check must say the same.
 # MISTAKES has one case in each paragraph: its name after "=", a command that spoils $conf after "$", and then what is
 # expected, the status last. PN_GOLDEN_WRITE=1 writes the file anew; read the difference before you commit it.
 set -euo pipefail
-postern=$(realpath "$1") golden=$(realpath "$2")
+postern=$(realpath "$1") golden=$(realpath "$2") posternd=$(realpath "$3")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export LC_ALL=C
-readonly conf=postern.conf dir postern golden
+readonly conf=postern.conf dir postern golden posternd
 umask 077
 
 base() {
@@ -61,6 +62,8 @@ paragraph() (
     base > "$conf"
     eval "$spoil"
     "$postern" check "$conf" > "$dir/out" 2> "$dir/err" || rc=$?
+    "$posternd" --check -c "$conf" > "$dir/out.d" 2> "$dir/err.d" || true
+    cmp -s "$dir/out" "$dir/out.d" && cmp -s "$dir/err" "$dir/err.d" || echo "$name" >> "$dir/differ"
     printf '= %s\n$ %s\n' "$name" "$spoil"
     cat "$dir/err" "$dir/out"
     printf 'status %s\n\n' "$rc"
@@ -90,6 +93,11 @@ if grep -nE '^status ([^01]|1.|0.)' "$dir/new"; then
 fi
 if grep -vE '^(= |\$ |status |$)' "$dir/new" | grep -vE '^[^ :]+:([0-9]+:)? [^ ].*'; then
     echo "these lines do not begin with FILE:LINE:" >&2
+    broken=1
+fi
+if [ -e "$dir/differ" ]; then
+    echo "posternd --check says something else:" >&2
+    cat "$dir/differ" >&2
     broken=1
 fi
 [ "$n" -ge 40 ] || { echo "only $n cases" >&2; broken=1; }
