@@ -1,81 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "controlplane/conf/schema.h"
-
-static const struct pn_schema_word port_kinds[] = {
-    {"af_xdp", PN_PORT_AF_XDP, "an interface that the kernel goes on using; only Postern's packets leave it"},
-    {"dpdk", PN_PORT_DPDK, "a device owned by DPDK"},
-    {0},
-};
-static const struct pn_schema_word fwd_modes[] = {
-    {"l2dsr", PN_FWD_L2DSR, "the frame's destination MAC is rewritten, the gateway answers the client itself"},
-    {"local", PN_FWD_LOCAL, "delivered to the kernel of this node"},
-    {0},
-};
-static const struct pn_schema_word check_types[] = {
-    {"tcp", PN_CHECK_TCP, "connects"},
-    {"smtp", PN_CHECK_SMTP, "banner, EHLO, QUIT; 421 and 4xx mean busy, not dead"},
-    {"smtp-starttls", PN_CHECK_SMTP_STARTTLS, "the same with STARTTLS"},
-    {"smtps", PN_CHECK_SMTPS, "the same over TLS"},
-    {"http", PN_CHECK_HTTP, "GET, and the status asked for"},
-    {"https", PN_CHECK_HTTPS, "the same over TLS"},
-    {"agent", PN_CHECK_AGENT,
-     "one line from the gateway's agent: 75%, drain, maint, ready, up, down, maxconn:N, queue:N"},
-    {0},
-};
-static const struct pn_schema_word heartbeat_modes[] = {
-    {"unicast", PN_CONF_UNICAST, "to each node by itself"},
-    {"multicast", PN_CONF_MULTICAST, "to a group that switches must carry"},
-    {0},
-};
-static const struct pn_schema_word preempts[] = {
-    {"yes", PN_CONF_PREEMPT_YES, "at once, when its flows are synchronised and its configuration is the same"},
-    {"no", PN_CONF_PREEMPT_NO, "only when its owner is gone"},
-    {"delay", PN_CONF_PREEMPT_DELAY, "after preempt-delay"},
-    {0},
-};
-static const struct pn_schema_word prefers[] = {
-    {"available", PN_CONF_AVAILABLE,
-     "somebody answers; two nodes cut off from each other in every way both do, each on its side"},
-    {"exclusive", PN_CONF_EXCLUSIVE,
-     "nobody but one answers, for which a majority of the nodes must agree; of two nodes both, so the death of one is "
-     "the end of the address until postern vip force"},
-    {0},
-};
-static const struct pn_schema_word protocols[] = {
-    {"sealed", PN_CONF_SEALED, "Postern's own heartbeats, authenticated and encrypted"},
-    {"vrrp", PN_CONF_VRRP,
-     "VRRP version 3 (RFC 9568), with routers that are not Postern, keepalived for one; it has no authentication"},
-    {0},
-};
-static const struct pn_schema_word spill_modes[] = {
-    {"overflow", PN_SPILL_OVERFLOW, "only what is above the mark goes on"},
-    {"ramp", PN_SPILL_RAMP, "a share that grows with the measure goes on"},
-    {0},
-};
-static const struct pn_schema_word filter_actions[] = {
-    {"drop", PN_FILTER_DROP, "its first packet is dropped: it tries for minutes and learns nothing"},
-    {"reset", PN_FILTER_RESET, "its first packet is answered with a TCP reset: it gives up at once"},
-    {0},
-};
-static const struct pn_schema_word affinities[] = {
-    {"none", PN_AFFINITY_NONE, "each connection by itself"},
-    {"client", PN_AFFINITY_CLIENT, "connections of one address meet the same gateway"},
-    {"network", PN_AFFINITY_NETWORK, "connections of one network meet the same gateway (greylisting)"},
-    {0},
-};
-
-static const struct pn_schema_word quarantine_policies[] = {
-    {"tempfail", PN_CONF_FULL_TEMPFAIL, "new mail is refused for now, its sender keeps it"},
-    {"oldest", PN_CONF_FULL_OLDEST, "the oldest mail that waits here is given up, and a record of each says so"},
-    {"deliver-tagged", PN_CONF_FULL_DELIVER_TAGGED,
-     "the filter delivers the message, marked, instead of keeping it; by LMTP the same as tempfail"},
-    {0},
-};
-static const struct pn_schema_word quarantine_stores[] = {
-    {"sqlite", PN_CONF_STORE_SQLITE, "a file beside the messages"},
-    {"postgresql", PN_CONF_STORE_POSTGRESQL, "a PostgreSQL database; the messages stay files of the host"},
-    {0},
-};
+#include "controlplane/conf/schema_words.h"
 
 #define SEC_MS 1000.0
 #define MINUTE_S 60.0
@@ -166,7 +90,7 @@ const struct pn_schema_row pn_schema_rows[] = {
         RANGE(0, 60 * SEC_MS, PN_UNIT_MS), .flags = PN_ROW_DOUBLE),
     ROW("port", PN_T_UINT, HEARTBEAT(port), "24625", "UDP port of heartbeats and flow sync.",
         RANGE(1, 65535, PN_UNIT_NONE)),
-    ROW("mode", PN_T_WORD, HEARTBEAT(mode), "unicast", "To whom they are sent.", .words = heartbeat_modes),
+    ROW("mode", PN_T_WORD, HEARTBEAT(mode), "unicast", "To whom they are sent.", .words = pn_words_heartbeat_modes),
     ROW("group-v4", PN_T_ADDRESS, HEARTBEAT(group_v4), "239.255.25.25", "Mode multicast: IPv4 group."),
     ROW("group-v6", PN_T_ADDRESS, HEARTBEAT(group_v6), "ff02::2525", "Mode multicast: IPv6 group."),
     ROW("key-file", PN_T_TEXT, HEARTBEAT(key_file), "/etc/postern/heartbeat.keys",
@@ -211,7 +135,7 @@ const struct pn_schema_row pn_schema_rows[] = {
         "starts.",
         .flags = PN_ROW_RESTART),
 
-    ROW("type", PN_T_WORD, PORT(kind), "af_xdp", "How the port is driven.", .words = port_kinds,
+    ROW("type", PN_T_WORD, PORT(kind), "af_xdp", "How the port is driven.", .words = pn_words_port_kinds,
         .flags = PN_ROW_RESTART),
     ROW("interface", PN_T_INTERFACE, PORT(interface), NULL,
         "Interface of the kernel. Type af_xdp only, and required there.", .flags = PN_ROW_RESTART),
@@ -297,14 +221,15 @@ const struct pn_schema_row pn_schema_rows[] = {
         "ARP caches still point to it.",
         RANGE(0, 3600 * SEC_MS, PN_UNIT_MS)),
     ROW("preempt", PN_T_WORD, VIP(preempt), "yes",
-        "Whether a node of higher priority takes the address from its owner.", .words = preempts),
+        "Whether a node of higher priority takes the address from its owner.", .words = pn_words_preempts),
     ROW("preempt-delay", PN_T_DURATION, VIP(preempt_delay_ms), "30s",
         "With preempt = delay: how long the node has to be there before.", RANGE(0, 86400 * SEC_MS, PN_UNIT_MS)),
     ROW("prefer", PN_T_WORD, VIP(prefer), "available", "What counts more when nodes cannot hear each other.",
-        .words = prefers),
+        .words = pn_words_prefers),
     ROW("group", PN_T_NAME, VIP(group), NULL,
         "Addresses with the same group move together when one is given over; their priorities are the same."),
-    ROW("protocol", PN_T_WORD, VIP(protocol), "sealed", "How the nodes agree on the owner.", .words = protocols),
+    ROW("protocol", PN_T_WORD, VIP(protocol), "sealed", "How the nodes agree on the owner.",
+        .words = pn_words_protocols),
     ROW("vrid", PN_T_UINT, VIP(vrid), "0",
         "Virtual router id, for protocol vrrp and required there. Addresses of one family with the same id on the same "
         "network are one virtual router: told of in one advertisement, in the file's order, and moved together.",
@@ -319,7 +244,7 @@ const struct pn_schema_row pn_schema_rows[] = {
         "serves virtual addresses of both.",
         .flags = PN_ROW_REQUIRED),
     ROW("check-address", PN_T_ADDRESS, GATEWAY(check_addr), NULL, "Where checks connect to. Default: address."),
-    ROW("mode", PN_T_WORD, GATEWAY(mode), "l2dsr", "How packets reach it.", .words = fwd_modes),
+    ROW("mode", PN_T_WORD, GATEWAY(mode), "l2dsr", "How packets reach it.", .words = pn_words_fwd_modes),
     ROW("port", PN_T_NAME, GATEWAY(port), NULL,
         "Port of the nodes that it is reached through. Default: each node's first."),
     ROW("vlan", PN_T_UINT, GATEWAY(vlan), "0", "802.1Q VLAN id; 0: untagged.", RANGE(0, 4094, PN_UNIT_NONE)),
@@ -330,7 +255,7 @@ const struct pn_schema_row pn_schema_rows[] = {
         "With mode local: the node that this gateway runs on. The others reach it at its address, as with l2dsr. "
         "Default: every node has its own."),
 
-    ROW("type", PN_T_WORD, CHECK(type), "tcp", "What is done.", .words = check_types),
+    ROW("type", PN_T_WORD, CHECK(type), "tcp", "What is done.", .words = pn_words_check_types),
     ROW("port", PN_T_UINT, CHECK(port), NULL,
         "TCP port. Default: 25 for tcp, smtp and smtp-starttls, 465 for smtps, 80 for http, 443 for https; required "
         "for agent.",
@@ -366,7 +291,7 @@ const struct pn_schema_row pn_schema_rows[] = {
         REFS(struct pn_conf_tier, n_gateways, PN_SEC_GATEWAY, 1, PN_MAX_GATEWAYS), .flags = PN_ROW_REQUIRED),
 
     ROW("mode", PN_T_WORD, SPILL(spill_mode), "overflow", "How much of the new connections goes on.",
-        .words = spill_modes),
+        .words = pn_words_spill_modes),
     MARK("active-flows", PN_MEASURE_ACTIVE_FLOWS, PN_T_NUMBER,
          "Established connections, summed over the gateways of the tier.", RANGE(0, MARK_MAX, PN_UNIT_NONE),
          .flags = 0),
@@ -419,7 +344,7 @@ const struct pn_schema_row pn_schema_rows[] = {
         RANGE(1, 100, PN_UNIT_PERCENT)),
     ROW("high", PN_T_UINT, QUARANTINE(high_percent), "95", "Second warning.", RANGE(1, 100, PN_UNIT_PERCENT)),
     ROW("policy", PN_T_WORD, QUARANTINE(policy), "tempfail", "What happens to new mail when the space is used up.",
-        .words = quarantine_policies),
+        .words = pn_words_quarantine_policies),
     ROW("ballast", PN_T_UINT, QUARANTINE(ballast_bytes), "16mb",
         "Bytes held back on each node's disk, so that the spool can finish what it has begun when the disk is full.",
         RANGE(0, 1073741824, PN_UNIT_NONE)),
@@ -431,7 +356,7 @@ const struct pn_schema_row pn_schema_rows[] = {
         "Bytes a second of the backlog sent to the host. New mail is not held up by it. 0: no limit.",
         RANGE(0, 1e12, PN_UNIT_NONE)),
     ROW("store", PN_T_WORD, QUARANTINE(store), "sqlite", "Where the host keeps its list. Counts at posternd's start.",
-        .words = quarantine_stores),
+        .words = pn_words_quarantine_stores),
     ROW("database", PN_T_TEXT, QUARANTINE(database), NULL,
         "Store postgresql: libpq's connection string, \"service=postern\" for example. Keep the password in a file of "
         "libpq's, not here."),
@@ -473,7 +398,7 @@ const struct pn_schema_row pn_schema_rows[] = {
     ROW("pool", PN_T_REF, SERVICE(pool), NULL, "Pool that takes the connections.", .target = PN_SEC_POOL,
         .flags = PN_ROW_REQUIRED),
     ROW("affinity", PN_T_WORD, SERVICE(affinity), "none", "What binds connections to the same gateway.",
-        .words = affinities),
+        .words = pn_words_affinities),
     ROW("affinity-v4-prefix", PN_T_UINT, SERVICE(v4_prefix), "24", "Affinity network: bits of an IPv4 network.",
         RANGE(1, 32, PN_UNIT_NONE)),
     ROW("affinity-v6-prefix", PN_T_UINT, SERVICE(v6_prefix), "64", "Affinity network: bits of an IPv6 network.",
@@ -494,7 +419,7 @@ const struct pn_schema_row pn_schema_rows[] = {
         "anywhere, as submission or webmail may be."),
 
     ROW("action", PN_T_WORD, FILTER(action), "drop", "What happens to a new connection of a client in the blocklist.",
-        .words = filter_actions),
+        .words = pn_words_filter_actions),
 };
 const unsigned pn_schema_n_rows = sizeof(pn_schema_rows) / sizeof(pn_schema_rows[0]);
 
