@@ -131,6 +131,8 @@ static void tick_ready(struct pn_loop_source *source, uint32_t events)
         exit_status = 1;
         stopping = true;
     }
+    if (dataplane.leaving_ms && pn_dataplane_left(&dataplane))
+        stopping = true;
 }
 
 static void signal_ready(struct pn_loop_source *source, uint32_t events)
@@ -140,7 +142,8 @@ static void signal_ready(struct pn_loop_source *source, uint32_t events)
     if (read(source->fd, &info, sizeof(info)) != sizeof(info))
         return;
     pn_log_notice("signal %u: stopping", info.ssi_signo);
-    stopping = true;
+    if (dataplane.leaving_ms || !pn_dataplane_leave(&dataplane))
+        stopping = true;
 }
 
 /* While every worker comes round: the service manager restarts a dataplane that hangs. */

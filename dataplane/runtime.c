@@ -24,6 +24,9 @@
 
 #define LAUNCH_MS 2000 /* for the workers to begin, on CPUs that may be busy */
 #define LEAVE_US 2000 /* for what was just given to the workers to be sent */
+#define LEAVE_TAIL_MS 200 /* after the last lease: what is on its way to the old owner is forwarded */
+#define LEAVE_UNTAKEN_MS 100 /* posternd gives leases up at once, if anybody can take them */
+#define LEAVE_MAX_MS 1000
 #define LINK_EVERY_MS 50 /* an owner with a second path for heartbeats gives up what it cannot serve so soon */
 #define WORKER_HUNG_NS 3000000000ull /* its heartbeat is at most 100 ms old while it lives */
 
@@ -231,6 +234,34 @@ bool pn_dataplane_alive(const struct pn_dataplane *dp)
             return false;
     }
     return true;
+}
+
+static unsigned leases_held(const struct pn_dataplane *dp)
+{
+    unsigned n = 0;
+    for (unsigned v = 0; v < PN_MAX_VIPS; v++)
+        n += pn_lease_held(&dp->leases, v);
+    return n;
+}
+
+bool pn_dataplane_leave(struct pn_dataplane *dp)
+{
+    uint16_t lost;
+    dp->leaving_held = leases_held(dp);
+    if (!dp->leaving_held || !pn_ipc_server_push(dp->ipc, PN_DP_LEAVING, NULL, 0, NULL, 0, &lost))
+        return false;
+    dp->leaving_ms = dp->held_ms = dp->now_ms;
+    return true;
+}
+
+bool pn_dataplane_left(struct pn_dataplane *dp)
+{
+    unsigned held = leases_held(dp);
+    uint64_t ms = dp->now_ms - dp->leaving_ms;
+    if (held)
+        dp->held_ms = dp->now_ms;
+    return held == 0 ? dp->now_ms - dp->held_ms >= LEAVE_TAIL_MS
+                     : ms >= (held >= dp->leaving_held ? LEAVE_UNTAKEN_MS : LEAVE_MAX_MS);
 }
 
 void pn_dataplane_stop(struct pn_dataplane *dp)

@@ -187,6 +187,8 @@ int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, 
 /* An exclusive VIP is claimed without votes, because the administrator knows that no other node has it. */
 int pn_election_force(struct pn_election *e, const char *vip, uint64_t now_ns, struct pn_error *err);
 void pn_election_standby(struct pn_election *e, bool standby, uint64_t now_ns, struct pn_election_out *out);
+/* A living peer could take one of the VIPs owned here. */
+bool pn_election_takeable(const struct pn_election *e, uint64_t now_ns);
 /* The process is about to end: what a living peer can take is released to it. true: nothing is owned any more. */
 bool pn_election_leave(struct pn_election *e, uint64_t now_ns, struct pn_election_out *out);
 /* Asks the peers to wait ms longer; e->hold_granted says when all that are heard have agreed. 0: no more. */

@@ -160,6 +160,14 @@ void pn_election_standby(struct pn_election *e, bool standby, uint64_t now_ns, s
             pn_el_release(e, &e->vips[i], best_peer(e, &e->vips[i], now_ns), now_ns, "standby", out);
 }
 
+bool pn_election_takeable(const struct pn_election *e, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < e->n; i++)
+        if (e->vips[i].state == PN_EL_OWNER && best_peer(e, &e->vips[i], now_ns) != PN_HB_NO_NODE)
+            return true;
+    return false;
+}
+
 bool pn_election_leave(struct pn_election *e, uint64_t now_ns, struct pn_election_out *out)
 {
     bool left = true;

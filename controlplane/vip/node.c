@@ -79,7 +79,7 @@ int pn_node_configure(struct pn_node *n, const struct pn_node_conf *conf, uint64
         memset(n->watch, 0, sizeof(n->watch)); /* nothing of them is known, or told, any more */
         pn_peers_init(&n->peers, conf->self, n->io.random64, n->io.arg);
         pn_election_init(&n->election, &n->peers, conf->self);
-        n->election.standby = n->show.standby;
+        n->election.standby = pn_node_aside(n);
     }
     n->show.keyless = conf->n_nodes > 1 && !conf->ring.n_keys;
     if ((first || !n->sealer) && make_seals(n, err) < 0)
@@ -125,7 +125,7 @@ static void apply_installed(struct pn_node *n, uint64_t now_ns)
 
 void pn_node_linked(struct pn_node *n, bool linked, uint64_t dataplane, uint64_t now_ns)
 {
-    bool other = dataplane != n->dataplane;
+    bool other = dataplane != n->dataplane, gone = n->going && (!linked || other);
     n->linked = linked;
     n->hears = false;
     n->beat = (struct pn_node_beat){.unanswered = 0};
@@ -141,6 +141,11 @@ void pn_node_linked(struct pn_node *n, bool linked, uint64_t dataplane, uint64_t
             pn_node_control(n);
         if (n->sync.node)
             pn_sync_dataplane(&n->sync, now_ns);
+    }
+    if (gone) {
+        n->going = false;
+        PN_EACH_VIP_PROTOCOL(p)
+            p->standby(n, n->show.standby, now_ns);
     }
     apply_installed(n, now_ns);
 }
@@ -235,6 +240,8 @@ void pn_node_message(struct pn_node *n, enum pn_dp_type type, const void *payloa
         pn_node_packet(n, payload, bytes, now_ns);
     else if (type == PN_DP_PROBE_SEEN && bytes == sizeof(struct pn_dp_probe_seen))
         pn_node_probe_seen(n, payload, now_ns);
+    else if (type == PN_DP_LEAVING && bytes == 0)
+        pn_node_dataplane_leaves(n, now_ns);
     else if (type == PN_DP_FLOWS_OUT && bytes % sizeof(struct pn_dp_flow) == 0 && n->sync.node)
         pn_sync_flows_out(&n->sync, payload, (unsigned)(bytes / sizeof(struct pn_dp_flow)), now_ns);
 }

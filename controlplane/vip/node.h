@@ -124,6 +124,7 @@ struct pn_node {
     bool linked;
     bool
         hears; /* the dataplane has taken PN_DP_CONTROL on this connection: before that nothing of the wire comes here */
+    bool going; /* it has said PN_DP_LEAVING: what others can take is theirs until there is a new one */
     uint64_t dataplane; /* start time of the one we are connected to */
     struct {
         uint64_t dataplane; /* of which the list was told; 0 none */
@@ -193,6 +194,10 @@ int pn_node_move(struct pn_node *n, const char *vip, const char *to, uint64_t no
 int pn_node_force(struct pn_node *n, const char *vip, uint64_t now_ns, struct pn_error *err);
 int pn_node_hold(struct pn_node *n, uint32_t ms, uint64_t now_ns, struct pn_error *err);
 void pn_node_standby(struct pn_node *n, bool standby, uint64_t now_ns);
+/* The dataplane is about to end (a planned restart of it): as standby, until the next one is there. */
+void pn_node_dataplane_leaves(struct pn_node *n, uint64_t now_ns);
+/* In standby by order, or for as long as its dataplane is going. */
+bool pn_node_aside(const struct pn_node *n);
 /* The process is about to end: gives VIPs over, or lengthens the leases where nobody is there. pn_node_left: it is done. */
 void pn_node_leave(struct pn_node *n, uint64_t now_ns);
 bool pn_node_left(const struct pn_node *n, uint64_t now_ns);

@@ -49,11 +49,31 @@ int pn_node_hold(struct pn_node *n, uint32_t ms, uint64_t now_ns, struct pn_erro
     return 0;
 }
 
+bool pn_node_aside(const struct pn_node *n)
+{
+    return n->show.standby || n->going;
+}
+
 void pn_node_standby(struct pn_node *n, bool standby, uint64_t now_ns)
 {
     n->show.standby = standby;
     PN_EACH_VIP_PROTOCOL(p)
-        p->standby(n, standby, now_ns);
+        p->standby(n, pn_node_aside(n), now_ns);
+}
+
+void pn_node_dataplane_leaves(struct pn_node *n, uint64_t now_ns)
+{
+    /* What no peer can take is answered for until the end. */
+    bool taken = pn_election_takeable(&n->election, now_ns);
+    if (n->going)
+        return;
+    pn_node_say(n, PN_LOG_NOTICE, "dataplane", "", "is stopping: what another node can take is handed over");
+    PN_EACH_VIP_PROTOCOL(p) {
+        if (!taken && !(p->leaves_always && p->owns(n)))
+            continue;
+        n->going = true;
+        p->standby(n, true, now_ns);
+    }
 }
 
 static bool owns_any(const struct pn_node *n)

@@ -237,8 +237,8 @@ static int sealed_configure(struct pn_node *n, uint64_t now_ns, struct pn_error 
     pn_election_configure(&n->election, &n->conf.times, n->conf.n_nodes, want, count, now_ns, &out);
     pn_node_obey(n, &out, false, now_ns);
     /* Who cannot be heard must not answer: another may. */
-    if (n->election.standby != (n->show.standby || n->show.keyless) && !n->leaving)
-        sealed_standby(n, n->show.standby, now_ns);
+    if (n->election.standby != (pn_node_aside(n) || n->show.keyless) && !n->leaving)
+        sealed_standby(n, pn_node_aside(n), now_ns);
     return 0;
 }
 

@@ -121,7 +121,7 @@ static int vrrp_configure(struct pn_node *n, uint64_t now_ns, struct pn_error *e
     memcpy(all->before, all->r, sizeof(all->before));
     all->n_before = all->n;
     all->n = 0;
-    all->standby = n->show.standby || n->leaving;
+    all->standby = pn_node_aside(n) || n->leaving;
     for (unsigned i = 0; i < n->conf.n_vips; i++) {
         const struct pn_node_vip *vip = &n->conf.vips[i];
         if (vip->protocol != PN_VIP_VRRP || vip->want.priority == 0)

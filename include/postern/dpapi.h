@@ -47,6 +47,9 @@ enum pn_dp_type {
     PN_DP_FILTER_GET = 24, /* -> empty;                  <- pn_dp_filter */
     PN_DP_FILTER_ASK = 25, /* -> pn_dp_filter_query;     <- pn_dp_filter_answer */
     PN_DP_LISTEN = 26, /* -> pn_dp_listen;           <- pn_dp_listened */
+    PN_DP_LEAVING =
+        27, /* unasked, empty: stops once all leases are given up and traffic has moved, after a second at the
+                           latest; after 100 ms if none is given up */
     PN_DP_TYPE_COUNT
 };
 

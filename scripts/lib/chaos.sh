@@ -28,7 +28,7 @@ CHAOS_FAULTS=(
     'clock-back|pk|dsm|clock_step -3600|clock_step 0|wall clock an hour back, then forward'
     'restart-service|pk|ds|restart_service|none|SIGTERM and start of posternd (keepalived)'
     'restart-held|p|dsm|restart_held|none|the same after `postern node hold`'
-    'restart-dp|p|ds|restart_dp|none|SIGTERM and start of postern-dp between `node standby` and `active`'
+    'restart-dp|p|ds|restart_dp|none|SIGTERM and start of postern-dp'
     'move|pk|ds|move_away|move_back|planned move, and back (keepalived: SIGTERM, start)'
     'standby|p|ds|standby|active|`postern node standby`, and `active`'
     'forged|pk|dsm|storm forged|none|heartbeats made up without the key, 10,000 a second at each node'

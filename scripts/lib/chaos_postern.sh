@@ -41,12 +41,8 @@ restart_held() {
     pn_wait 5 pn_pair_cli 1 status
 }
 restart_dp() {
-    pn_pair_cli 1 node standby > /dev/null
-    pn_wait 5 pn_pair_owners n2 n2
     pn_end dp1 TERM
     pn_pair_dp_start 1
-    sleep 0.5
-    pn_pair_cli 1 node active > /dev/null
 }
 postern_move_away() { pn_pair_cli 1 vip move a n2 > /dev/null; }
 postern_move_back() { pn_pair_cli 2 vip move a n1 > /dev/null; }

@@ -21,6 +21,8 @@ want_eq "the report names no breach" "$(jq '.broken | length' "$LAB/chaos.json")
 want_num "sessions were in the middle of DATA" "$(jq '[.postern[].sessions] | add' "$LAB/chaos.json")" -ge 88
 want_eq "each time a node came back, the other's flows came whole" \
     "$(cat "${PN_LAB_KEEP_LOGS:-$LAB/kept}"/log/posternd? | grep -c 'did not arrive')" 0
+want_num "a planned restart of postern-dp: the address always answers" \
+    "$(jq '.postern[] | select(.fault == "restart-dp") | .gap_ms.max, .restore_gap_ms.max | ceil' "$LAB/chaos.json" | sort -n | tail -n 1)" -lt 20
 for storm in forged replayed mutated; do
     want_num "$storm: they were many" "$(jq --arg f $storm '.postern[] | select(.fault == $f) | .storm.sent' "$LAB/chaos.json")" -ge 5000
     want_num "$storm: and refused, with a count" "$(jq --arg f $storm '.postern[] | select(.fault == $f) | .storm.refused' "$LAB/chaos.json")" -ge 1000

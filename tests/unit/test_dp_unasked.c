@@ -181,7 +181,7 @@ static void test_vip_ref(void **state)
     }
     /* What only the dataplane says. */
     for (uint16_t type = 1; type < PN_DP_TYPE_COUNT; type++) {
-        if (type == PN_DP_PACKET_RX || type == PN_DP_PROBE_SEEN || type == PN_DP_FLOWS_OUT)
+        if (type == PN_DP_PACKET_RX || type == PN_DP_PROBE_SEEN || type == PN_DP_FLOWS_OUT || type == PN_DP_LEAVING)
             assert_int_equal(ask(type, NULL, 0), PN_DP_STATUS_BAD_MESSAGE);
     }
 }

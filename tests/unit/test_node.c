@@ -78,6 +78,43 @@ static void test_planned_move(void **state)
     world_end();
 }
 
+/* A planned restart of the dataplane: the others have its addresses before it ends, and it takes them back afterwards. */
+static void test_dataplane_leaves(void **state)
+{
+    struct pn_ownership show;
+    (void)state;
+    world_start(2, 2, NULL);
+    world_run(300, true);
+    world_gap_reset();
+    for (unsigned round = 0; round < 2; round++) {
+        assert_int_equal(world_owner(0), 0);
+        world_unasked(&w.nodes[0], PN_DP_LEAVING, NULL, 0);
+        world_run(50, true);
+        for (unsigned v = 0; v < 2; v++)
+            assert_int_equal(world_owner(v), 1);
+        pn_node_standby(&w.nodes[0].node, false, w.now); /* says nothing new */
+        world_run(50, true);
+        assert_int_equal(world_owner(0), 1);
+        world_dp_kill(0);
+        world_run(200, true);
+        world_dp_start(0);
+        world_run(1000, true);
+        world_show(0, &show);
+        assert_false(show.standby);
+    }
+    assert_int_equal(world_owner(0), 0);
+    assert_true(w.worst_gap_ns <= 3 * WORLD_MS);
+    /* Nobody to take them: they are answered for until the dataplane ends. */
+    world_both_kill(1);
+    world_run(300, true);
+    world_gap_reset();
+    world_unasked(&w.nodes[0], PN_DP_LEAVING, NULL, 0);
+    world_run(100, true);
+    assert_int_equal(world_owner(0), 0);
+    assert_true(w.worst_gap_ns == 0);
+    world_end();
+}
+
 static void test_standby_and_leave(void **state)
 {
     (void)state;
@@ -411,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_alone_needs_no_heartbeat),
         cmocka_unit_test(test_silent_death),
         cmocka_unit_test(test_planned_move),
+        cmocka_unit_test(test_dataplane_leaves),
         cmocka_unit_test(test_standby_and_leave),
         cmocka_unit_test(test_leave_when_no_peer_takes_over),
         cmocka_unit_test(test_what_is_ours_is_told_until_it_is_taken),
