@@ -83,15 +83,17 @@ static void again(struct pn_forward *f, uint64_t now_ms)
 static void welcome(struct pn_forward *f, const Pn__Q__Welcome *w, uint64_t now_ms)
 {
     uint64_t store = f->ops->mark_get(f->arg, PN_FORWARD_MARK_STORE),
-             accepted = f->ops->mark_get(f->arg, PN_FORWARD_MARK_ACCEPTED);
+             saved = f->ops->mark_get(f->arg, PN_FORWARD_MARK_ACCEPTED);
+    uint64_t accepted = saved > f->accepted ? saved : f->accepted; /* what was heard is saved a little later */
 
     if (w->session != f->session)
         return;
-    if (f->st.state == PN_FORWARD_RUNNING) {
+    if (f->st.state == PN_FORWARD_RUNNING && store == w->store && w->accepted >= accepted) {
         again(f, now_ms);
         return;
     }
-    /* The store knows fewer of our items than it once acknowledged: it came back from a backup. */
+    f->st.state = PN_FORWARD_HELLO; /* until it is done; a Hello follows what fails below */
+    /* The store knows fewer of our items than it once acknowledged: it came back from a backup, or is a standby's. */
     if (store == w->store && w->accepted < accepted) {
         if (f->ops->offer_again(f->arg) != 0) {
             pn_forward_store_failed(f, now_ms);
@@ -101,7 +103,7 @@ static void welcome(struct pn_forward *f, const Pn__Q__Welcome *w, uint64_t now_
         pn_forward_trouble(f, "the host's store was restored from a backup; what is kept here is offered again");
     }
     if ((store != w->store && f->ops->mark_set(f->arg, PN_FORWARD_MARK_STORE, w->store) != 0) ||
-        (accepted != w->accepted && f->ops->mark_set(f->arg, PN_FORWARD_MARK_ACCEPTED, w->accepted) != 0)) {
+        (saved != w->accepted && f->ops->mark_set(f->arg, PN_FORWARD_MARK_ACCEPTED, w->accepted) != 0)) {
         pn_forward_store_failed(f, now_ms);
         return;
     }

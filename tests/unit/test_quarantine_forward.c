@@ -85,6 +85,44 @@ static void test_restored_host(void **state)
     world_stop(&w);
 }
 
+/* A database that goes and comes back with less, while nodes and host stay connected: the host says Welcome again. */
+static void test_restored_database(void **state)
+{
+    pn_q_frame frame = PN__Q__FRAME__INIT;
+    Pn__Q__Hello hello = PN__Q__HELLO__INIT;
+    struct pn_forward_stats st;
+    struct world w;
+
+    (void)state;
+    world_start(&w, 6, 0);
+    add(&w, 20);
+    link_up(&w);
+    drain(&w);
+    host_stop(&w);
+    store_backup(w.host_path, false);
+    host_start(&w);
+    add(&w, 20);
+    pn_forward_down(w.forward);
+    pn_forward_up(w.forward, 77, w.now);
+    drain(&w);
+    host_stop(&w);
+    store_backup(w.host_path, true);
+    host_start(&w);
+    net_clear(&w.down);
+    hello.node = (char *)(uintptr_t) "mx1";
+    hello.session = 77;
+    frame.hello = &hello; /* of the same session: the node itself goes on as before */
+    assert_int_equal(pn_qframe_send(&frame, 77, net_send, &w.up), 0);
+    for (unsigned i = 0; i < 50; i++)
+        step(&w);
+    drain(&w);
+    check_host(&w);
+    pn_forward_stats(w.forward, &st);
+    assert_int_equal(st.restored, 1);
+    assert_int_equal(st.state, PN_FORWARD_RUNNING);
+    world_stop(&w);
+}
+
 struct one {
     struct pn_host_row row;
     unsigned n;
@@ -186,9 +224,8 @@ int main(int argc, char **argv)
     if (end >= 0)
         return end;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_bad_network),
-        cmocka_unit_test(test_restored_host),
+        cmocka_unit_test(test_clean),         cmocka_unit_test(test_bad_network),
+        cmocka_unit_test(test_restored_host), cmocka_unit_test(test_restored_database),
         cmocka_unit_test(test_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
