@@ -433,7 +433,7 @@ static void step_peer(struct pn_sync *s, uint8_t node, uint64_t now_ns, uint64_t
     judge(s, node, now_ns);
     if (p->state != PN_SYNC_WAITING)
         return;
-    if (p->ended)
+    if (p->ended && !s->in_count) /* else the dataplane's answer wakes us */
         wake_at(wake_ns, p->end_ns + PN_SYNC_LINGER_NS);
     if (now_ns >= end_ns) {
         p->state = PN_SYNC_INCOMPLETE;

@@ -64,6 +64,8 @@ static void test_flows_that_found_no_room_are_not_here(void **state)
                                 w.now);
             world_run(1, true);
             assert_int_equal(world_owner(0), 1);
+            assert_true(w.nodes[0].wake_ns + WORLD_MS >
+                        w.now); /* it sleeps meanwhile: a time that has passed wakes at once */
         }
         assert_int_equal(w.nodes[0].node.show.sync.dropped_in > 0, flood);
         w.nodes[0].flows_busy = false;
