@@ -175,6 +175,7 @@ void pn_forward_frame(struct pn_forward *f, const uint8_t *bytes, size_t len, ui
         return;
     }
     if (f->st.state != PN_FORWARD_DOWN && frame->session == f->session) {
+        f->heard_ms = now_ms;
         if (frame->welcome)
             welcome(f, frame->welcome, now_ms);
         if (f->st.state == PN_FORWARD_RUNNING) {

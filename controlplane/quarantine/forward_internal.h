@@ -25,6 +25,7 @@ struct pn_forward {
     void *arg, *send_arg;
     pn_qsend *send;
     uint64_t session, hello_due_ms, jitter;
+    uint64_t heard_ms; /* the host, in this session; or Hello was said for want of it */
     uint64_t live_mark; /* later numbers are live */
     uint64_t live_after[3], backlog_after[3]; /* by kind: places reached */
     struct pn_forward_slot slots[PN_FORWARD_WINDOW];

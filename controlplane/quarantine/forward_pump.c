@@ -20,6 +20,17 @@ static int emit(struct pn_forward *f, pn_q_frame *frame)
     return rc;
 }
 
+static void hello(struct pn_forward *f)
+{
+    pn_q_frame frame = PN__Q__FRAME__INIT;
+    Pn__Q__Hello h = PN__Q__HELLO__INIT;
+
+    h.node = f->node;
+    h.session = f->session;
+    frame.hello = &h;
+    emit(f, &frame);
+}
+
 /* 0: sent; 1: link full; -1: gone or down. */
 static int put(struct pn_forward *f, struct pn_forward_slot *s, uint64_t now_ms)
 {
@@ -179,14 +190,9 @@ void pn_forward_pump(struct pn_forward *f, uint64_t now_ms)
     if (f->st.state == PN_FORWARD_DOWN || now_ms < f->error_until_ms)
         return;
     if (f->st.state == PN_FORWARD_HELLO) {
-        pn_q_frame frame = PN__Q__FRAME__INIT;
-        Pn__Q__Hello h = PN__Q__HELLO__INIT;
         if (now_ms < f->hello_due_ms)
             return;
-        h.node = f->node;
-        h.session = f->session;
-        frame.hello = &h;
-        emit(f, &frame);
+        hello(f);
         f->hello_due_ms = pn_forward_retry_at(f, 0, now_ms);
         return;
     }
@@ -204,6 +210,10 @@ void pn_forward_pump(struct pn_forward *f, uint64_t now_ms)
         if (!s->put_due) {
             s->tries++;
             f->st.repeats++;
+            if (s->tries > 2 && now_ms - f->heard_ms >= f->o.retry_max_ms) { /* it may not know this session any more */
+                f->heard_ms = now_ms;
+                hello(f);
+            }
         }
         if (put(f, s, now_ms) < 0 && now_ms < f->error_until_ms)
             return;

@@ -123,6 +123,26 @@ static void test_restored_database(void **state)
     world_stop(&w);
 }
 
+/* A host that was none for a moment, its links up: it has forgotten the session, and the node says Hello again. */
+static void test_forgotten_session(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_start(&w, 8, 0);
+    add(&w, 5);
+    link_up(&w);
+    drain(&w);
+    pn_receive_free(w.receive);
+    w.receive = pn_receive_new(w.host, "mx1", net_send, &w.down);
+    add(&w, 5);
+    for (unsigned i = 0; i < 3000 && pending(&w); i++)
+        step(&w);
+    assert_int_equal(pending(&w), 0);
+    check_host(&w);
+    world_stop(&w);
+}
+
 struct one {
     struct pn_host_row row;
     unsigned n;
@@ -224,8 +244,11 @@ int main(int argc, char **argv)
     if (end >= 0)
         return end;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clean),         cmocka_unit_test(test_bad_network),
-        cmocka_unit_test(test_restored_host), cmocka_unit_test(test_restored_database),
+        cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_bad_network),
+        cmocka_unit_test(test_restored_host),
+        cmocka_unit_test(test_restored_database),
+        cmocka_unit_test(test_forgotten_session),
         cmocka_unit_test(test_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
