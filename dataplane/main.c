@@ -131,7 +131,7 @@ static void tick_ready(struct pn_loop_source *source, uint32_t events)
         exit_status = 1;
         stopping = true;
     }
-    if (dataplane.leaving_ms && pn_dataplane_left(&dataplane))
+    if (pn_dataplane_left(&dataplane))
         stopping = true;
 }
 
@@ -142,7 +142,7 @@ static void signal_ready(struct pn_loop_source *source, uint32_t events)
     if (read(source->fd, &info, sizeof(info)) != sizeof(info))
         return;
     pn_log_notice("signal %u: stopping", info.ssi_signo);
-    if (dataplane.leaving_ms || !pn_dataplane_leave(&dataplane))
+    if (dataplane.leaving.since_ms || !pn_dataplane_leave(&dataplane))
         stopping = true;
 }
 

@@ -24,9 +24,6 @@
 
 #define LAUNCH_MS 2000 /* for the workers to begin, on CPUs that may be busy */
 #define LEAVE_US 2000 /* for what was just given to the workers to be sent */
-#define LEAVE_TAIL_MS 200 /* after the last lease: what is on its way to the old owner is forwarded */
-#define LEAVE_UNTAKEN_MS 100 /* posternd gives leases up at once, if anybody can take them */
-#define LEAVE_MAX_MS 1000
 #define LINK_EVERY_MS 50 /* an owner with a second path for heartbeats gives up what it cannot serve so soon */
 #define WORKER_HUNG_NS 3000000000ull /* its heartbeat is at most 100 ms old while it lives */
 
@@ -198,6 +195,14 @@ int pn_dataplane_start(struct pn_dataplane *dp, const struct pn_dp_args *args, s
     return 0;
 }
 
+static unsigned leases_held(const struct pn_dataplane *dp)
+{
+    unsigned n = 0;
+    for (unsigned v = 0; v < PN_MAX_VIPS; v++)
+        n += pn_lease_held(&dp->leases, v);
+    return n;
+}
+
 void pn_dataplane_tick(struct pn_dataplane *dp)
 {
     dp->tick++;
@@ -212,6 +217,7 @@ void pn_dataplane_tick(struct pn_dataplane *dp)
     pn_flowsync_tick(dp);
     pn_filtering_tick(dp);
     pn_ipc_server_tick(dp->ipc, dp->now_ms);
+    pn_leaving_tick(&dp->leaving, leases_held(dp), dp->now_ms);
     if (dp->tick % PN_GROUPS_EVERY_MS == 0)
         pn_groups_tick(dp);
     if (dp->tick % PN_WATCH_EVERY_MS == 0)
@@ -236,32 +242,17 @@ bool pn_dataplane_alive(const struct pn_dataplane *dp)
     return true;
 }
 
-static unsigned leases_held(const struct pn_dataplane *dp)
-{
-    unsigned n = 0;
-    for (unsigned v = 0; v < PN_MAX_VIPS; v++)
-        n += pn_lease_held(&dp->leases, v);
-    return n;
-}
-
 bool pn_dataplane_leave(struct pn_dataplane *dp)
 {
     uint16_t lost;
-    dp->leaving_held = leases_held(dp);
-    if (!dp->leaving_held || !pn_ipc_server_push(dp->ipc, PN_DP_LEAVING, NULL, 0, NULL, 0, &lost))
-        return false;
-    dp->leaving_ms = dp->held_ms = dp->now_ms;
-    return true;
+    unsigned held = leases_held(dp);
+    bool told = held && pn_ipc_server_push(dp->ipc, PN_DP_LEAVING, NULL, 0, NULL, 0, &lost);
+    return pn_leaving_begin(&dp->leaving, held, told, dp->now_ms);
 }
 
-bool pn_dataplane_left(struct pn_dataplane *dp)
+bool pn_dataplane_left(const struct pn_dataplane *dp)
 {
-    unsigned held = leases_held(dp);
-    uint64_t ms = dp->now_ms - dp->leaving_ms;
-    if (held)
-        dp->held_ms = dp->now_ms;
-    return held == 0 ? dp->now_ms - dp->held_ms >= LEAVE_TAIL_MS
-                     : ms >= (held >= dp->leaving_held ? LEAVE_UNTAKEN_MS : LEAVE_MAX_MS);
+    return pn_leaving_over(&dp->leaving, leases_held(dp), dp->now_ms);
 }
 
 void pn_dataplane_stop(struct pn_dataplane *dp)

@@ -12,6 +12,7 @@
 #include "dataplane/core/neigh.h"
 #include "dataplane/groups.h"
 #include "dataplane/lease.h"
+#include "dataplane/leaving.h"
 #include "dataplane/loop.h"
 #include "dataplane/neigh_link.h"
 #include "dataplane/ports/port.h"
@@ -85,14 +86,13 @@ struct pn_dataplane {
     struct pn_groups groups;
     struct pn_filtering *filtering; /* filtering.h */
     struct pn_ipc_server *ipc;
-    uint64_t leaving_ms, held_ms; /* since when it is about to end, 0: it is not; when a lease was held last */
-    unsigned leaving_held; /* leases at that time */
+    struct pn_leaving leaving;
 };
 
 /* A planned end: posternd is told, so that others can take what is answered for here. false: there is nothing to wait for. */
 bool pn_dataplane_leave(struct pn_dataplane *dp);
 /* The wait is over (PN_DP_LEAVING says when). */
-bool pn_dataplane_left(struct pn_dataplane *dp);
+bool pn_dataplane_left(const struct pn_dataplane *dp);
 
 struct pn_lease_clock pn_dataplane_clock(const struct pn_dataplane *dp);
 
