@@ -16,7 +16,7 @@
 #include "controlplane/quarantine/smtp_out.h"
 
 struct event;
-struct evconnlistener;
+struct pn_listener;
 
 #define PN_QA_SELF PN_COURIER_PEERS_MAX /* this node as its own peer */
 #define PN_QA_PEERS (PN_COURIER_PEERS_MAX + 1)
@@ -101,7 +101,7 @@ struct pn_quarantine_actor {
     struct pn_lmtp_server_stats lmtp_before; /* of servers that ended */
     uint32_t lmtp_sessions; /* it was made with */
     uint64_t lmtp_message_max;
-    struct evconnlistener *away; /* answers while the spool is not there */
+    struct pn_listener *away; /* answers while the spool is not there */
     uint64_t lmtp_away;
     struct pn_qa_intake intakes[PN_QUARANTINE_INTAKES_MAX];
     uint64_t intake_last;

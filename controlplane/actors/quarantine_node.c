@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <event2/listener.h>
 
 #include "common/error.h"
 #include "common/log.h"
 #include "controlplane/actors/quarantine_internal.h"
+#include "controlplane/loop/listener.h"
 #include "controlplane/quarantine/forward_spool.h"
 #include "controlplane/view/clock.h"
 
@@ -46,12 +46,12 @@ bool pn_qa_listen(struct pn_quarantine_actor *a, const struct pn_conf_quarantine
 }
 
 /* Nobody waits for a spool that is not there: the mail server hears at once that it has to keep the message. */
-static void on_away(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
+static void on_away(void *arg, int fd, const struct sockaddr *from, socklen_t len)
 {
     static const char text[] = "421 4.3.2 the quarantine is not available, try later\r\n";
     struct pn_quarantine_actor *a = arg;
 
-    (void)l, (void)sa, (void)len;
+    (void)from, (void)len;
     a->lmtp_away++;
     if (send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         errno = 0; /* it is being sent away either way */
@@ -64,16 +64,14 @@ static void away_start(struct pn_quarantine_actor *a)
 
     if (fd < 0)
         return;
-    a->away =
-        evconnlistener_new(pn_loop_base(a->writer), on_away, a, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+    a->away = pn_listener_new(pn_loop_base(a->writer), fd, 0, "LMTP", on_away, a);
     if (!a->away)
         close(fd);
 }
 
 static void away_stop(struct pn_quarantine_actor *a)
 {
-    if (a->away)
-        evconnlistener_free(a->away);
+    pn_listener_free(a->away);
     a->away = NULL;
 }
 
