@@ -154,11 +154,28 @@ static void change_arrive(void *arg)
     status_refresh(a, &a->node_status, pn_qa_node_status);
 }
 
+/* The store that is open stays: its reader, opened again, must not be another's. */
+static void database_keep(struct pn_quarantine_actor *a, struct pn_conf_quarantine *to)
+{
+    const struct pn_conf_quarantine *now = &a->host_settings.conf;
+
+    if (!a->host || (to->store == now->store && strcmp(to->database, now->database) == 0))
+        return;
+    if (strcmp(to->host, now->host) != 0 || !pn_qa_is_host(&a->host_settings))
+        return; /* it is closed, or was only kept for reading */
+    pn_qa_event(a, PN_LOG_WARNING, "store",
+                "stays as it is until posternd is restarted: quarantine.store or "
+                "quarantine.database has changed");
+    to->store = now->store;
+    memcpy(to->database, now->database, sizeof(to->database));
+}
+
 static void host_change_arrive(void *arg)
 {
     struct change *c = arg;
     struct pn_quarantine_actor *a = c->actor;
 
+    database_keep(a, &c->settings.conf);
     a->host_settings = c->settings;
     free(c);
     if (!a->host_running)

@@ -359,7 +359,7 @@ const struct pn_schema_row pn_schema_rows[] = {
         .words = pn_words_quarantine_stores),
     ROW("database", PN_T_TEXT, QUARANTINE(database), NULL,
         "Store postgresql: libpq's connection string, \"service=postern\" for example. Keep the password in a file of "
-        "libpq's, not here."),
+        "libpq's, not here. A store that is open keeps its own until posternd is restarted."),
     ROW("release-to", PN_T_LISTEN, QUARANTINE(release_to), "127.0.0.1:25",
         "Mail server that takes released messages and digests by SMTP, as the host sees it, where no node has one of "
         "its own."),

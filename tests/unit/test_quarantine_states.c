@@ -113,6 +113,43 @@ static void test_other_host(void **state)
     other_node = "";
 }
 
+static void reader_anew(void *arg)
+{
+    struct pn_quarantine_actor *a = arg;
+
+    atomic_store(&a->reader_open, false);
+    a->reader_retry_ms = 0;
+}
+
+static void wait_event(const char *text)
+{
+    for (unsigned i = 0; i < 500 && !strstr(last_event, text); i++)
+        ok("quarantine list", NULL);
+    assert_non_null(strstr(last_event, text));
+}
+
+/* A store that is open stays the one it is, and that is said. */
+static void test_other_database(void **state)
+{
+    (void)state;
+    start();
+    wait_open();
+    add(1, "in the store that is open");
+    wait_listed(1);
+    wait_event("is reached");
+    conf_make("store = postgresql; database = \"host=/nonexistent\"");
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    assert_int_equal(listed(NULL, NULL), 1);
+    wait_event("until posternd is restarted");
+    pn_loop_call(pn_quarantine_actor_keeper(actor), reader_anew, actor);
+    add(2, "and this one");
+    usleep(1500000);
+    wait_listed(2); /* the reader, too */
+    stop();
+    start(); /* now it counts */
+    assert_non_null(strstr(refused("quarantine hold", id(1), "unavailable"), "PostgreSQL"));
+}
+
 static void say_here(void *arg)
 {
     atomic_store((atomic_bool *)arg, true);
@@ -210,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_damaged_spool, setup, teardown),
         cmocka_unit_test_setup_teardown(test_quota_of_node, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_other_database, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_host, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silent_database, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tries_to_open, setup, teardown),
