@@ -162,6 +162,35 @@ static void test_standby_and_leave(void **state)
     world_end();
 }
 
+/* A planned restart of the dataplane, and a reload in the middle of it. */
+static void test_dataplane_leaves(void **state)
+{
+    struct pn_error err;
+    (void)state;
+    for (unsigned n = 1; n <= 2; n++) { /* the other router may be no node of ours */
+        world_start(n, 1, vrrp);
+        world_run(800, true);
+        assert_int_equal(world_owner(0), 0);
+        world_gap_reset();
+        world_unasked(&w.nodes[0], PN_DP_LEAVING, NULL, 0);
+        world_run(5, true);
+        assert_int_equal(w.nodes[0].group_tx.ip[22], 0);
+        assert_false(world_responds(&w.nodes[0], 0));
+        w.confs[0].generation++;
+        assert_int_equal(pn_node_configure(&w.nodes[0].node, &w.confs[0], w.now, &err), 0);
+        world_wake(0);
+        world_run(600, true);
+        assert_int_equal(world_owner(0), n == 1 ? WORLD_NODES : 1);
+        assert_true(n == 1 || w.worst_gap_ns <= 65 * WORLD_MS);
+        world_dp_kill(0);
+        world_run(100, true);
+        world_dp_start(0);
+        world_run(1500, false);
+        assert_int_equal(world_owner(0), 0);
+        world_end();
+    }
+}
+
 static void test_preemption_as_asked(void **state)
 {
     (void)state;
@@ -293,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_planned_move),
         cmocka_unit_test(test_standby_and_leave),
+        cmocka_unit_test(test_dataplane_leaves),
         cmocka_unit_test(test_preemption_as_asked),
         cmocka_unit_test(test_flows_are_there_before_it_takes_back),
         cmocka_unit_test(test_addresses_come_and_go),
