@@ -24,6 +24,7 @@ struct pn_receive {
     pn_qsend *send;
     void *send_arg;
     uint64_t session, turn;
+    uint64_t accepted; /* as the node was last told */
     struct large large[LARGE_MAX];
     struct pn_q_id acks[ACKS_MAX];
     unsigned n_acks;
@@ -103,6 +104,22 @@ static void done(void *arg, const struct pn_q_id *id, bool ok, const char *reaso
         refuse(r, id, false, reason);
 }
 
+static void welcome(struct pn_receive *r)
+{
+    pn_q_frame frame = PN__Q__FRAME__INIT;
+    Pn__Q__Welcome w = PN__Q__WELCOME__INIT;
+
+    w.session = r->session;
+    w.store = pn_host_store(r->host);
+    if (pn_host_accepted(r->host, r->node, &w.accepted) != 0) { /* a wrong number would mean: restored from a backup */
+        snprintf(r->st.reason, sizeof(r->st.reason), "the host's store cannot be read");
+        return; /* the node says Hello again */
+    }
+    frame.welcome = &w;
+    if (pn_qframe_send(&frame, r->session, r->send, r->send_arg) == 0)
+        r->accepted = w.accepted;
+}
+
 void pn_receive_flush(struct pn_receive *r)
 {
     while (r->n_acks) {
@@ -119,6 +136,10 @@ void pn_receive_flush(struct pn_receive *r)
         a.n_ids = n;
         if (pn_host_accepted(r->host, r->node, &a.accepted) != 0)
             a.accepted = 0; /* not known now: the node keeps what it heard before */
+        else if (a.accepted < r->accepted)
+            welcome(r); /* a standby that had not had all, or a backup, so quickly that nobody saw it come */
+        else
+            r->accepted = a.accepted;
         frame.ack = &a;
         int rc = pn_qframe_send(&frame, r->session, r->send, r->send_arg);
         if (rc > 0)
@@ -277,21 +298,6 @@ static void chunk(struct pn_receive *r, const Pn__Q__Chunk *c)
         large_finish(r, l);
     else if (!moved || l->have - l->told >= HAVE_EVERY_BYTES)
         have(r, l);
-}
-
-static void welcome(struct pn_receive *r)
-{
-    pn_q_frame frame = PN__Q__FRAME__INIT;
-    Pn__Q__Welcome w = PN__Q__WELCOME__INIT;
-
-    w.session = r->session;
-    w.store = pn_host_store(r->host);
-    if (pn_host_accepted(r->host, r->node, &w.accepted) != 0) { /* a wrong number would mean: restored from a backup */
-        snprintf(r->st.reason, sizeof(r->st.reason), "the host's store cannot be read");
-        return; /* the node says Hello again */
-    }
-    frame.welcome = &w;
-    pn_qframe_send(&frame, r->session, r->send, r->send_arg);
 }
 
 void pn_receive_again(struct pn_receive *r)

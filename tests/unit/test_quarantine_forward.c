@@ -3,6 +3,8 @@
  * Forwarding between a spool and a host over a bad network: frames are lost, repeated and reordered, both ends restart.
  * In the end the host shows each item exactly once and the node waits for nothing. And the host's store by itself.
  */
+#include <sqlite3.h>
+
 #include "tests/unit/quarantine_net.h"
 
 static void test_clean(void **state)
@@ -120,6 +122,44 @@ static void test_restored_database(void **state)
     pn_forward_stats(w.forward, &st);
     assert_int_equal(st.restored, 1);
     assert_int_equal(st.state, PN_FORWARD_RUNNING);
+    world_stop(&w);
+}
+
+static void count_less(struct world *w)
+{
+    char path[120];
+    sqlite3 *db;
+
+    if (store.postgresql) {
+        char sql[160];
+        snprintf(sql, sizeof(sql), "UPDATE w%u.node SET accepted = accepted - 10", store.schema);
+        assert_int_equal(store_psql(sql), 0);
+        return;
+    }
+    snprintf(path, sizeof(path), "%s/host.db", w->host_path);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE node SET accepted = accepted - 10", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* The same so quickly that the host never was without it. */
+static void test_other_database_at_once(void **state)
+{
+    struct pn_forward_stats st;
+    struct world w;
+
+    (void)state;
+    world_start(&w, 7, 0);
+    add(&w, 20);
+    link_up(&w);
+    drain(&w);
+    count_less(&w);
+    add(&w, 3);
+    for (unsigned i = 0; i < 300; i++)
+        step(&w);
+    drain(&w);
+    pn_forward_stats(w.forward, &st);
+    assert_int_equal(st.restored, 1);
     world_stop(&w);
 }
 
@@ -249,6 +289,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_restored_host),
         cmocka_unit_test(test_restored_database),
         cmocka_unit_test(test_forgotten_session),
+        cmocka_unit_test(test_other_database_at_once),
         cmocka_unit_test(test_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
