@@ -137,7 +137,7 @@ struct pn_quarantine_actor {
     /* between them */
     struct pn_qa_pipe to_keeper, to_writer;
     atomic_bool host_open; /* the store takes this node's own frames */
-    atomic_uint_least64_t end_by_ms; /* CLOCK_MONOTONIC: no waiting for a database after; 0: go on as always */
+    atomic_uint_least64_t end_by_ms; /* CLOCK_BOOTTIME: no waiting for a database after; 0: go on as always */
 
     /* the reader's */
     struct pn_qa_mail *mails; /* under way */
