@@ -245,9 +245,12 @@ static uint64_t wake_of(const struct pn_election *e, const struct pn_election_vi
     }
     case PN_EL_PROBE: {
         uint64_t claim_ns = claim_time(e, v, now_ns), listened_ns = v->probe_sent_ns + e->times.probe_lead;
-        if (!v->probe_left) /* its answer wakes us, or it is asked for again */
-            return listened_ns + e->times.heartbeat + 1;
-        return claim_ns > listened_ns ? claim_ns : listened_ns;
+        uint64_t at_ns = claim_ns > listened_ns ? claim_ns : listened_ns;
+        uint64_t again_ns = listened_ns + e->times.heartbeat + 1;
+        if (v->probe_left && at_ns > now_ns)
+            return at_ns;
+        /* The probe's answer wakes us, or votes do; and a vote of ours for another ends. Else it is asked for again. */
+        return v->vote_until_ns > now_ns && v->vote_until_ns < again_ns ? v->vote_until_ns : again_ns;
     }
     default:
         return 0;

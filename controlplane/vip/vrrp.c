@@ -209,6 +209,6 @@ void pn_vrrp_step(struct pn_vrrp *v, uint64_t now_ns, struct pn_vrrp_out *out, u
         else if (now_ns >= v->timer_ns)
             become_active(v, now_ns, "no advertisement in time", out);
     }
-    if (v->timer_ns)
+    if (v->timer_ns && v->priority > 0)
         *wake_ns = v->timer_ns;
 }

@@ -91,8 +91,12 @@ static void node_run(unsigned i)
             pn_node_message(&n->node, m.type, m.payload, m.bytes, w.now);
         free(m.payload);
     }
-    if (input || w.now >= n->wake_ns)
-        pn_node_step(&n->node, w.now, &n->wake_ns);
+    if (!input && w.now < n->wake_ns)
+        return;
+    pn_node_step(&n->node, w.now, &n->wake_ns);
+    /* It sleeps until then. A time that has passed already, again and again, is a thread that takes a CPU for itself. */
+    n->restless = n->wake_ns <= w.now ? n->restless + 1 : 0;
+    assert_in_range(n->restless, 0, WORLD_RESTLESS_MAX);
 }
 
 static void installed(unsigned i)

@@ -21,6 +21,7 @@
 #define WORLD_STEP (WORLD_MS / 10)
 #define WORLD_NODES 3
 #define WORLD_QUEUE 4096
+#define WORLD_RESTLESS_MAX 3
 
 struct world_message {
     enum pn_dp_type type;
@@ -46,6 +47,7 @@ struct world_node {
     unsigned events, alarms, flows_in, resyncs, rejected_tx;
     char last_event[256];
     uint64_t wake_ns;
+    unsigned restless; /* steps in a row that ended with a time to wake that had passed */
     struct pn_dp_flow flows[64];
     unsigned n_flows;
     unsigned walk; /* next flow of a walk + 1; 0: none */
