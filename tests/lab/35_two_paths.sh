@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Heartbeats over two networks: one that fails moves nothing and is told; without both the wire is asked; and an owner whose own
 # cable is out gives its address up although it can still talk to the other.
+# Runs alone: it measures time on both CPUs.
 . "$(dirname "$0")/lib.sh"
 . "$_here/../../scripts/lib/pair.sh"
 

@@ -35,6 +35,16 @@ def moves(path, node, since, until):
                 yield {"at": match[1], "s": at, "node": node, "vip": match[2], "state": match[3], "why": match[4]}
 
 
+def excused(long_ones, since, until):
+    """The part of the time in which a move would have its reason: with too much of it nothing is proved."""
+    covered, last = 0.0, since
+    for begin, end, _ms in sorted(long_ones):
+        begin, end = max(begin, last), min(end + AFTER_S, until)
+        covered += max(0.0, end - begin)
+        last = max(last, end)
+    return covered / (until - since)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--stalled", required=True, help="what stalls.py --log wrote")
@@ -51,6 +61,7 @@ def main():
         del m["s"]
     found.sort(key=lambda m: m["at"])
     print(json.dumps({"over_ms": args.over, "stalls": len(long_ones), "moves": found,
+                      "excused_percent": round(100 * excused(long_ones, args.since, args.until), 2),
                       "unexplained": sum(not m["stall_ms"] for m in found)}))
 
 
