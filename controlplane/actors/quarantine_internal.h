@@ -12,6 +12,7 @@
 
 #include "controlplane/actors/courier.h"
 #include "controlplane/actors/quarantine.h"
+#include "controlplane/actors/quarantine_pipe.h"
 #include "controlplane/quarantine/retention.h"
 #include "controlplane/quarantine/smtp_out.h"
 
@@ -40,19 +41,6 @@ struct pn_qa_ways {
 };
 struct pn_qa_mail;
 typedef void pn_qa_mail_done(void *arg, enum pn_smtp_out_status status, const char *text);
-
-struct pn_qa_frame { /* on its way within this process */
-    struct pn_qa_frame *next;
-    unsigned peer;
-    size_t len;
-    uint8_t bytes[];
-};
-struct pn_qa_pipe { /* from one of our threads to another */
-    pthread_mutex_t lock;
-    struct pn_qa_frame *first, **last;
-    size_t bytes;
-    bool was_full;
-};
 
 /* A node, as the writer knows it: maybe the host. */
 struct pn_qa_peer {

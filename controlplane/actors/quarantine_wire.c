@@ -8,54 +8,6 @@
 
 #include "controlplane/actors/quarantine_internal.h"
 
-#define PIPE_BYTES_MAX (4u << 20)
-
-/* ---- pipes ---- */
-
-/* 0; 1: full, or no memory. *first: the other end has to be told. */
-static int pipe_push(struct pn_qa_pipe *p, unsigned peer, const uint8_t *bytes, size_t len, bool *first)
-{
-    struct pn_qa_frame *f = malloc(sizeof(*f) + len);
-
-    pthread_mutex_lock(&p->lock);
-    bool full = !f || p->bytes + len > PIPE_BYTES_MAX;
-    *first = !p->first;
-    p->was_full |= full;
-    if (!full) {
-        *f = (struct pn_qa_frame){.peer = peer, .len = len};
-        memcpy(f->bytes, bytes, len);
-        *p->last = f;
-        p->last = &f->next;
-        p->bytes += len;
-    }
-    pthread_mutex_unlock(&p->lock);
-    if (full)
-        free(f);
-    return full;
-}
-
-static struct pn_qa_frame *pipe_take(struct pn_qa_pipe *p, bool *was_full)
-{
-    pthread_mutex_lock(&p->lock);
-    struct pn_qa_frame *list = p->first;
-    p->first = NULL;
-    p->last = &p->first;
-    p->bytes = 0;
-    *was_full = p->was_full;
-    p->was_full = false;
-    pthread_mutex_unlock(&p->lock);
-    return list;
-}
-
-static void frames_free(struct pn_qa_frame *f)
-{
-    while (f) {
-        struct pn_qa_frame *next = f->next;
-        free(f);
-        f = next;
-    }
-}
-
 /* ---- on the keeper ---- */
 
 static void pump(void *arg)
@@ -67,11 +19,11 @@ static void at_keeper(void *arg)
 {
     struct pn_quarantine_actor *a = arg;
     bool was_full;
-    struct pn_qa_frame *list = pipe_take(&a->to_keeper, &was_full);
+    struct pn_qa_frame *list = pn_qa_pipe_take(&a->to_keeper, &was_full);
 
     for (struct pn_qa_frame *f = list; f; f = f->next)
         pn_qa_host_frame(a, f->peer, f->bytes, f->len);
-    frames_free(list);
+    pn_qa_frames_free(list);
     if (was_full)
         pn_loop_call(a->writer, pump, a);
 }
@@ -80,20 +32,11 @@ static void at_writer(void *arg)
 {
     struct pn_quarantine_actor *a = arg;
     bool was_full;
-    struct pn_qa_frame *list = pipe_take(&a->to_writer, &was_full);
+    struct pn_qa_frame *list = pn_qa_pipe_take(&a->to_writer, &was_full);
 
     for (struct pn_qa_frame *f = list; f; f = f->next)
         pn_qa_node_frame(a, f->peer, f->bytes, f->len);
-    frames_free(list); /* what did not find room comes again */
-}
-
-static int to_writer(struct pn_quarantine_actor *a, unsigned peer, const uint8_t *bytes, size_t len)
-{
-    bool first;
-
-    if (pipe_push(&a->to_writer, peer, bytes, len, &first) != 0)
-        return 1;
-    return first ? pn_loop_call(a->writer, at_writer, a) : 0;
+    pn_qa_frames_free(list); /* what did not find room comes again */
 }
 
 int pn_qa_send_as_host(void *guest, const uint8_t *bytes, size_t len)
@@ -101,7 +44,7 @@ int pn_qa_send_as_host(void *guest, const uint8_t *bytes, size_t len)
     struct pn_qa_guest *g = guest;
 
     if (g->index == PN_QA_SELF)
-        return to_writer(g->actor, PN_QA_SELF, bytes, len);
+        return pn_qa_pipe_send(&g->actor->to_writer, PN_QA_SELF, bytes, len);
     return g->actor->courier ? pn_courier_send(g->actor->courier, g->index, bytes, len) : -1;
 }
 
@@ -163,8 +106,10 @@ static void on_down(void *arg, unsigned peer)
 
 static void on_message(void *arg, unsigned peer, const uint8_t *bytes, size_t len)
 {
-    if (!pn_qa_host_frame(arg, peer, bytes, len))
-        to_writer(arg, peer, bytes, len);
+    struct pn_quarantine_actor *a = arg;
+
+    if (!pn_qa_host_frame(a, peer, bytes, len))
+        pn_qa_pipe_send(&a->to_writer, peer, bytes, len);
 }
 
 static void on_room(void *arg, unsigned peer)
@@ -190,32 +135,35 @@ int pn_qa_send_as_node(void *peer, const uint8_t *bytes, size_t len)
 {
     struct pn_qa_peer *p = peer;
     struct pn_quarantine_actor *a = p->actor;
-    bool first;
 
     if (p->index != PN_QA_SELF)
         return a->courier ? pn_courier_send(a->courier, p->index, bytes, len) : -1;
-    if (pipe_push(&a->to_keeper, PN_QA_SELF, bytes, len, &first) != 0)
-        return 1;
-    return first ? pn_loop_call(a->keeper, at_keeper, a) : 0;
+    return pn_qa_pipe_send(&a->to_keeper, PN_QA_SELF, bytes, len);
 }
 
 /* ---- life ---- */
 
-static int pipe_init(struct pn_qa_pipe *p)
+static int tell_keeper(void *arg)
 {
-    p->last = &p->first;
-    return pthread_mutex_init(&p->lock, NULL);
+    struct pn_quarantine_actor *a = arg;
+    return pn_loop_call(a->keeper, at_keeper, a);
+}
+
+static int tell_writer(void *arg)
+{
+    struct pn_quarantine_actor *a = arg;
+    return pn_loop_call(a->writer, at_writer, a);
 }
 
 int pn_qa_wire_init(struct pn_quarantine_actor *a)
 {
-    return pipe_init(&a->to_keeper) == 0 && pipe_init(&a->to_writer) == 0 ? 0 : -1;
+    return pn_qa_pipe_init(&a->to_keeper, tell_keeper, a) == 0 && pn_qa_pipe_init(&a->to_writer, tell_writer, a) == 0
+               ? 0
+               : -1;
 }
 
 void pn_qa_wire_free(struct pn_quarantine_actor *a)
 {
-    frames_free(a->to_keeper.first);
-    frames_free(a->to_writer.first);
-    pthread_mutex_destroy(&a->to_keeper.lock);
-    pthread_mutex_destroy(&a->to_writer.lock);
+    pn_qa_pipe_free(&a->to_keeper);
+    pn_qa_pipe_free(&a->to_writer);
 }
