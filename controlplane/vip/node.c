@@ -125,7 +125,7 @@ static void apply_installed(struct pn_node *n, uint64_t now_ns)
 
 void pn_node_linked(struct pn_node *n, bool linked, uint64_t dataplane, uint64_t now_ns)
 {
-    bool other = dataplane != n->dataplane, gone = n->going && (!linked || other);
+    bool other = dataplane != n->dataplane, gone = n->going && linked && other;
     n->linked = linked;
     n->hears = false;
     n->beat = (struct pn_node_beat){.unanswered = 0};

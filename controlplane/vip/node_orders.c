@@ -63,7 +63,7 @@ void pn_node_standby(struct pn_node *n, bool standby, uint64_t now_ns)
 
 void pn_node_dataplane_leaves(struct pn_node *n, uint64_t now_ns)
 {
-    /* What no peer can take is answered for until the end. */
+    /* If no peer can take any, all are answered for until the end. */
     bool taken = pn_election_takeable(&n->election, now_ns);
     if (n->going)
         return;
