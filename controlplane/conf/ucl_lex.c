@@ -38,16 +38,37 @@ static void lex_step(struct pn_ucl_lex *lex)
     }
 }
 
-/* 0, or -1: a comment that never ends. */
+/* Does the line end here: LF, CRLF (CRs that were doubled on the way, too), or the file? */
+static bool lex_at_line_end(const struct pn_ucl_lex *lex)
+{
+    const char *at = lex->at;
+    while (at < lex->end && *at == '\r')
+        at++;
+    return at == lex->end || *at == '\n';
+}
+
+/* A CR alone ends no line: what follows a comment would be one with it, unseen. -1: there is one. */
+static int lex_cr(const struct pn_ucl_lex *lex, struct pn_ucl_error *error)
+{
+    if (*lex->at != '\r' || lex_at_line_end(lex))
+        return 0;
+    lex_bad(error, lex->line, lex->column, "found a carriage return without a line feed: lines end in LF or CRLF");
+    return -1;
+}
+
+/* 0, or -1: a comment that never ends, a CR alone. */
 static int lex_skip_blanks(struct pn_ucl_lex *lex, struct pn_ucl_error *error)
 {
     while (lex->at < lex->end) {
         char c = *lex->at;
         if (c == ' ' || c == '\t' || c == '\r') {
+            if (lex_cr(lex, error) != 0)
+                return -1;
             lex_step(lex);
         } else if (c == '#') {
-            while (lex->at < lex->end && *lex->at != '\n')
-                lex_step(lex);
+            for (; lex->at < lex->end && *lex->at != '\n'; lex_step(lex))
+                if (lex_cr(lex, error) != 0)
+                    return -1;
         } else if (c == '/' && lex->end - lex->at >= 2 && lex->at[1] == '*') {
             uint32_t line = lex->line, column = lex->column, depth = 0;
             do {
@@ -219,7 +240,7 @@ static enum pn_ucl_token lex_quoted(struct pn_ucl_lex *lex, struct pn_ucl_lexeme
     char quote = *lex->at;
     lex_step(lex);
     for (;;) {
-        if (lex->at == lex->end || *lex->at == '\n')
+        if (lex_at_line_end(lex))
             return lex_bad(error, out->line, out->column,
                            "string is not closed: expected %c before the end of the line", quote);
         if (*lex->at == quote)

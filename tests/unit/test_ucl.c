@@ -79,6 +79,8 @@ static void forms(void **state)
         {"\xef\xbb\xbf"
          "a = 1\r\nb = 2\r\n",
          "{a=1 b=2}"},
+        {"# x\r\na = 1 # y\r\n\r\ns t\r\n{\r\n b 2\r\n}\r\n# z\r", "{a=1 s={t={b=2}}}"},
+        {"a = 1\r\r\n# x\r\r\nb = 2\r", "{a=1 b=2}"}, /* a CRLF that was converted once more */
         {"include = x", "{include=x}"},
         {"include { a = 1 }", "{include={a=1}}"},
     };
@@ -120,6 +122,13 @@ static void faults(void **state)
         {"a = 1\n{ b = 2 }", "f:2:1: found '{', expected a key"},
         {"a = \"x", "f:1:5: string is not closed: expected \" before the end of the line"},
         {"a = \"x\ny\"", "f:1:5: string is not closed: expected \" before the end of the line"},
+        {"a = \"x\r\ny\"", "f:1:5: string is not closed: expected \" before the end of the line"},
+        {"# x\ra = 1\r", "f:1:4: found a carriage return without a line feed: lines end in LF or CRLF"},
+        {"a = 1\r\nb = 2 # x\rc = 3\r\n",
+         "f:2:10: found a carriage return without a line feed: lines end in LF or CRLF"},
+        {"a = 1\n# x\r\rb = 2\n", "f:2:4: found a carriage return without a line feed: lines end in LF or CRLF"},
+        {"a = 1\rb = 2\r", "f:1:6: found a carriage return without a line feed: lines end in LF or CRLF"},
+        {"a = \"x\rb\"", "f:1:7: byte 0x0d is not text (UTF-8 without control characters)"},
         {"a = \"x\\", "f:1:7: unknown escape: expected one of \\n \\r \\t \\b \\f \\\\ \\\" \\/ \\uXXXX"},
         {"a = \"\\q\"", "f:1:6: unknown escape: expected one of \\n \\r \\t \\b \\f \\\\ \\\" \\/ \\uXXXX"},
         {"a = \"\\u12g4\"", "f:1:6: malformed \\u escape: expected four hexadecimal digits, not 0000"},
