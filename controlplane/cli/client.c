@@ -48,6 +48,18 @@ static int status_of(const char *code)
     return PN_EXIT_FAILED;
 }
 
+/* posternd names what it was asked, which is not always what was typed: "config" for postern diff. */
+static const char *as_typed(const struct pn_cli *cli, const char *asked, const char *error, char *buf, size_t size)
+{
+    size_t n = strlen(asked);
+
+    if (error[0] != '"' || strncmp(error + 1, asked, n) != 0 || error[1 + n] != '"')
+        return error;
+    snprintf(buf, size, "\"postern %s%s%s\"%s", cli->command->noun, cli->command->verb ? " " : "",
+             cli->command->verb ? cli->command->verb : "", error + n + 2);
+    return buf;
+}
+
 /* A request that posternd does not know may be one of another version's. */
 static void version_tell(struct pn_cli *cli)
 {
@@ -62,6 +74,7 @@ static void version_tell(struct pn_cli *cli)
 
 int pn_cli_ask(struct pn_cli *cli, const char *command, json_t *args, json_t **result, bool quiet)
 {
+    char text[1024];
     json_t *reply;
     int status, error;
 
@@ -85,7 +98,8 @@ int pn_cli_ask(struct pn_cli *cli, const char *command, json_t *args, json_t **r
         json_decref(reply);
         return PN_EXIT_OK;
     }
-    status = fail(cli, quiet, status_of(pn_js(reply, "code")), pn_js(reply, "code"), pn_js(reply, "error"));
+    status = fail(cli, quiet, status_of(pn_js(reply, "code")), pn_js(reply, "code"),
+                  as_typed(cli, command, pn_js(reply, "error"), text, sizeof(text)));
     if (!quiet && strcmp(pn_js(reply, "code"), "bad-request") == 0)
         version_tell(cli);
     json_decref(reply);

@@ -372,24 +372,21 @@ static void read_all(int fd, void *to, size_t len)
     assert_int_equal(recv(fd, to, len, MSG_WAITALL), len);
 }
 
-/* What "report add" asks for: every recipient, wherever it stands, and the event. */
-static void test_report_add_takes_every_recipient(void **state)
+/* Answers the program's one request as posternd might. What it asked; what it printed, and its status. */
+static json_t *converse(const char *words, const char *answer, char *printed, size_t size, int *status)
 {
-    static const char answer[] = "{\"ok\": true, \"result\": {\"sequence\": 1}}";
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
     struct timeval patience = {.tv_sec = 10};
     char line[512], text[2048];
     uint32_t frame;
     FILE *p;
 
-    (void)state;
     snprintf(sun.sun_path, sizeof(sun.sun_path), "/tmp/pn-cli-%d.sock", (int)getpid());
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     assert_int_equal(bind(listener, (struct sockaddr *)&sun, sizeof(sun)), 0);
     assert_int_equal(listen(listener, 1), 0);
-    snprintf(line, sizeof(line), "timeout 10 %s --socket %s report add -r a@x --recipient=b@x rejected -rc@x",
-             PN_CLI_PATH, sun.sun_path);
+    snprintf(line, sizeof(line), "timeout 10 %s --socket %s %s 2>&1", PN_CLI_PATH, sun.sun_path, words);
     p = popen(line, "r");
     int fd = accept(listener, NULL, NULL);
     unlink(sun.sun_path);
@@ -397,18 +394,61 @@ static void test_report_add_takes_every_recipient(void **state)
     read_all(fd, &frame, sizeof(frame));
     assert_in_range(ntohl(frame), 1, sizeof(text));
     read_all(fd, text, ntohl(frame));
-    json_t *asked = json_loadb(text, ntohl(frame), 0, NULL), *args = json_object_get(asked, "args");
+    json_t *asked = json_loadb(text, ntohl(frame), 0, NULL);
+    frame = htonl((uint32_t)strlen(answer));
+    assert_int_equal(send(fd, &frame, sizeof(frame), 0), sizeof(frame));
+    assert_int_equal(send(fd, answer, strlen(answer), 0), strlen(answer));
+    printed[fread(printed, 1, size - 1, p)] = '\0';
+    *status = WEXITSTATUS(pclose(p));
+    close(fd);
+    close(listener);
+    return asked;
+}
+
+/* What "report add" asks for: every recipient, wherever it stands, and the event. */
+static void test_report_add_takes_every_recipient(void **state)
+{
+    char text[512];
+    int status;
+
+    (void)state;
+    json_t *asked = converse("report add -r a@x --recipient=b@x rejected -rc@x",
+                             "{\"ok\": true, \"result\": {\"sequence\": 1}}", text, sizeof(text), &status);
+    json_t *args = json_object_get(asked, "args");
     assert_string_equal(json_string_value(json_object_get(args, "recipients")), "a@x\nb@x\nc@x");
     assert_string_equal(json_string_value(json_object_get(args, "event")), "rejected");
     json_decref(asked);
-    frame = htonl(sizeof(answer) - 1);
-    assert_int_equal(send(fd, &frame, sizeof(frame), 0), sizeof(frame));
-    assert_int_equal(send(fd, answer, sizeof(answer) - 1, 0), sizeof(answer) - 1);
-    assert_non_null(fgets(text, sizeof(text), p));
     assert_string_equal(text, "record 1 of this node\n");
-    assert_int_equal(pclose(p), 0);
-    close(fd);
-    close(listener);
+    assert_int_equal(status, 0);
+}
+
+/* A refusal names the command as it was typed, not the request that it became. */
+static void test_refused_as_typed(void **state)
+{
+    static const char *const rows[][3] = {
+        {"diff", "config", "postern diff"},
+        {"trace", "trace start", "postern trace"},
+        {"rule reset-clock", "rule clock-reset", "postern rule reset-clock"},
+        {"rule search x", "rule list", "postern rule search"},
+        {"gateway setup mx1", "gateway vips", "postern gateway setup"},
+        {"quarantine show 7 --raw", "quarantine raw", "postern quarantine show"},
+        {"report", "quarantine report", "postern report"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char answer[256], text[512], expected[256];
+        int status;
+
+        snprintf(answer, sizeof(answer), "{\"ok\": false, \"code\": \"denied\", \"error\": \"\\\"%s\\\" is for root\"}",
+                 rows[i][1]);
+        json_t *asked = converse(rows[i][0], answer, text, sizeof(text), &status);
+        assert_string_equal(json_string_value(json_object_get(asked, "command")), rows[i][1]);
+        json_decref(asked);
+        snprintf(expected, sizeof(expected), "postern: \"%s\" is for root\n", rows[i][2]);
+        assert_string_equal(text, expected);
+        assert_int_equal(status, 1);
+    }
 }
 
 static void test_colour_only_where_asked(void **state)
@@ -474,6 +514,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_watch_stays_json, setup, teardown),
         cmocka_unit_test(test_check_tells_warnings),
         cmocka_unit_test(test_report_add_takes_every_recipient),
+        cmocka_unit_test(test_refused_as_typed),
         cmocka_unit_test_setup_teardown(test_colour_only_where_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tables_fit_the_terminal, setup, teardown),
     };
