@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <openssl/rand.h>
 
 #include "common/error.h"
 #include "controlplane/quarantine/headers.h"
@@ -80,29 +81,41 @@ static void db_rollback(struct pn_hostdb *db)
     db->in_tx = false;
 }
 
-/* The connection was lost with the answer to COMMIT: the server knows what became of it. */
-static int outcome(struct pn_hostdb *db, const char *xid, struct pn_error *err)
+/*
+ * Each change notes a number of its own in the store, so that a new session sees whether it was made. Its xid would not
+ * say that: after a failover or a restore it is another transaction's. 1: noted, 0: nothing was changed, -1 with err.
+ */
+static int change_note(struct pn_hostdb *db, int64_t *change, struct pn_error *err)
 {
-    uint64_t end = pn_pg_now_ms() + OUTCOME_MS;
     struct pn_pg_values v = {.n = 0};
+    uint64_t random;
 
-    pn_pg_text(&v, xid);
+    if (RAND_bytes((unsigned char *)&random, sizeof(random)) != 1)
+        return pn_error_set(err, "no randomness");
+    *change = (int64_t)(random >> 1);
+    pn_pg_number(&v, *change);
+    return rows(db, PN_PG_CHANGE_NOTE, &v, err);
+}
+
+/*
+ * The connection was lost with the answer to COMMIT: the store has the number of the change, or not. A new session has the
+ * advisory lock, so the one before has ended with all it did.
+ */
+static int outcome(struct pn_hostdb *db, int64_t change, struct pn_error *err)
+{
+    static const struct pn_pg_values none = {.n = 0};
+    uint64_t end = pn_pg_now_ms() + OUTCOME_MS;
+
     db->limit_ms = end;
     while (!pn_pg_over(db, end)) {
         db->retry_ms = db->pause_ms = 0;
-        PGresult *r = pn_pg_ask(db, "SELECT pg_xact_status($1::text::xid8)", &v, NULL);
-        char status[16] = "";
-        if (r && PQntuples(r) == 1 && !PQgetisnull(r, 0, 0))
-            snprintf(status, sizeof(status), "%.*s", PQgetlength(r, 0, 0), PQgetvalue(r, 0, 0));
-        bool asked = r != NULL;
-        PQclear(r);
-        bool committed = strcmp(status, "committed") == 0;
-        if (committed || strcmp(status, "aborted") == 0) {
+        PGresult *r = pn_pg_run(db, PN_PG_CHANGE_LAST, &none, NULL);
+        if (r) {
+            bool made = PQntuples(r) == 1 && pn_pg_int(r, 0, 0) == change;
+            PQclear(r);
             db->limit_ms = 0;
-            return committed ? 0 : pn_error_set(err, "PostgreSQL: the connection was lost, the change was not made");
+            return made ? 0 : pn_error_set(err, "PostgreSQL: the connection was lost, the change was not made");
         }
-        if (asked && status[0] == '\0')
-            break; /* too long ago for the server to know */
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     }
     db->limit_ms = 0;
@@ -112,26 +125,24 @@ static int outcome(struct pn_hostdb *db, const char *xid, struct pn_error *err)
 static int db_commit(struct pn_hostdb *db, struct pn_error *err)
 {
     static const struct pn_pg_values none = {.n = 0};
-    char xid[32] = "";
+    int64_t change;
 
     if (!db->in_tx || db->c == NULL) {
         db->in_tx = false;
         return pn_error_set(err, "PostgreSQL: the connection was lost, the change was not made");
     }
-    PGresult *r = pn_pg_ask(db, "SELECT coalesce(pg_current_xact_id_if_assigned()::text, '')", &none, err);
-    if (r == NULL) {
+    int noted = change_note(db, &change, err);
+    if (noted < 0) {
         db_rollback(db);
         return -1;
     }
-    snprintf(xid, sizeof(xid), "%.*s", PQgetlength(r, 0, 0), PQgetvalue(r, 0, 0));
-    PQclear(r);
-    r = pn_pg_ask(db, "COMMIT", &none, err);
+    PGresult *r = pn_pg_ask(db, "COMMIT", &none, err);
     db->in_tx = false;
     if (r == NULL)
-        return xid[0] && db->c == NULL ? outcome(db, xid, err) : xid[0] ? -1 : 0;
+        return noted && db->c == NULL ? outcome(db, change, err) : noted ? -1 : 0;
     bool done = strcmp(PQcmdStatus(r), "COMMIT") == 0; /* a failed transaction is answered ROLLBACK */
     PQclear(r);
-    if (done && xid[0])
+    if (done && noted)
         db->trouble = PN_PG_FINE;
     return done ? 0 : pn_error_set(err, "PostgreSQL: the change was not made");
 }

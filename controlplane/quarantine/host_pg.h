@@ -60,6 +60,8 @@ enum pn_pg_sql {
     PN_PG_DUE_CLEAR,
     PN_PG_MARK_GET,
     PN_PG_MARK_SET,
+    PN_PG_CHANGE_NOTE,
+    PN_PG_CHANGE_LAST,
     PN_PG_COUNT
 };
 

@@ -104,4 +104,9 @@ const char *const pn_pg_sql_text[PN_PG_COUNT] = {
     [PN_PG_MARK_GET] = "SELECT value FROM meta WHERE key = 'mark.' || $1::text",
     [PN_PG_MARK_SET] = "INSERT INTO meta VALUES('mark.' || $1::text, $2) ON CONFLICT(key) DO UPDATE SET"
                        " value = excluded.value",
+    /* With the change it is of; one that changed nothing notes nothing. */
+    [PN_PG_CHANGE_NOTE] =
+        "INSERT INTO meta SELECT 'change', $1::bigint WHERE pg_current_xact_id_if_assigned() IS NOT NULL"
+        " ON CONFLICT(key) DO UPDATE SET value = excluded.value RETURNING 1",
+    [PN_PG_CHANGE_LAST] = "SELECT value FROM meta WHERE key = 'change'",
 };

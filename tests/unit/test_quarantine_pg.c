@@ -23,6 +23,7 @@ static struct proxy {
     int listener;
     pthread_t thread;
     _Atomic int how, stop, broken;
+    void (*on_break)(void); /* before the client hears of it */
 } proxy;
 
 static bool copy(int from, int to, const char *watch, bool *seen)
@@ -42,7 +43,7 @@ static void serve(int client)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     int server = socket(AF_UNIX, SOCK_STREAM, 0);
-    bool seen;
+    bool seen = false;
 
     snprintf(to.sun_path, sizeof(to.sun_path), "%s/.s.PGSQL.5432", store.dir);
     if (connect(server, (struct sockaddr *)&to, sizeof(to)) == 0) {
@@ -70,6 +71,8 @@ static void serve(int client)
         }
     }
     close(server);
+    if (seen && proxy.on_break)
+        proxy.on_break();
 }
 
 static void *proxy_run(void *arg)
@@ -169,6 +172,43 @@ static void test_commit_swallowed(void **state)
         nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
     assert_int_equal(insert(db, 1, &err), 0); /* known */
     assert_int_equal(items(db), 1);
+    ops->close(db);
+    proxy_end();
+}
+
+static void databases_swap(void)
+{
+    assert_int_equal(store_psql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'site'"),
+                     0);
+    assert_int_equal(store_psql("ALTER DATABASE site RENAME TO lost"), 0);
+    assert_int_equal(store_psql("ALTER DATABASE backup RENAME TO site"), 0);
+}
+
+/* Committed, and lost with its server: where the store is now, the transaction's number says nothing about the change. */
+static void test_commit_lost_elsewhere(void **state)
+{
+    struct pn_hostdb *db;
+    struct pn_error err;
+
+    (void)state;
+    store_new();
+    proxy_start();
+    assert_int_equal(store_psql("CREATE DATABASE site"), 0);
+    snprintf(store.where, sizeof(store.where), "host=%s user=postern dbname=site", proxy.dir);
+    if (open_store(store.where, false, &db, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(insert(db, 1, &err), 1);
+    ops->close(db);
+    assert_int_equal(store_psql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'site'"),
+                     0);
+    assert_int_equal(store_psql("CREATE DATABASE backup TEMPLATE site"), 0);
+    assert_int_equal(open_store(store.where, false, &db, &err), 0);
+    proxy.on_break = databases_swap;
+    proxy.how = BREAK_AFTER;
+    assert_int_equal(insert(db, 2, &err), -1); /* never said to be stored */
+    assert_string_equal(err.text, "PostgreSQL: the connection was lost, the change was not made");
+    assert_int_equal(items(db), 1);
+    assert_int_equal(insert(db, 2, &err), 1);
     ops->close(db);
     proxy_end();
 }
@@ -286,9 +326,11 @@ static void test_bad_item(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_commit_lost), cmocka_unit_test(test_commit_swallowed),
-                                       cmocka_unit_test(test_restart), cmocka_unit_test(test_bad_item),
-                                       cmocka_unit_test(test_wrong_servers)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_commit_lost),   cmocka_unit_test(test_commit_lost_elsewhere),
+        cmocka_unit_test(test_commit_swallowed),
+        cmocka_unit_test(test_restart),       cmocka_unit_test(test_bad_item),
+        cmocka_unit_test(test_wrong_servers)};
     int end = store_begin(argc, argv);
 
     return end >= 0 ? end : cmocka_run_group_tests(tests, NULL, NULL);
