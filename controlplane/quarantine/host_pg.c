@@ -138,6 +138,9 @@ static int db_commit(struct pn_hostdb *db, struct pn_error *err)
     }
     PGresult *r = pn_pg_ask(db, "COMMIT", &none, err);
     db->in_tx = false;
+    /* It could not be sent: what stays open holds its locks, and looks made to this session alone. */
+    if (r == NULL && db->c && PQtransactionStatus(db->c) != PQTRANS_IDLE)
+        pn_pg_drop(db);
     if (r == NULL)
         return noted && db->c == NULL ? outcome(db, change, err) : noted ? -1 : 0;
     bool done = strcmp(PQcmdStatus(r), "COMMIT") == 0; /* a failed transaction is answered ROLLBACK */

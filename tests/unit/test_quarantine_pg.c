@@ -8,6 +8,8 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <dlfcn.h>
+#include <libpq-fe.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -213,6 +215,55 @@ static void test_commit_lost_elsewhere(void **state)
     proxy_end();
 }
 
+/* In libpq's place: a COMMIT that cannot be sent, for want of memory. */
+static bool commit_unsent;
+
+int PQsendQueryParams(PGconn *c, const char *sql, int n, const Oid *types, const char *const *values,
+                      const int *lengths, const int *formats, int format)
+{
+    static int (*real)(PGconn *, const char *, int, const Oid *, const char *const *, const int *, const int *, int);
+
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "PQsendQueryParams");
+    if (commit_unsent && strcmp(sql, "COMMIT") == 0) {
+        commit_unsent = false;
+        return 0;
+    }
+    return real(c, sql, n, types, values, lengths, formats, format);
+}
+
+/* What stayed open would be known to this session, and to nobody after it. */
+static void test_commit_unsent(void **state)
+{
+    struct pn_hostdb *db;
+    struct pn_error err;
+
+    (void)state;
+    store_new();
+    if (open_store(store.where, false, &db, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(insert(db, 1, &err), 1);
+    commit_unsent = true;
+    assert_int_equal(insert(db, 2, &err), -1);
+    assert_false(commit_unsent);
+    struct pn_error why = err;
+    assert_int_equal(items(db), 1);
+    assert_int_equal(
+        store_psql("DO $$ BEGIN IF EXISTS (SELECT 1 FROM pg_stat_activity WHERE state LIKE 'idle in trans%')"
+                   " THEN RAISE EXCEPTION 'a transaction is open'; END IF; END $$"),
+        0);
+    assert_int_equal(insert(db, 2, &err), 1);
+    assert_string_equal(why.text, "PostgreSQL: the connection was lost, the change was not made");
+    /* And one that only read. */
+    commit_unsent = true;
+    assert_int_equal(ops->begin(db, &err), 0);
+    assert_int_equal(ops->commit(db, &err), 0);
+    assert_false(commit_unsent);
+    assert_int_equal(insert(db, 3, &err), 1);
+    assert_int_equal(items(db), 3);
+    ops->close(db);
+}
+
 static void test_restart(void **state)
 {
     struct pn_hostdb *db, *second;
@@ -328,7 +379,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_commit_lost),   cmocka_unit_test(test_commit_lost_elsewhere),
-        cmocka_unit_test(test_commit_swallowed),
+        cmocka_unit_test(test_commit_unsent), cmocka_unit_test(test_commit_swallowed),
         cmocka_unit_test(test_restart),       cmocka_unit_test(test_bad_item),
         cmocka_unit_test(test_wrong_servers)};
     int end = store_begin(argc, argv);
