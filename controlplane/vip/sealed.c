@@ -205,7 +205,8 @@ static void sealed_step(struct pn_node *n, uint64_t now_ns, uint64_t *wake_ns)
         *wake_ns = wake;
     if (n->due_ns < *wake_ns)
         *wake_ns = n->due_ns;
-    if (n->retry_ns && n->retry_ns < *wake_ns)
+    /* One that has passed waits for an answer, or for room to write, and either wakes us. */
+    if (n->retry_ns > now_ns && n->retry_ns < *wake_ns)
         *wake_ns = n->retry_ns;
 }
 

@@ -220,6 +220,33 @@ static void test_a_lease_that_is_refused(void **state)
     world_end();
 }
 
+/*
+ * Refused, and then the dataplane stops with a heartbeat under way: when its time to try again passes, nothing can be tried. The thread
+ * sleeps (node_world.c watches that), and what the dataplane answers at last is what wakes it.
+ */
+static void test_a_refused_lease_of_a_dataplane_that_stops(void **state)
+{
+    struct pn_node *n = &w.nodes[0].node;
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    w.nodes[0].dp_running = false;
+    for (unsigned i = 0; i < 200 && !n->beat.unanswered; i++)
+        world_run(1, true);
+    assert_true(n->beat.unanswered > 0);
+    pn_node_answer(n, PN_TAG_LEASE, PN_DP_STATUS_REJECTED, "no", 2, w.now); /* of the heartbeat before */
+    world_run(PN_NODE_RETRY_NS / WORLD_MS + 300, true);
+    assert_true(n->retry_ns && n->retry_ns < w.now);
+    uint64_t sent = n->show.heartbeats_sent;
+    w.nodes[0].dp_running = true;
+    world_run(5, true);
+    assert_true(n->show.heartbeats_sent > sent); /* at once */
+    assert_int_equal(n->retry_ns, 0);
+    world_run(500, true);
+    assert_int_equal(world_owner(0), 0);
+    world_end();
+}
+
 static void slower_owner(struct pn_node_conf *c, unsigned node)
 {
     if (node == 0) {
@@ -309,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_claimed_before_the_wire_is_heard),
         cmocka_unit_test(test_receipts_out_of_order),
         cmocka_unit_test(test_a_lease_that_is_refused),
+        cmocka_unit_test(test_a_refused_lease_of_a_dataplane_that_stops),
         cmocka_unit_test(test_a_lease_longer_than_our_own),
         cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_what_was_given_up_stays_so),
