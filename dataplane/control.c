@@ -56,12 +56,11 @@ void pn_control_stop(struct pn_dataplane *dp)
     dp->wake.fd = -1;
 }
 
-static void unread(struct pn_dataplane *dp, bool told, uint16_t lost)
+static void tell(struct pn_dataplane *dp, enum pn_dp_type type, const void *head, size_t head_bytes, const void *body,
+                 size_t body_bytes)
 {
-    if (!told || lost == PN_DP_PACKET_RX || lost == PN_DP_PROBE_SEEN)
+    if (!pn_ipc_server_push(dp->ipc, type, head, head_bytes, body, body_bytes))
         dp->main_stats->counters[PN_C_CONTROL_UNREAD]++;
-    else if (lost == PN_DP_FLOWS_OUT)
-        dp->main_stats->counters[PN_C_SYNC_DROPPED]++;
 }
 
 static void tell_packet(struct pn_dataplane *dp, const struct pn_control_msg *msg)
@@ -75,9 +74,7 @@ static void tell_packet(struct pn_dataplane *dp, const struct pn_control_msg *ms
     };
     memcpy(packet.dst_mac.b, frame, sizeof(packet.dst_mac.b));
     memcpy(packet.src_mac.b, frame + 6, sizeof(packet.src_mac.b));
-    uint16_t lost;
-    bool told = pn_ipc_server_push(dp->ipc, PN_DP_PACKET_RX, &packet, sizeof(packet), l3, packet.bytes, &lost);
-    unread(dp, told, lost);
+    tell(dp, PN_DP_PACKET_RX, &packet, sizeof(packet), l3, packet.bytes);
     rte_pktmbuf_free(msg->m);
 }
 
@@ -85,9 +82,7 @@ static void tell_seen(struct pn_dataplane *dp, const struct pn_control_msg *msg)
 {
     const struct pn_dp_probe_seen seen = {
         .vip = msg->vip, .kind = msg->kind, .mac = msg->mac, .boottime_ns = msg->boottime_ns};
-    uint16_t lost;
-    bool told = pn_ipc_server_push(dp->ipc, PN_DP_PROBE_SEEN, &seen, sizeof(seen), NULL, 0, &lost);
-    unread(dp, told, lost);
+    tell(dp, PN_DP_PROBE_SEEN, &seen, sizeof(seen), NULL, 0);
     if (msg->kind == PN_PROBE_CONFLICT) {
         char mac[PN_MAC_TEXT_BYTES];
         pn_log_limited(1000, PN_LOG_WARNING, "VIP %s: %s says it has it too", pn_publish_vip_name(dp, msg->vip),

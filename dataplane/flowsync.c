@@ -24,8 +24,7 @@ static void flow_fill(struct pn_dp_flow *out, const struct pn_sync_msg *in)
 
 static void push(struct pn_dataplane *dp, const struct pn_dp_flow *flows, unsigned n)
 {
-    uint16_t lost;
-    if (pn_ipc_server_push(dp->ipc, PN_DP_FLOWS_OUT, flows, n * sizeof(*flows), NULL, 0, &lost))
+    if (pn_ipc_server_push(dp->ipc, PN_DP_FLOWS_OUT, flows, n * sizeof(*flows), NULL, 0))
         dp->main_stats->counters[PN_C_SYNC_SENT] += n;
     else
         dp->main_stats->counters[PN_C_SYNC_DROPPED] += n;

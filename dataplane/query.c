@@ -15,6 +15,7 @@
 #include "dataplane/core/steer.h"
 #include "dataplane/filtering.h"
 #include "dataplane/ipc/handler.h"
+#include "dataplane/ipc/unasked.h"
 #include "dataplane/runtime.h"
 
 #define ANSWER_US 20000 /* a worker answers between bursts: far sooner, unless it is stopped */
@@ -316,6 +317,12 @@ static void query_filter_ask(void *arg, const struct pn_addr *client, struct pn_
     pn_filtering_ask(arg, client, out);
 }
 
+static void query_lost(void *arg, enum pn_dp_type type)
+{
+    struct pn_dataplane *dp = arg;
+    dp->main_stats->counters[pn_ipc_unasked_counter(type)]++;
+}
+
 const struct pn_ipc_ops pn_query_ops = {
     .hello = query_hello,
     .snapshot_put = query_snapshot_put,
@@ -340,4 +347,5 @@ const struct pn_ipc_ops pn_query_ops = {
     .filter_patch = query_filter_patch,
     .filter_get = query_filter_get,
     .filter_ask = query_filter_ask,
+    .lost = query_lost,
 };

@@ -244,9 +244,8 @@ bool pn_dataplane_alive(const struct pn_dataplane *dp)
 
 bool pn_dataplane_leave(struct pn_dataplane *dp)
 {
-    uint16_t lost;
     unsigned held = leases_held(dp);
-    bool told = held && pn_ipc_server_push(dp->ipc, PN_DP_LEAVING, NULL, 0, NULL, 0, &lost);
+    bool told = held && pn_ipc_server_push(dp->ipc, PN_DP_LEAVING, NULL, 0, NULL, 0);
     return pn_leaving_begin(&dp->leaving, held, told, dp->now_ms);
 }
 

@@ -394,14 +394,15 @@ void pn_ipc_server_free(struct pn_ipc_server *s)
 }
 
 bool pn_ipc_server_push(struct pn_ipc_server *s, enum pn_dp_type type, const void *head, size_t head_bytes,
-                        const void *body, size_t body_bytes, uint16_t *lost)
+                        const void *body, size_t body_bytes)
 {
     struct client *c = s->reader;
-    *lost = 0;
     if (!c)
         return false;
     bool idle = pn_ipc_unasked_waiting(c->unasked) == 0 && !c->out;
-    *lost = pn_ipc_unasked_add(c->unasked, type, head, head_bytes, body, body_bytes);
+    uint16_t lost = pn_ipc_unasked_add(c->unasked, type, head, head_bytes, body, body_bytes);
+    if (lost && s->ops->lost)
+        s->ops->lost(s->arg, lost);
     if (s->answering)
         return true; /* its reply takes it along */
     if (idle)

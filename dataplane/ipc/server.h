@@ -30,10 +30,10 @@ void pn_ipc_server_answer(struct pn_ipc_server *s, uint64_t ticket, enum pn_dp_s
 
 /*
  * An unasked message to the client that reads them: two parts, at most PN_IPC_UNASKED_BYTES in all. Where the queue is full
- * the oldest message makes way; *lost: its type, else 0. false: there is no such client.
+ * the oldest message makes way, and ops->lost is told. false: there is no such client.
  */
 bool pn_ipc_server_push(struct pn_ipc_server *s, enum pn_dp_type type, const void *head, size_t head_bytes,
-                        const void *body, size_t body_bytes, uint16_t *lost);
+                        const void *body, size_t body_bytes);
 /* Unasked messages that wait; UINT_MAX: nobody reads them. */
 unsigned pn_ipc_server_waiting(const struct pn_ipc_server *s);
 

@@ -68,6 +68,11 @@ uint16_t pn_ipc_unasked_add(struct pn_ipc_unasked *u, enum pn_dp_type type, cons
     return lost;
 }
 
+enum pn_counter pn_ipc_unasked_counter(enum pn_dp_type type)
+{
+    return type == PN_DP_FLOWS_OUT ? PN_C_SYNC_DROPPED : PN_C_CONTROL_UNREAD;
+}
+
 unsigned pn_ipc_unasked_waiting(const struct pn_ipc_unasked *u)
 {
     return u->count;

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "postern/counters.h"
 #include "postern/dpapi.h"
 
 #define PN_IPC_UNASKED_MAX 256u /* messages */
@@ -17,6 +18,8 @@ void pn_ipc_unasked_free(struct pn_ipc_unasked *u); /* NULL allowed */
 /* Two parts, PN_IPC_UNASKED_BYTES in all at most. Returns the type of the message that made way for it; 0: none. */
 uint16_t pn_ipc_unasked_add(struct pn_ipc_unasked *u, enum pn_dp_type type, const void *head, size_t head_bytes,
                             const void *body, size_t body_bytes);
+/* What counts a message of this type that made way. */
+enum pn_counter pn_ipc_unasked_counter(enum pn_dp_type type);
 unsigned pn_ipc_unasked_waiting(const struct pn_ipc_unasked *u);
 
 /* The oldest message's bytes yet to be sent; NULL: none waits. Then: n of them were sent. */

@@ -88,7 +88,7 @@
     X(LEASE_RELEASED,        E, "lease_released",        "leases given up") \
     X(LEASE_EXPIRED,         E, "lease_expired",         "leases that ended because nobody renewed them") \
     X(CONTROL_SENT,          E, "control_sent",          "control packets of posternd sent") \
-    X(CONTROL_UNREAD,        E, "control_unread",        "control packets and sightings that posternd did not take in time") \
+    X(CONTROL_UNREAD,        E, "control_unread",        "packets and notices for posternd that it did not take in time") \
     X(PROBE_SENT,            E, "probe_sent",            "probes for VIPs sent") \
     X(PROBE_ANSWER,          E, "probe_answer",          "packets of somebody else who answers for a VIP that is not leased here") \
     X(PROBE_RIVAL,           E, "probe_rival",           "probes of somebody else for a VIP that is not leased here") \

@@ -4,7 +4,7 @@
  * posternd asks, postern-dp answers each request with one reply of the same type and seq, in order.
  * Unasked messages (seq 0, which requests on that connection should not use) go to the connection that sent the newest
  * PN_DP_CONTROL, between replies, never inside one. They wait in a bounded queue; when it is full the oldest goes and is
- * counted as control_unread. Flows wait until there is room.
+ * counted as control_unread (flows: sync_dropped). Flows wait until there is room.
  * Host byte order. A message with a bad length or type is answered with PN_DP_STATUS_*, or the
  * connection is closed with a log line and a counter; postern-dp never exits for it.
  */

@@ -57,8 +57,7 @@ static enum pn_dp_status fake_resync(void *arg, struct pn_error *err)
 {
     (void)arg, (void)err;
     calls++;
-    uint16_t lost;
-    pn_ipc_server_push(server, PN_DP_FLOWS_OUT, NULL, 0, NULL, 0, &lost);
+    pn_ipc_server_push(server, PN_DP_FLOWS_OUT, NULL, 0, NULL, 0);
     return PN_DP_STATUS_OK;
 }
 
@@ -72,6 +71,14 @@ static enum pn_dp_status fake_listen(void *arg, const struct pn_dp_listen *liste
     return PN_DP_STATUS_OK;
 }
 
+static unsigned lost[PN_DP_TYPE_COUNT]; /* pushed out, by type */
+
+static void fake_lost(void *arg, enum pn_dp_type type)
+{
+    (void)arg;
+    lost[type]++;
+}
+
 static const struct pn_ipc_ops ops = {
     .snapshot_get = fake_get,
     .lease = fake_lease,
@@ -82,6 +89,7 @@ static const struct pn_ipc_ops ops = {
     .listen = fake_listen,
     .flows_in = fake_flows_in,
     .flows_resync = fake_resync,
+    .lost = fake_lost,
 };
 
 static void test_lease(void **state)
@@ -310,8 +318,9 @@ static bool next(int fd)
 static bool push(uint32_t number, size_t bytes)
 {
     static uint8_t body[2048];
-    uint16_t lost;
-    return pn_ipc_server_push(server, PN_DP_PACKET_RX, &number, sizeof(number), body, bytes, &lost) && !lost;
+    unsigned before = lost[PN_DP_PACKET_RX];
+    return pn_ipc_server_push(server, PN_DP_PACKET_RX, &number, sizeof(number), body, bytes) &&
+           lost[PN_DP_PACKET_RX] == before;
 }
 
 static void test_reader(void **state)
@@ -391,6 +400,33 @@ static void test_deaf_reader(void **state)
     serve();
 }
 
+/* Whoever pushes, and whatever makes way, is told, and has a counter: the news that the dataplane ends, too. */
+static void test_what_makes_way_is_told(void **state)
+{
+    (void)state;
+    struct pn_dp_control control = {.heartbeat_udp_port = 1};
+    int fd = client();
+    say(fd, PN_DP_CONTROL, &control, sizeof(control));
+    assert_true(next(fd));
+    memset(lost, 0, sizeof(lost));
+    for (uint32_t i = 0; push(i, 2000); i++)
+        assert_true(i < 100000);
+    assert_int_equal(lost[PN_DP_PACKET_RX], 1);
+    assert_true(pn_ipc_server_push(server, PN_DP_LEAVING, NULL, 0, NULL, 0));
+    assert_int_equal(lost[PN_DP_PACKET_RX], 2);
+    for (uint32_t i = 0; i < PN_IPC_UNASKED_MAX - 1; i++)
+        assert_false(push(i, 2000));
+    assert_int_equal(lost[PN_DP_LEAVING], 0);
+    assert_true(push(0, 2000)); /* no packet: the news itself */
+    assert_int_equal(lost[PN_DP_LEAVING], 1);
+    assert_int_equal(pn_ipc_unasked_counter(PN_DP_PACKET_RX), PN_C_CONTROL_UNREAD);
+    assert_int_equal(pn_ipc_unasked_counter(PN_DP_PROBE_SEEN), PN_C_CONTROL_UNREAD);
+    assert_int_equal(pn_ipc_unasked_counter(PN_DP_LEAVING), PN_C_CONTROL_UNREAD);
+    assert_int_equal(pn_ipc_unasked_counter(PN_DP_FLOWS_OUT), PN_C_SYNC_DROPPED);
+    close(fd);
+    serve();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_queue),
         cmocka_unit_test_setup_teardown(test_reader, server_up, server_down),
         cmocka_unit_test_setup_teardown(test_deaf_reader, server_up, server_down),
+        cmocka_unit_test_setup_teardown(test_what_makes_way_is_told, server_up, server_down),
     };
     ipc_ops = &ops;
     return cmocka_run_group_tests(tests, NULL, NULL);
