@@ -38,6 +38,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    pn_qa_wire_second(a);
     pn_qa_node_follow(a);
     pn_qa_node_second(a);
     status_refresh(a, &a->node_status, pn_qa_node_status);

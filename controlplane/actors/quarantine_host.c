@@ -47,7 +47,7 @@ static void receive_end(struct pn_qa_guest *p)
     p->receive = NULL;
 }
 
-static void answer(struct pn_quarantine_actor *a)
+void pn_qa_host_answer(struct pn_quarantine_actor *a)
 {
     for (unsigned i = 0; i < PN_QA_PEERS; i++)
         if (a->guests[i].receive)
@@ -59,7 +59,7 @@ void pn_qa_host_commit(struct pn_quarantine_actor *a)
     if (!a->host)
         return;
     pn_host_commit_begin(a->host);
-    answer(a);
+    pn_qa_host_answer(a);
 }
 
 /* One round for what comes within the time that a round takes. */
@@ -78,7 +78,7 @@ static void on_round(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     pn_host_commit_poll(a->host);
-    answer(a);
+    pn_qa_host_answer(a);
     commit_follow(a, pn_host_commit_wait_ms(a->host, pn_clock_ms()));
     pn_qa_host_changed(a);
 }
@@ -297,6 +297,7 @@ void pn_qa_host_second(struct pn_quarantine_actor *a)
     partials_purge(a);
     if (a->store_mute) /* all of it would wait for the database */
         return;
+    pn_qa_host_answer(a);
     pn_qa_keep_second(a); /* also of a node that once was the host: what it holds grows old, too */
     if (pn_qa_is_host(&a->host_settings))
         pn_qa_digest_second(a);

@@ -60,6 +60,13 @@ struct pn_qa_guest {
     struct pn_receive_stats before; /* of links that are over */
 };
 
+/* What the keeper has for the writer of a node: the latest, since it may not hear of each by itself. */
+struct pn_qa_news {
+    bool link, up; /* link: it has come or gone; up: and is there now */
+    bool room; /* it takes more frames */
+    char name[PN_NAME_BYTES];
+};
+
 struct pn_qa_intake {
     uint64_t number; /* 0: free */
     struct pn_intake *intake;
@@ -124,6 +131,7 @@ struct pn_quarantine_actor {
 
     /* between them */
     struct pn_qa_pipe to_keeper, to_writer;
+    struct pn_qa_news news[PN_QA_PEERS]; /* under the lock */
     atomic_bool host_open; /* the store takes this node's own frames */
     atomic_uint_least64_t end_by_ms; /* CLOCK_BOOTTIME: no waiting for a database after; 0: go on as always */
 
@@ -133,7 +141,7 @@ struct pn_quarantine_actor {
     atomic_bool reader_open;
     char reader_error[256];
 
-    pthread_mutex_t lock; /* of both */
+    pthread_mutex_t lock; /* of both, and of the news */
     struct pn_quarantine_status node_status, host_status; /* each has what its thread knows */
 };
 
@@ -164,6 +172,7 @@ void pn_qa_host_close(struct pn_quarantine_actor *a);
 /* false: not for a host, or this node is none. */
 bool pn_qa_host_frame(struct pn_quarantine_actor *a, unsigned peer, const uint8_t *bytes, size_t len);
 void pn_qa_host_commit(struct pn_quarantine_actor *a);
+void pn_qa_host_answer(struct pn_quarantine_actor *a); /* acknowledgements that wait for a commit, or found no room */
 void pn_qa_host_second(struct pn_quarantine_actor *a);
 void pn_qa_host_status(struct pn_quarantine_actor *a, struct pn_quarantine_status *out);
 
@@ -178,6 +187,7 @@ extern const struct pn_courier_ops pn_qa_wire_ops;
  */
 int pn_qa_send_as_node(void *peer, const uint8_t *bytes, size_t len);
 int pn_qa_send_as_host(void *guest, const uint8_t *bytes, size_t len);
+void pn_qa_wire_second(struct pn_quarantine_actor *a); /* on the writer: news that it could not be told of */
 /* On the keeper: the writer looks again who the host is. */
 void pn_qa_wire_follow(struct pn_quarantine_actor *a);
 

@@ -4,15 +4,29 @@
  * send comes to the keeper, since most of it is a host's mail; a host's answers go on to the writer.
  */
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "controlplane/actors/quarantine_internal.h"
 
 /* ---- on the keeper ---- */
 
-static void pump(void *arg)
+static void news_arrive(void *arg);
+
+/* The writer hears of it now, or within a second when there is no memory for the call. */
+static void news_put(struct pn_quarantine_actor *a, unsigned peer, bool room)
 {
-    pn_qa_node_pump(arg);
+    struct pn_qa_news *n = &a->news[peer];
+
+    pthread_mutex_lock(&a->lock);
+    if (room) {
+        n->room = true;
+    } else {
+        n->link = true;
+        n->up = a->guests[peer].up;
+        memcpy(n->name, a->guests[peer].name, sizeof(n->name));
+    }
+    pthread_mutex_unlock(&a->lock);
+    pn_loop_call(a->writer, news_arrive, a);
 }
 
 static void at_keeper(void *arg)
@@ -25,7 +39,12 @@ static void at_keeper(void *arg)
         pn_qa_host_frame(a, f->peer, f->bytes, f->len);
     pn_qa_frames_free(list);
     if (was_full)
-        pn_loop_call(a->writer, pump, a);
+        news_put(a, PN_QA_SELF, true);
+}
+
+static void answer(void *arg)
+{
+    pn_qa_host_answer(arg);
 }
 
 static void at_writer(void *arg)
@@ -36,7 +55,9 @@ static void at_writer(void *arg)
 
     for (struct pn_qa_frame *f = list; f; f = f->next)
         pn_qa_node_frame(a, f->peer, f->bytes, f->len);
-    pn_qa_frames_free(list); /* what did not find room comes again */
+    pn_qa_frames_free(list);
+    if (was_full) /* acknowledgements wait for room; what else did not find any comes again */
+        pn_loop_call(a->keeper, answer, a);
 }
 
 int pn_qa_send_as_host(void *guest, const uint8_t *bytes, size_t len)
@@ -48,50 +69,13 @@ int pn_qa_send_as_host(void *guest, const uint8_t *bytes, size_t len)
     return g->actor->courier ? pn_courier_send(g->actor->courier, g->index, bytes, len) : -1;
 }
 
-struct news { /* of a node, for the writer */
-    struct pn_quarantine_actor *actor;
-    unsigned peer;
-    bool up, room;
-    char name[PN_NAME_BYTES];
-};
-
-static void news_arrive(void *arg)
-{
-    struct news *n = arg;
-    struct pn_quarantine_actor *a = n->actor;
-    struct pn_qa_peer *p = &a->peers[n->peer];
-
-    if (n->room) {
-        if ((int)n->peer == a->target)
-            pn_qa_node_pump(a);
-    } else {
-        p->up = n->up;
-        if (n->up)
-            memcpy(p->name, n->name, sizeof(p->name));
-        pn_qa_node_follow(a);
-    }
-    free(n);
-}
-
-static void news_send(struct pn_quarantine_actor *a, unsigned peer, bool up, bool room)
-{
-    struct news *n = calloc(1, sizeof(*n));
-
-    if (!n)
-        return;
-    *n = (struct news){.actor = a, .peer = peer, .up = up, .room = room};
-    memcpy(n->name, a->guests[peer].name, sizeof(n->name));
-    if (pn_loop_call(a->writer, news_arrive, n) < 0)
-        free(n);
-}
-
 static void on_up(void *arg, unsigned peer, const char *name)
 {
     struct pn_quarantine_actor *a = arg;
 
     a->guests[peer].up = true;
     snprintf(a->guests[peer].name, sizeof(a->guests[peer].name), "%s", name);
-    news_send(a, peer, true, false);
+    news_put(a, peer, false);
     pn_qa_host_follow(a);
 }
 
@@ -100,7 +84,7 @@ static void on_down(void *arg, unsigned peer)
     struct pn_quarantine_actor *a = arg;
 
     a->guests[peer].up = false;
-    news_send(a, peer, false, false);
+    news_put(a, peer, false);
     pn_qa_host_follow(a);
 }
 
@@ -114,7 +98,8 @@ static void on_message(void *arg, unsigned peer, const uint8_t *bytes, size_t le
 
 static void on_room(void *arg, unsigned peer)
 {
-    news_send(arg, peer, true, true);
+    news_put(arg, peer, true);
+    pn_qa_host_answer(arg);
 }
 
 const struct pn_courier_ops pn_qa_wire_ops = {on_up, on_down, on_message, on_room};
@@ -130,6 +115,39 @@ void pn_qa_wire_follow(struct pn_quarantine_actor *a)
 }
 
 /* ---- on the writer ---- */
+
+static void link_arrive(struct pn_quarantine_actor *a, struct pn_qa_peer *p, const struct pn_qa_news *n)
+{
+    if (n->up && p->up) { /* the link is another one: what was under way on the one before is lost */
+        p->up = false;
+        pn_qa_node_follow(a);
+    }
+    p->up = n->up;
+    if (n->up)
+        memcpy(p->name, n->name, sizeof(p->name));
+    pn_qa_node_follow(a);
+}
+
+static void news_arrive(void *arg)
+{
+    struct pn_quarantine_actor *a = arg;
+
+    for (unsigned i = 0; i < PN_QA_PEERS; i++) {
+        pthread_mutex_lock(&a->lock);
+        struct pn_qa_news n = a->news[i];
+        a->news[i] = (struct pn_qa_news){.room = false};
+        pthread_mutex_unlock(&a->lock);
+        if (n.link)
+            link_arrive(a, &a->peers[i], &n);
+        if (n.room && (int)i == a->target)
+            pn_qa_node_pump(a);
+    }
+}
+
+void pn_qa_wire_second(struct pn_quarantine_actor *a)
+{
+    news_arrive(a);
+}
 
 int pn_qa_send_as_node(void *peer, const uint8_t *bytes, size_t len)
 {
