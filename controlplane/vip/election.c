@@ -43,13 +43,20 @@ static unsigned rank_of(const struct pn_election *e, const struct pn_election_vi
     return rank;
 }
 
+static uint64_t bounded_ns(uint32_t ms)
+{
+    return (ms < PN_HOLD_MAX_MS ? ms : PN_HOLD_MAX_MS) * MS;
+}
+
 static uint64_t hold_of_owner(const struct pn_election *e, const struct pn_election_vip *v)
 {
     if (v->owner >= PN_MAX_NODES || v->owner == e->self)
         return 0;
-    const struct pn_heartbeat *last = &e->peers->peers[v->owner].last;
-    uint64_t ms = last->flags & PN_HB_HOLD ? last->hold_ms : 0;
-    uint64_t hold_ns = (ms < PN_HOLD_MAX_MS ? ms : PN_HOLD_MAX_MS) * MS;
+    const struct pn_peer *p = &e->peers->peers[v->owner];
+    const struct pn_hb_vip *row = pn_el_row(p, v);
+    uint64_t hold_ns = bounded_ns(p->last.flags & PN_HB_HOLD        ? p->last.hold_ms
+                                  : row && row->state == PN_EL_INIT ? v->told.hold_ms
+                                                                    : 0);
     return hold_ns + hold_ns / PN_HOLD_DRIFT_PART;
 }
 
@@ -61,10 +68,11 @@ static uint64_t lease_of_owner(const struct pn_election *e, const struct pn_elec
 {
     const struct pn_peer *p = v->owner < PN_MAX_NODES && v->owner != e->self ? &e->peers->peers[v->owner] : NULL;
     const struct pn_hb_vip *row = p ? pn_el_row(p, v) : NULL;
-    if (!row || row->state != PN_EL_OWNER)
+    bool owner = row && row->state == PN_EL_OWNER;
+    if (!row || (!owner && row->state != PN_EL_INIT))
         return 0;
-    uint64_t lease_ns = (row->lease_ms < PN_HOLD_MAX_MS ? row->lease_ms : PN_HOLD_MAX_MS) * MS;
-    return p->heard_ns + lease_ns + lease_ns / PN_LEASE_DRIFT_PART + e->times.probe_lead;
+    uint64_t lease_ns = bounded_ns(owner ? row->lease_ms : v->told.lease_ms);
+    return (owner ? p->heard_ns : v->told.heard_ns) + lease_ns + lease_ns / PN_LEASE_DRIFT_PART + e->times.probe_lead;
 }
 
 static uint64_t claim_time(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns)

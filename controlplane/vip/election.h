@@ -72,6 +72,11 @@ struct pn_election_vip {
     uint32_t transitions;
 
     uint8_t owner; /* node heard as owner, or ourselves; PN_HB_NO_NODE */
+    /* Its last heartbeat as owner: counts while it has started anew and does not know what its dataplane holds. */
+    struct {
+        uint64_t heard_ns;
+        uint32_t lease_ms, hold_ms;
+    } told;
     uint64_t silent_since_ns; /* the takeover wait counts from here */
     uint64_t probe_sent_ns; /* of this PROBE: asked of the dataplane, or, if that took it long, left */
     bool probe_left; /* the dataplane says that it sent it */

@@ -14,6 +14,7 @@ static enum pn_el_wait wait_for(const struct pn_election *e, const struct pn_ele
 static void hear_owner(struct pn_election *e, struct pn_election_vip *v, uint8_t node, const struct pn_hb_vip *row,
                        uint64_t now_ns, struct pn_election_out *out)
 {
+    const struct pn_heartbeat *last = &e->peers->peers[node].last;
     if (v->state == PN_EL_OWNER && !v->lease_ns) /* a claim that nobody has heard of is none */
         pn_el_back_up(e, v, now_ns, "an owner was heard before the claim had left");
     if (v->state == PN_EL_OWNER) {
@@ -29,6 +30,9 @@ static void hear_owner(struct pn_election *e, struct pn_election_vip *v, uint8_t
     if (v->state == PN_EL_PROBE)
         pn_el_back_up(e, v, now_ns, "an owner was heard");
     v->owner = node;
+    v->told.heard_ns = now_ns;
+    v->told.lease_ms = row->lease_ms;
+    v->told.hold_ms = last->flags & PN_HB_HOLD ? last->hold_ms : 0;
     v->silent_since_ns = now_ns;
     v->path_failed = v->path_told = v->rival_told = false;
     v->release_left = 0;

@@ -324,6 +324,33 @@ static void test_an_owner_whose_lease_is_over_claims_nothing(void **state)
     world_end();
 }
 
+/*
+ * A hold that is over on the wire, but not in the dataplane: the process is back and does not know yet what the dataplane
+ * holds (its state is init). A lost answer to a probe must not make the other an owner.
+ */
+static void test_a_hold_lasts_until_the_owner_knows(void **state)
+{
+    struct pn_error err;
+    uint16_t ids[] = {0};
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    assert_int_equal(pn_node_hold(&w.nodes[0].node, 2000, w.now, &err), 0);
+    world_run(60, true);
+    world_node_kill(0);
+    world_run(500, true);
+    world_node_start(0);
+    pn_node_installed(&w.nodes[0].node, 0, ids, w.nodes[0].lease, 0, w.now);
+    for (unsigned i = 0; i < 2000; i++) {
+        world_step(true);
+        w.nodes[1].probe_ns[0] = 0; /* lost on the wire */
+    }
+    pn_node_installed(&w.nodes[0].node, w.nodes[0].dataplane, ids, w.nodes[0].lease, 1, w.now);
+    world_run(300, true);
+    assert_int_equal(world_owner(0), 0);
+    world_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_what_was_given_up_stays_so),
         cmocka_unit_test(test_an_owner_whose_lease_is_over_claims_nothing),
+        cmocka_unit_test(test_a_hold_lasts_until_the_owner_knows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
