@@ -300,10 +300,13 @@ void pn_vips_refresh(void *arg)
 
 /* ---- orders ---- */
 
+/* The time is read under the lock: the ownership thread may have gone on while we waited for it. */
+
 int pn_vips_move(void *arg, const char *vip, const char *to, struct pn_error *err)
 {
     struct pn_daemon *d = arg;
-    int rc = pn_node_move(pn_own_lock(d->own), vip, to, pn_clock_ns(), err);
+    struct pn_node *n = pn_own_lock(d->own);
+    int rc = pn_node_move(n, vip, to, pn_clock_ns(), err);
     pn_own_unlock(d->own);
     if (rc == 0)
         pn_eventlog_add(d->events, PN_LOG_NOTICE, "order", vip, "move to %s", to ? to : "the best other node");
@@ -314,7 +317,8 @@ int pn_vips_move(void *arg, const char *vip, const char *to, struct pn_error *er
 int pn_vips_force(void *arg, const char *vip, struct pn_error *err)
 {
     struct pn_daemon *d = arg;
-    int rc = pn_node_force(pn_own_lock(d->own), vip, pn_clock_ns(), err);
+    struct pn_node *n = pn_own_lock(d->own);
+    int rc = pn_node_force(n, vip, pn_clock_ns(), err);
     pn_own_unlock(d->own);
     pn_vips_refresh(d);
     return rc;
@@ -323,7 +327,8 @@ int pn_vips_force(void *arg, const char *vip, struct pn_error *err)
 int pn_vips_hold(void *arg, uint32_t ms, struct pn_error *err)
 {
     struct pn_daemon *d = arg;
-    int rc = pn_node_hold(pn_own_lock(d->own), ms, pn_clock_ns(), err);
+    struct pn_node *n = pn_own_lock(d->own);
+    int rc = pn_node_hold(n, ms, pn_clock_ns(), err);
     pn_own_unlock(d->own);
     if (rc == 0)
         pn_eventlog_add(d->events, PN_LOG_NOTICE, "order", d->conf->nodes[d->node].name,
@@ -334,7 +339,8 @@ int pn_vips_hold(void *arg, uint32_t ms, struct pn_error *err)
 
 void pn_vips_standby(struct pn_daemon *d, bool standby)
 {
-    pn_node_standby(pn_own_lock(d->own), standby, pn_clock_ns());
+    struct pn_node *n = pn_own_lock(d->own);
+    pn_node_standby(n, standby, pn_clock_ns());
     pn_own_unlock(d->own);
     pn_vips_refresh(d);
 }
@@ -343,7 +349,8 @@ void pn_vips_standby(struct pn_daemon *d, bool standby)
 
 static bool left(struct pn_daemon *d)
 {
-    bool yes = pn_node_left(pn_own_lock(d->own), pn_clock_ns());
+    struct pn_node *n = pn_own_lock(d->own);
+    bool yes = pn_node_left(n, pn_clock_ns());
     pn_own_unlock(d->own);
     return yes;
 }
@@ -362,7 +369,8 @@ static void on_leave(evutil_socket_t fd, short what, void *arg)
 
 void pn_vips_leave(struct pn_daemon *d)
 {
-    pn_node_leave(pn_own_lock(d->own), pn_clock_ns());
+    struct pn_node *n = pn_own_lock(d->own);
+    pn_node_leave(n, pn_clock_ns());
     pn_own_unlock(d->own);
     d->leave_until_ms = pn_clock_ms() + LEAVE_MAX_MS;
     if (!d->leave_timer)

@@ -80,7 +80,7 @@ void pn_el_own(struct pn_election *e, struct pn_election_vip *v, uint64_t now_ns
 bool pn_el_heard(const struct pn_election *e, uint8_t node, uint64_t now_ns)
 {
     const struct pn_peer *p = &e->peers->peers[node];
-    return p->configured && p->known && p->heard_ns && now_ns - p->heard_ns <= e->times.takeover;
+    return p->configured && p->known && p->heard_ns && now_ns <= p->heard_ns + e->times.takeover;
 }
 
 uint16_t pn_el_priority(const struct pn_election *e, const struct pn_election_vip *v)

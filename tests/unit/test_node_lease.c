@@ -351,6 +351,20 @@ static void test_a_hold_lasts_until_the_owner_knows(void **state)
     world_end();
 }
 
+/* An order whose time was taken before the newest heartbeat came: it had to wait for the ownership thread. */
+static void test_an_order_that_waited(void **state)
+{
+    struct pn_error err;
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    uint64_t before_ns = w.nodes[0].node.peers.peers[1].heard_ns - 1;
+    assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", before_ns, &err), 0);
+    world_run(300, true);
+    assert_int_equal(world_owner(0), 1);
+    world_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_what_was_given_up_stays_so),
         cmocka_unit_test(test_an_owner_whose_lease_is_over_claims_nothing),
         cmocka_unit_test(test_a_hold_lasts_until_the_owner_knows),
+        cmocka_unit_test(test_an_order_that_waited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
