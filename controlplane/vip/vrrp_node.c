@@ -150,6 +150,8 @@ static void install_one(struct pn_node *n, struct vrrp_router *r, const uint16_t
     bool ran = r->runs;
     uint64_t held = UINT64_MAX;
     struct pn_vrrp_out out;
+    bool there[PN_VRRP_MAX_ADDRS];
+    memcpy(there, r->there, sizeof(there));
     r->runs = false;
     for (unsigned i = 0; i < r->v.n_addrs; i++) {
         bool was = r->there[i];
@@ -169,7 +171,10 @@ static void install_one(struct pn_node *n, struct vrrp_router *r, const uint16_t
         pn_vrrp_shutdown(&r->v, now_ns, &out);
         out.send &= n->linked;
         snprintf(r->v.reason, sizeof(r->v.reason), "not in the dataplane");
+        if (n->linked) /* it may run them still: the lease ends before others hear that they may take over */
+            memcpy(r->there, there, sizeof(there));
         pn_vrrp_router_act(n, r, &out, false, now_ns);
+        memset(r->there, 0, sizeof(r->there));
     }
     if (n_ids == 0) { /* whatever was under way is answered by nobody */
         r->waiting = r->mute = r->asking = false;

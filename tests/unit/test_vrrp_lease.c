@@ -290,6 +290,21 @@ static void test_loss_and_chaos(void **state)
     }
 }
 
+/* What the daemon knows of the dataplane is gone (its own connection broke), but not the way to it. */
+static void test_given_up_before_it_is_told(void **state)
+{
+    uint16_t ids[] = {0};
+    (void)state;
+    world_start(2, 1, vrrp);
+    world_run(800, true);
+    assert_int_equal(world_owner(0), 0);
+    pn_node_installed(&w.nodes[0].node, 0, ids, w.nodes[0].lease, 0, w.now);
+    world_wake(0);
+    world_run(1500, true);
+    assert_int_equal(world_owner(0), 1);
+    world_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_a_deaf_owner_hands_over),
         cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_loss_and_chaos),
+        cmocka_unit_test(test_given_up_before_it_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
