@@ -233,5 +233,5 @@ void pn_push_dataplane_down(struct pn_daemon *d)
     d->push.status.running_generation = 0;
     d->push.status.pending = true;
     evtimer_del(d->push.timer);
-    pn_vips_installed(d, NULL);
+    /* What it ran stands for the ownership thread: whether the dataplane itself is gone, its own connection tells it. */
 }

@@ -255,6 +255,13 @@ void fake_dp_hang_up(struct fake_dp *f)
             hang_up_one(f, f->conns[i]);
 }
 
+void fake_dp_hang_up_daemon(struct fake_dp *f)
+{
+    for (unsigned i = 0; i < FAKE_DP_CONNS; i++)
+        if (f->conns[i] && f->conns[i] != f->control)
+            hang_up_one(f, f->conns[i]);
+}
+
 void fake_dp_stop(struct fake_dp *f)
 {
     fake_dp_hang_up(f);

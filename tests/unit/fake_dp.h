@@ -49,6 +49,7 @@ struct fake_dp {
 void fake_dp_start(struct fake_dp *f, struct event_base *base, const char *dir);
 void fake_dp_stop(struct fake_dp *f);
 void fake_dp_hang_up(struct fake_dp *f); /* every connection */
+void fake_dp_hang_up_daemon(struct fake_dp *f); /* all but that of the ownership thread */
 /* An unasked message, to whom PN_DP_CONTROL came from. */
 void fake_dp_tell(struct fake_dp *f, enum pn_dp_type type, const void *payload, size_t len);
 struct pn_stats_worker *fake_dp_worker(struct fake_dp *f, unsigned i);

@@ -266,6 +266,28 @@ static void test_a_death_is_waited_for(void **state)
     assert_false(gone(1, "mx1"));
 }
 
+/* The loop's own connection to the dataplane breaks, that of heartbeats and leases does not: nothing moves. */
+static void test_a_broken_connection_of_the_loop(void **state)
+{
+    struct pn_daemon *d = sides[0].d;
+    (void)state;
+    until(0, 1);
+    unsigned asked = sides[0].dp.asked[PN_DP_SNAPSHOT_GET];
+    pn_vips_refresh(d);
+    unsigned transitions = pn_own_vip_find(&d->ownership, "a")->transitions;
+    pthread_mutex_lock(&wire.lock);
+    fake_dp_hang_up_daemon(&sides[0].dp);
+    pthread_mutex_unlock(&wire.lock);
+    TURN_UNTIL(event_seen(d, "dataplane", "", "connection lost"));
+    TURN_UNTIL(sides[0].dp.asked[PN_DP_SNAPSHOT_GET] > asked && d->push.status.running_generation);
+    assert_true(sides[0].dp.asked[PN_DP_SNAPSHOT_GET] > asked && d->push.status.running_generation);
+    turn_for(200);
+    assert_true(owners_are(0, 1));
+    pn_vips_refresh(d);
+    assert_int_equal(pn_own_vip_find(&d->ownership, "a")->transitions, transitions);
+    assert_false(event_seen(d, "vip", "a", "the dataplane does not run it"));
+}
+
 static void test_keys_rotate_by_reload(void **state)
 {
     static const char *const steps[] = {"1 send " HEX "\n2 receive-only " HEX2 "\n",
@@ -368,6 +390,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_orders_move, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_stop_hands_over, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_death_is_waited_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_broken_connection_of_the_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keys_rotate_by_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_start_without_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keys_from_the_cluster, setup, teardown),
