@@ -113,16 +113,16 @@ int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, 
             ? pn_el_row(&e->peers->peers[successor], v)
             : NULL;
     if (!v)
-        snprintf(err->text, sizeof(err->text), "no VIP '%s'", vip);
+        snprintf(err->text, sizeof(err->text), "no VIP \"%s\"", vip);
     else if (v->state != PN_EL_OWNER)
-        snprintf(err->text, sizeof(err->text), "VIP '%s': this node is %s, only the owner can move it", vip,
+        snprintf(err->text, sizeof(err->text), "VIP \"%s\": this node is %s, only the owner can move it", vip,
                  pn_election_state_name[v->state]);
     else if (successor == PN_HB_NO_NODE)
-        snprintf(err->text, sizeof(err->text), "VIP '%s': no living node could take it", vip);
+        snprintf(err->text, sizeof(err->text), "VIP \"%s\": no living node could take it", vip);
     else if (!row)
-        snprintf(err->text, sizeof(err->text), "VIP '%s': node %u is not heard or does not run it", vip, successor);
+        snprintf(err->text, sizeof(err->text), "VIP \"%s\": that node is not heard, or does not run it", vip);
     else if (row->priority == 0)
-        snprintf(err->text, sizeof(err->text), "VIP '%s': node %u has priority 0 or is in standby", vip, successor);
+        snprintf(err->text, sizeof(err->text), "VIP \"%s\": that node has priority 0, or is in standby", vip);
     else {
         pn_el_release(e, v, successor, now_ns, "moved by order", out);
         for (unsigned i = 0; i < e->n; i++)
@@ -137,13 +137,13 @@ int pn_election_force(struct pn_election *e, const char *vip, uint64_t now_ns, s
 {
     struct pn_election_vip *v = by_name(e, vip);
     if (!v)
-        snprintf(err->text, sizeof(err->text), "no VIP '%s'", vip);
+        snprintf(err->text, sizeof(err->text), "no VIP \"%s\"", vip);
     else if (!v->exclusive)
-        snprintf(err->text, sizeof(err->text), "VIP '%s' is not exclusive: it needs no force", vip);
+        snprintf(err->text, sizeof(err->text), "VIP \"%s\" is not exclusive: it needs no force", vip);
     else if (pn_el_majority_heard(e, now_ns))
-        snprintf(err->text, sizeof(err->text), "VIP '%s': a majority of the nodes is heard, votes decide", vip);
+        snprintf(err->text, sizeof(err->text), "VIP \"%s\": a majority of the nodes is heard, votes decide", vip);
     else if (v->state == PN_EL_INIT || pn_el_priority(e, v) == 0)
-        snprintf(err->text, sizeof(err->text), "VIP '%s': this node cannot own it (%s)", vip,
+        snprintf(err->text, sizeof(err->text), "VIP \"%s\": this node cannot own it (%s)", vip,
                  v->state == PN_EL_INIT ? "the dataplane does not run it" : "priority 0 or standby");
     else {
         v->forced = true;

@@ -76,6 +76,7 @@ static void test_planned_move(void **state)
     struct pn_election_out out = {.n = 0};
     struct pn_error err;
     assert_int_equal(pn_election_move(&w.nodes[1].election, "out", 0, world_clock(&w.nodes[1]), &out, &err), -1);
+    assert_string_equal(err.text, "VIP \"out\": this node is backup, only the owner can move it");
     assert_int_equal(pn_election_move(&w.nodes[0].election, "nil", 1, world_clock(&w.nodes[0]), &out, &err), -1);
     w.worst_gap_ns = w.gap_ns = 0;
     assert_int_equal(pn_election_move(&w.nodes[0].election, "out", 1, world_clock(&w.nodes[0]), &out, &err), 0);
