@@ -99,8 +99,10 @@ char *pn_perimeter_export(const struct pn_perimeter *p, enum pn_perimeter_format
 
     if (!f)
         return NULL;
-    if (format != PN_PERIMETER_CIDR)
+    if (format != PN_PERIMETER_CIDR && *cluster_name)
         fprintf(f, "# Perimeter of the Postern cluster %s\n", cluster_name);
+    else if (format != PN_PERIMETER_CIDR)
+        fputs("# The perimeter is empty: this node is in no cluster\n", f);
     for (unsigned i = 0; i < p->n; i++) {
         char prefix[PN_PREFIX_TEXT_BYTES];
 

@@ -118,6 +118,9 @@ static void test_members_and_export(void **state)
     text = pn_perimeter_export(p, PN_PERIMETER_POSTFIX, "c");
     assert_non_null(strstr(text, "\n192.0.2.4/31 permit\n"));
     free(text);
+    text = pn_perimeter_export(&(struct pn_perimeter){.n = 0}, PN_PERIMETER_POSTFIX, "");
+    assert_string_equal(text, "# The perimeter is empty: this node is in no cluster\n");
+    free(text);
     pn_addr_parse("198.51.100.200", &a, NULL);
     assert_true(pn_perimeter_has(p, &a));
     pn_addr_parse("198.51.101.1", &a, NULL);
