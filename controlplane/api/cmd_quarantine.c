@@ -99,7 +99,7 @@ static int list_add(void *arg, const struct pn_host_row *row)
     return 0;
 }
 
-static int word(struct pn_api_work *w, const char *name, int (*parse)(const char *), int *out)
+static int word(struct pn_api_work *w, const char *name, int (*parse)(const char *), const char *known, int *out)
 {
     const char *text = pn_api_work_text(w, name);
 
@@ -108,7 +108,7 @@ static int word(struct pn_api_work *w, const char *name, int (*parse)(const char
     *out = parse(text);
     if (*out >= 0)
         return 0;
-    pn_api_work_fail(w, PN_API_BAD_REQUEST, "\"%s\" is no %s", text, name);
+    pn_api_work_fail(w, PN_API_BAD_REQUEST, "\"%s\" is no %s (%s)", text, name, known);
     return -1;
 }
 
@@ -141,9 +141,10 @@ static void list_work(struct pn_api_work *w)
     q.kind = PN_Q_MESSAGE;
     if (pn_api_work_text(w, "kind") && strcmp(pn_api_work_text(w, "kind"), "any") == 0)
         q.kind = -1;
-    else if (word(w, "kind", parse_kind, &q.kind) < 0)
+    else if (word(w, "kind", parse_kind, "message, record, any", &q.kind) < 0)
         return;
-    if (word(w, "event", pn_q_event_parse, &q.event) < 0 || word(w, "state", parse_state, &q.state) < 0)
+    if (word(w, "event", pn_q_event_parse, PN_Q_EVENT_WORDS, &q.event) < 0 ||
+        word(w, "state", parse_state, "new, released, deleted", &q.state) < 0)
         return;
     q.sender = pn_api_work_text(w, "sender");
     q.recipient = pn_api_work_text(w, "recipient");

@@ -43,7 +43,7 @@ static int about_of(struct pn_api_work *w, pn_q_item *item)
 
     if (e < 0 || d < 0) {
         pn_api_work_fail(w, PN_API_BAD_REQUEST, "\"%s\" is no %s", e < 0 ? event : direction,
-                         e < 0 ? "event" : "direction");
+                         e < 0 ? "event (" PN_Q_EVENT_WORDS ")" : "direction (in, out)");
         return -1;
     }
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

@@ -40,6 +40,7 @@ struct pn_q_id {
     uint8_t sha[PN_Q_SHA_BYTES];
 };
 
+#define PN_Q_EVENT_WORDS "quarantined, received, rejected, released, virus, spam, evicted" /* for messages */
 const char *pn_q_event_name(unsigned event); /* "quarantined"; "?" when unknown */
 int pn_q_event_parse(const char *name); /* -1: no such */
 const char *pn_q_direction_name(unsigned direction); /* "in", "out", "unknown" */

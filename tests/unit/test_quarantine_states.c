@@ -67,6 +67,21 @@ static void test_quota_of_node(void **state)
     node_more = "";
 }
 
+/* Who mistypes a word reads which there are. */
+static void test_unknown_words(void **state)
+{
+    (void)state;
+    start();
+    wait_open();
+    assert_string_equal(refused("quarantine list", json_pack("{s:s}", "state", "held"), "bad-request"),
+                        "\"held\" is no state (new, released, deleted)");
+    assert_string_equal(refused("quarantine list", json_pack("{s:s}", "kind", "mail"), "bad-request"),
+                        "\"mail\" is no kind (message, record, any)");
+    const char *said = refused("quarantine list", json_pack("{s:s}", "event", "bounced"), "bad-request");
+    for (unsigned e = 0; e < PN_Q_EVENT_COUNT; e++)
+        assert_non_null(strstr(said, pn_q_event_name(e)));
+}
+
 /* What a node took while it was the host does not stay for ever once another is. */
 static void test_former_host(void **state)
 {
@@ -252,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_silent_database, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tries_to_open, setup, teardown),
         cmocka_unit_test_setup_teardown(test_former_host, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unknown_words, setup, teardown),
         cmocka_unit_test_setup_teardown(test_off_and_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
     };
