@@ -69,7 +69,7 @@ int pn_cli_pool_list(struct pn_cli *cli, int argc, char *argv[])
     return PN_EXIT_OK;
 }
 
-static void tier_show(const struct pn_cli *cli, const json_t *tier)
+static void tier_show(const struct pn_cli *cli, const json_t *tier, bool first)
 {
     char buf[PN_FMT_BYTES];
     enum pn_color color;
@@ -81,7 +81,9 @@ static void tier_show(const struct pn_cli *cli, const json_t *tier)
     printf("\ntier %s: %s%s%s", pn_js(tier, "name"), pn_color_on(cli, color), words, pn_color_off(cli, color));
     if (*pn_js(tier, "reason"))
         printf(" (%s, %s ago)", pn_js(tier, "reason"), pn_fmt_duration(pn_ji(tier, "spill_for_ms"), buf));
-    printf("\n  takes spill from earlier tiers: %s\n", pn_jb(tier, "accepts_spill") ? "yes" : "no");
+    putchar('\n');
+    if (!first)
+        printf("  takes spill from earlier tiers: %s\n", pn_jb(tier, "accepts_spill") ? "yes" : "no");
     json_array_foreach(pn_jo(tier, "marks"), i, mark)
         printf("  mark       %s: spills from %.6g, back at %.6g\n", pn_js(mark, "measure"), pn_jf(mark, "high"),
                pn_jf(mark, "low"));
@@ -118,7 +120,7 @@ int pn_cli_pool_show(struct pn_cli *cli, int argc, char *argv[])
     printf("pool %s\n", pn_js(p, "name"));
     printf("  services   %s\n", pn_fmt_list(pn_jo(p, "services"), buf, sizeof(buf)));
     printf("  checks     %s\n", pn_fmt_list(pn_jo(p, "checks"), buf, sizeof(buf)));
-    json_array_foreach(pn_jo(p, "tiers"), i, tier) tier_show(cli, tier);
+    json_array_foreach(pn_jo(p, "tiers"), i, tier) tier_show(cli, tier, i == 0);
     json_decref(r);
     return PN_EXIT_OK;
 }

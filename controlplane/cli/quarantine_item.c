@@ -128,6 +128,10 @@ int pn_cli_quarantine_show(struct pn_cli *cli, int argc, char *argv[])
 
     if (pn_cli_args(cli, argc, argv, options, &word, 1) < 0 || pn_cli_item_args(cli, word, at, &args) < 0)
         return PN_EXIT_USAGE;
+    if (raw && headers) {
+        json_decref(args);
+        return pn_cli_usage(cli, "--raw or --headers, not both");
+    }
     if (raw)
         return show_raw(cli, args);
     status = pn_cli_get(cli, "quarantine show", args, &r);

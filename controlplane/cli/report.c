@@ -39,8 +39,6 @@ static void top(const struct pn_cli *cli, const json_t *list, const char *title)
     json_t *n;
     size_t i;
 
-    if (json_array_size(list) == 0)
-        return;
     t = pn_table_new(cli, title, ">COUNT", ">BYTES", NULL);
     json_array_foreach((json_t *)(uintptr_t)list, i, n)
     {
@@ -48,11 +46,13 @@ static void top(const struct pn_cli *cli, const json_t *list, const char *title)
         pn_table_cell(t, PN_PLAIN, "%lld", (long long)pn_ji(n, "count"));
         pn_table_cell(t, PN_PLAIN, "%s", pn_fmt_bytes(pn_jf(n, "bytes"), bytes));
     }
-    putchar('\n');
     pn_table_print(t, stdout);
 }
 
-static void show(const struct pn_cli *cli, const json_t *r)
+static const char *const sections[] = {"time", "nodes", "senders", "recipients", "rules"};
+#define SECTIONS (sizeof(sections) / sizeof(sections[0]))
+
+static void show_time(const struct pn_cli *cli, const json_t *r)
 {
     struct pn_table *t = event_table(cli, "TIME");
     json_t *row;
@@ -68,19 +68,58 @@ static void show(const struct pn_cli *cli, const json_t *r)
     pn_table_cell(t, PN_BOLD, "all");
     cells(t, pn_jo(r, "total"));
     pn_table_print(t, stdout);
-    if (json_array_size(pn_jo(r, "nodes"))) {
-        putchar('\n');
-        t = event_table(cli, "NODE");
-        json_array_foreach(pn_jo(r, "nodes"), i, row)
-        {
-            pn_table_cell(t, PN_PLAIN, "%s", pn_js(row, "node"));
-            cells(t, pn_jo(row, "events"));
-        }
-        pn_table_print(t, stdout);
+}
+
+static void show_nodes(const struct pn_cli *cli, const json_t *r)
+{
+    struct pn_table *t = event_table(cli, "NODE");
+    json_t *row;
+    size_t i;
+
+    json_array_foreach(pn_jo(r, "nodes"), i, row)
+    {
+        pn_table_cell(t, PN_PLAIN, "%s", pn_js(row, "node"));
+        cells(t, pn_jo(row, "events"));
     }
-    top(cli, pn_jo(r, "senders"), "TOP SENDERS");
-    top(cli, pn_jo(r, "recipients"), "TOP RECIPIENTS");
-    top(cli, pn_jo(r, "rules"), "TOP RULES");
+    pn_table_print(t, stdout);
+}
+
+/* section NULL: all that have something. */
+static void show(const struct pn_cli *cli, const json_t *r, const char *section)
+{
+    static const char *const titles[SECTIONS] = {NULL, NULL, "TOP SENDERS", "TOP RECIPIENTS", "TOP RULES"};
+
+    for (unsigned s = 0; s < SECTIONS; s++) {
+        const json_t *rows = pn_jo(r, sections[s]);
+
+        if (section ? strcmp(section, sections[s]) != 0 : s > 0 && json_array_size(rows) == 0)
+            continue;
+        if (!section && s > 0)
+            putchar('\n');
+        if (titles[s])
+            top(cli, rows, titles[s]);
+        else if (s == 0)
+            show_time(cli, r);
+        else
+            show_nodes(cli, r);
+    }
+}
+
+/* What is printed how. -1: usage was shown. */
+static int form(const struct pn_cli *cli, const char *format, const char *section)
+{
+    unsigned s = 0;
+
+    if (format && strcmp(format, "table") != 0 && strcmp(format, "json") != 0 && strcmp(format, "csv") != 0 &&
+        strcmp(format, "svg") != 0)
+        return pn_cli_usage(cli, "--format \"%s\": table, json, csv or svg", format), -1;
+    while (section && s < SECTIONS && strcmp(section, sections[s]) != 0)
+        s++;
+    if (s == SECTIONS)
+        return pn_cli_usage(cli, "--section \"%s\": time, nodes, senders, recipients or rules", section), -1;
+    if (section && format && (strcmp(format, "json") == 0 || strcmp(format, "svg") == 0))
+        return pn_cli_usage(cli, "--section is for --format table and csv"), -1;
+    return 0;
 }
 
 /* The span: whole hours or days of local time. -1: usage was shown. */
@@ -118,8 +157,8 @@ int pn_cli_report(struct pn_cli *cli, int argc, char *argv[])
     long n = 10;
     int status;
 
-    if (pn_cli_args(cli, argc, argv, options, NULL, 0) < 0 || span(cli, since, until, by, args) < 0 ||
-        (top_text && pn_cli_number(cli, "top", top_text, 1, 100, &n) < 0)) {
+    if (pn_cli_args(cli, argc, argv, options, NULL, 0) < 0 || form(cli, format, section) < 0 ||
+        span(cli, since, until, by, args) < 0 || (top_text && pn_cli_number(cli, "top", top_text, 1, 100, &n) < 0)) {
         json_decref(args);
         return PN_EXIT_USAGE;
     }
@@ -140,7 +179,7 @@ int pn_cli_report(struct pn_cli *cli, int argc, char *argv[])
     else if (cli->json)
         return pn_cli_print_json(r);
     else
-        show(cli, r);
+        show(cli, r, section);
     json_decref(r);
     return PN_EXIT_OK;
 }

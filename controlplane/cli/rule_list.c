@@ -161,12 +161,37 @@ int pn_cli_rule_search(struct pn_cli *cli, int argc, char *argv[])
 
 /* ---- As a file ---- */
 
+struct export_to {
+    const char *output; /* NULL: standard output */
+    enum pn_import_format format;
+    bool begun, failed;
+    struct pn_export e;
+};
+
+/* Not before posternd has answered: what the file had is no worse than nothing. */
+static int export_begin(struct export_to *to)
+{
+    FILE *file = to->output ? fopen(to->output, "w") : stdout;
+
+    if (!file) {
+        fprintf(stderr, "postern: %s: %s\n", to->output, strerror(errno));
+        to->failed = true;
+        return -1;
+    }
+    pn_export_begin(&to->e, to->format, file);
+    to->begun = true;
+    return 0;
+}
+
 static int on_export(void *arg, const json_t *r)
 {
     static struct pn_rule rule;
+    struct export_to *to = arg;
     const struct pn_kind *kind = pn_kind_by_name(pn_js(r, "list"));
     int field = *pn_js(r, "field") ? pn_field_by_name(pn_js(r, "field")) : 0;
 
+    if (!to->begun && export_begin(to) < 0)
+        return 1;
     if (!kind)
         return 0;
     pn_rule_clear(&rule);
@@ -179,7 +204,7 @@ static int on_export(void *arg, const json_t *r)
         return 1;
     if (pn_ji(r, "hits"))
         pn_rule_hit_add(&rule, "all", (uint64_t)pn_ji(r, "hits"), 0);
-    return pn_export_row(arg, &rule);
+    return pn_export_row(&to->e, &rule);
 }
 
 int pn_cli_rule_export(struct pn_cli *cli, int argc, char *argv[])
@@ -190,8 +215,7 @@ int pn_cli_rule_export(struct pn_cli *cli, int argc, char *argv[])
                                             {"output", 'O', &output, NULL},
                                             {NULL, 0, NULL, NULL}};
     int format = PN_IMPORT_CSV, status;
-    struct pn_export e;
-    FILE *file = stdout;
+    struct export_to to = {0};
     char count[PN_FMT_BYTES], names[300];
     bool more = false;
     json_t *args;
@@ -207,22 +231,24 @@ int pn_cli_rule_export(struct pn_cli *cli, int argc, char *argv[])
     if (list && !pn_kind_by_name(list))
         return pn_cli_usage(cli, "there is no list \"%s\"; there are %s", list,
                             pn_rule_lists(names, sizeof(names), false));
-    if (output && !(file = fopen(output, "w"))) {
-        fprintf(stderr, "postern: %s: %s\n", output, strerror(errno));
-        return PN_EXIT_FAILED;
-    }
+    to.output = output;
+    to.format = (enum pn_import_format)format;
     args = json_pack("{s:s*, s:s*, s:b}", "list", list, "owner", owner, "text", 1);
-    pn_export_begin(&e, (enum pn_import_format)format, file);
-    status = pn_rule_pages(cli, args, 0, on_export, &e, &more);
-    if (pn_export_end(&e) < 0 && status == PN_EXIT_OK) {
+    status = pn_rule_pages(cli, args, 0, on_export, &to, &more);
+    if (status != PN_EXIT_OK && !to.begun)
+        return status;
+    if (to.failed || (!to.begun && export_begin(&to) < 0))
+        return PN_EXIT_FAILED;
+    if (pn_export_end(&to.e) < 0 && status == PN_EXIT_OK) {
         fprintf(stderr, "postern: %s: %s\n", output ? output : "standard output", strerror(errno));
         status = PN_EXIT_FAILED;
     }
-    if (output && fclose(file) != 0 && status == PN_EXIT_OK) {
+    if (output && fclose(to.e.file) != 0 && status == PN_EXIT_OK) {
         fprintf(stderr, "postern: %s: %s\n", output, strerror(errno));
         status = PN_EXIT_FAILED;
     }
-    if (status == PN_EXIT_OK && output)
-        fprintf(stderr, "%s written to %s\n", pn_fmt_count((int64_t)e.rows, count), output);
+    if (output)
+        fprintf(stderr, status == PN_EXIT_OK ? "%s written to %s\n" : "postern: only %s entries were written to %s\n",
+                pn_fmt_count((int64_t)to.e.rows, count), output);
     return status;
 }

@@ -150,6 +150,8 @@ int pn_cli_gateway_setup(struct pn_cli *cli, int argc, char *argv[])
     n = pn_cli_args(cli, argc, argv, options, pos, PN_SETUP_MAX_VIPS + 1);
     if (n < 0)
         return PN_EXIT_USAGE;
+    if (s.apply && s.undo)
+        return pn_cli_usage(cli, "--apply or --undo, not both");
     if (persist && (form = persist_parse(persist)) < 0)
         return pn_cli_usage(cli, "--persist %s: not systemd-networkd, ifupdown or script", persist);
     if (!interface_name_ok(interface))

@@ -153,6 +153,11 @@ static const char *const commands[] = {
     "gateway setup mx1",
     "gateway setup --vip 192.0.2.25 2001:db8::25 --persist ifupdown",
     "gateway setup",
+    "gateway setup --vip 192.0.2.25 --apply --undo",
+    "quarantine show 7 --raw --headers",
+    "report --format pdf",
+    "report --section week",
+    "report --section time --format svg",
     "frobnicate",
 };
 
@@ -422,6 +427,54 @@ static void test_report_add_takes_every_recipient(void **state)
     assert_int_equal(status, 0);
 }
 
+/* One of the report's tables, or all that have something. */
+static void test_report_sections(void **state)
+{
+    static const char answer[] =
+        "{\"ok\": true, \"result\": {\"time\": [], \"total\": {}, \"nodes\": [{\"node\": \"n1\"}], "
+        "\"senders\": [{\"name\": \"a@x\", \"count\": 2, \"bytes\": 10}]}}";
+    char text[2048];
+    int status;
+
+    (void)state;
+    json_decref(converse("report --section senders", answer, text, sizeof(text), &status));
+    assert_string_equal(text, "TOP SENDERS  COUNT  BYTES\na@x              2   10 B\n");
+    json_decref(converse("report --section rules", answer, text, sizeof(text), &status));
+    assert_string_equal(text, "TOP RULES  COUNT  BYTES\n");
+    json_decref(converse("report", answer, text, sizeof(text), &status));
+    assert_int_equal(strncmp(text, "TIME ", 5), 0);
+    assert_non_null(strstr(text, "\n\nNODE "));
+    assert_non_null(strstr(text, "\n\nTOP SENDERS "));
+    assert_null(strstr(text, "TOP RULES"));
+}
+
+/* The list of yesterday stays when there is none of today. */
+static void test_export_refused_keeps_the_file(void **state)
+{
+    static const char refusal[] = "{\"ok\": false, \"code\": \"denied\", \"error\": \"no\"}";
+    static const char none[] = "{\"ok\": true, \"result\": {\"rules\": [], \"more\": false}}";
+    char path[] = "/tmp/pn-cli-export.XXXXXX", words[128], printed[512], *kept;
+    int fd = mkstemp(path), status;
+
+    (void)state;
+    assert_int_equal(write(fd, "kept\n", 5), 5);
+    close(fd);
+    snprintf(words, sizeof(words), "rule export --format csv --output %s", path);
+    json_decref(converse(words, refusal, printed, sizeof(printed), &status));
+    assert_int_equal(status, 1);
+    kept = read_file(path);
+    assert_string_equal(kept, "kept\n");
+    free(kept);
+    json_decref(converse("rule export", refusal, printed, sizeof(printed), &status));
+    assert_string_equal(printed, "postern: no\n");
+    json_decref(converse(words, none, printed, sizeof(printed), &status));
+    assert_int_equal(status, 0);
+    kept = read_file(path);
+    assert_string_equal(kept, "list,value,field,owner,description,text,hits\n");
+    free(kept);
+    unlink(path);
+}
+
 /* A refusal names the command as it was typed, not the request that it became. */
 static void test_refused_as_typed(void **state)
 {
@@ -515,6 +568,8 @@ int main(void)
         cmocka_unit_test(test_check_tells_warnings),
         cmocka_unit_test(test_report_add_takes_every_recipient),
         cmocka_unit_test(test_refused_as_typed),
+        cmocka_unit_test(test_report_sections),
+        cmocka_unit_test(test_export_refused_keeps_the_file),
         cmocka_unit_test_setup_teardown(test_colour_only_where_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tables_fit_the_terminal, setup, teardown),
     };
