@@ -5,6 +5,9 @@
 
 #define CENTISECOND UINT64_C(10000000)
 #define ASSERT_PART 10 /* of the interval, between advertisements that answer others */
+/* How long a lower router must advertise beside us to be told of: one that hears us would have stepped back. */
+#define BESIDE_NS UINT64_C(1000000000)
+#define BESIDE_INTERVALS 4
 
 const char *const pn_vrrp_state_name[] = {"initialize", "backup", "active"};
 
@@ -59,6 +62,7 @@ static void become_active(struct pn_vrrp *v, uint64_t now_ns, const char *reason
     v->active_interval_ns = v->interval_ns;
     v->yielded = false;
     v->better_since_ns = 0;
+    v->beside_since_ns = 0;
     advertise(v, now_ns, out);
 }
 
@@ -153,6 +157,16 @@ static void heard_as_backup(struct pn_vrrp *v, const struct pn_vrrp_advert *a, c
     wait_for_active(v, now_ns);
 }
 
+/* One that hears us steps back with our next advertisement; one that was to take over and is late is heard once or twice. */
+static bool stays_beside(struct pn_vrrp *v, uint64_t interval_ns, uint64_t now_ns)
+{
+    if (v->beside_since_ns == 0 || now_ns - v->beside_ns > BESIDE_INTERVALS * interval_ns)
+        v->beside_since_ns = now_ns;
+    v->beside_ns = now_ns;
+    return now_ns - v->beside_since_ns >= BESIDE_NS &&
+           now_ns - v->beside_since_ns >= BESIDE_INTERVALS * (interval_ns + v->interval_ns);
+}
+
 static void heard_as_active(struct pn_vrrp *v, const struct pn_vrrp_advert *a, const struct pn_addr *src,
                             uint64_t now_ns, struct pn_vrrp_out *out)
 {
@@ -164,6 +178,8 @@ static void heard_as_active(struct pn_vrrp *v, const struct pn_vrrp_advert *a, c
         become_backup(v, now_ns, "a router of higher priority or address advertises", out);
         return;
     }
+    if (a->priority != 0)
+        out->beside = stays_beside(v, a->interval_cs * CENTISECOND, now_ns);
     /*
      * 6.4.3: assert ourselves at once, so that a lower one steps back and bridges learn. But not once for each packet that
      * somebody makes up.

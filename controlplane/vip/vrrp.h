@@ -74,6 +74,7 @@ struct pn_vrrp {
     bool yielded; /* given away by order: not wanted back while another is active */
     uint64_t better_since_ns; /* a lower one is active; 0: none */
     uint64_t sent_ns; /* last advertisement of ours */
+    uint64_t beside_since_ns, beside_ns; /* a lower one advertises beside us: since when, and when last; 0: none */
     uint64_t sent, received, refused;
     char reason[96];
 };
@@ -84,6 +85,7 @@ struct pn_vrrp_out {
     bool lease_change; /* deadline_ns is to be given to the dataplane; 0 gives the lease up. Before the sending. */
     uint64_t deadline_ns;
     bool changed; /* state changed: reason says why */
+    bool beside; /* who was heard is lower and goes on: it does not hear us, and both answer */
 };
 
 /* The dataplane runs the VIPs (true) or not. */

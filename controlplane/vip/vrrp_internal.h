@@ -33,7 +33,7 @@ struct vrrp_router {
 
     bool active_told;
     uint32_t transitions;
-    uint64_t addresses_told_ns;
+    uint64_t addresses_told_ns, beside_told_ns;
 };
 
 struct vrrp_routers {

@@ -62,6 +62,10 @@ static void vrrp_packet(struct pn_node *n, const struct pn_dp_packet *p, const s
                     "alarm: %s advertises virtual router %u with other addresses than ours: %u of them, we have %u",
                     pn_addr_format(&src, from, sizeof(from)), vrid, a.n_addrs, r->v.n_addrs);
     pn_vrrp_heard(&r->v, &a, &src, now_ns, &out);
+    if (out.beside && pn_node_may_tell(&r->beside_told_ns, MINUTE_NS, now_ns))
+        pn_node_say(n, PN_LOG_WARNING, "vip", name,
+                    "alarm: %s, priority %u, goes on advertising virtual router %u: it does not hear us, both answer",
+                    pn_addr_format(&src, from, sizeof(from)), a.priority, vrid);
     pn_vrrp_router_act(n, r, &out, false, now_ns);
 }
 

@@ -243,5 +243,14 @@ want "somebody else's virtual router with our addresses is told of" pn_wait 10 f
 want_eq "and not obeyed" "$(states)" owner
 want "an alarm" grep -q "announces it by VRRP, id 77; not obeyed" <(pn_cli status)
 pn_end keepalived TERM
+
+# Its kernel hands what comes from the virtual router's MAC to its own interface of that MAC; keepalived listens on the one below.
+unheard() { pn_cli log | grep "$K4, priority 50, goes on advertising virtual router 51: it does not hear us" > /dev/null; }
+kept_conf 50
+sed -i "s/state BACKUP/use_vmac\nvmac_xmit_base\n&/; s/ dev eth0//" "$LAB/keepalived.conf"
+kept_start
+want "a router that does not hear us is told of" pn_wait 10 unheard
+want_eq "and not obeyed" "$(states)" owner
+pn_end keepalived TERM
 want_none_lost
 pn_cli log | tail -n 5

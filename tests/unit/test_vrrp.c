@@ -226,12 +226,46 @@ static void test_leases_never_overlap(void **state)
     assert_true(answered > total * 3 / 4);
 }
 
+/* One that steps back when it hears us is heard now and then; one that does not hear us goes on for longer than a second. */
+static void test_lower_beside_us(void **state)
+{
+    (void)state;
+    struct pn_vrrp v = router(100, 5);
+    struct pn_vrrp_out out;
+    struct pn_addr other = pn_addr_from_v4(6u << 24 | 10);
+    struct pn_vrrp_advert a = advert(90), end = advert(0);
+    uint64_t wake, t = 1000 * MS;
+
+    pn_vrrp_startup(&v, t, &out);
+    t += 361 * MS;
+    pn_vrrp_step(&v, t, &out, &wake);
+    assert_int_equal(v.state, PN_VRRP_ACTIVE);
+    for (unsigned i = 0; i < 40; i++) { /* each more than four of its intervals after the one before */
+        pn_vrrp_heard(&v, i % 2 ? &a : &end, &other, t += 210 * MS, &out);
+        assert_false(out.beside);
+        pn_vrrp_step(&v, t, &out, &wake);
+    }
+    t += 500 * MS;
+    v.lease_ns = UINT64_MAX;
+    for (unsigned i = 0; i <= 10; i++) {
+        pn_vrrp_heard(&v, &a, &other, t + i * 100 * MS, &out);
+        assert_int_equal(out.beside, i == 10);
+    }
+    /* One that advertises every 2 s is given 4 of its intervals and of ours. */
+    a.interval_cs = 200;
+    t += 60000 * MS;
+    for (unsigned i = 0; i <= 5; i++) {
+        v.lease_ns = UINT64_MAX; /* each answer of ours gives one of 262 ms */
+        pn_vrrp_heard(&v, &a, &other, t + i * 2000 * MS, &out);
+        assert_int_equal(out.beside, i == 5);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keepalived_packets),
-        cmocka_unit_test(test_every_byte_counts),
-        cmocka_unit_test(test_state_machine),
+        cmocka_unit_test(test_keepalived_packets),   cmocka_unit_test(test_every_byte_counts),
+        cmocka_unit_test(test_state_machine),        cmocka_unit_test(test_lower_beside_us),
         cmocka_unit_test(test_leases_never_overlap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

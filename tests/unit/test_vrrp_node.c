@@ -231,6 +231,20 @@ static void test_flows_are_there_before_it_takes_back(void **state)
     world_end();
 }
 
+static void test_one_that_does_not_hear_us(void **state)
+{
+    (void)state;
+    world_start(2, 1, vrrp);
+    world_run(800, true);
+    assert_int_equal(world_owner(0), 0);
+    w.cut[0][1] = true;
+    for (unsigned ms = 0; ms < 3000 && !strstr(w.nodes[0].last_event, "goes on advertising"); ms++)
+        world_run(1, false);
+    assert_non_null(
+        strstr(w.nodes[0].last_event, "priority 99, goes on advertising virtual router 5: it does not hear us"));
+    world_end();
+}
+
 static void test_addresses_come_and_go(void **state)
 {
     struct pn_error err;
@@ -325,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_dataplane_leaves),
         cmocka_unit_test(test_preemption_as_asked),
         cmocka_unit_test(test_flows_are_there_before_it_takes_back),
+        cmocka_unit_test(test_one_that_does_not_hear_us),
         cmocka_unit_test(test_addresses_come_and_go),
         cmocka_unit_test(test_what_breaks_a_rule_changes_nothing),
     };
