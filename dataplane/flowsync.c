@@ -112,7 +112,8 @@ enum pn_dp_status pn_flowsync_again(struct pn_dataplane *dp, struct pn_error *er
         pn_error_set(err, "flows: no heartbeat port is set");
         return PN_DP_STATUS_REJECTED;
     }
-    if (dp->resync_ends) {
+    /* Answers overtake what waits: after an OK, the next end must be this one's. */
+    if (dp->resync_ends || pn_ipc_server_holds(dp->ipc, PN_DP_FLOWS_OUT, 0)) {
         pn_error_set(err, "flows: the resync before is not complete");
         return PN_DP_STATUS_BUSY;
     }

@@ -68,10 +68,11 @@ static json_t *sync_of(const struct pn_ownership *o)
 {
     const struct pn_own_sync *s = &o->sync;
 
-    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "complete", o->synced, "flows_sent",
+    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "complete", o->synced, "flows_sent",
                      pn_json_u64(s->flows_sent), "flows_received", pn_json_u64(s->flows_received), "flows_dropped_out",
                      pn_json_u64(s->dropped_out), "flows_dropped_in", pn_json_u64(s->dropped_in), "flows_unknown",
-                     pn_json_u64(s->unknown), "datagrams_refused", pn_json_u64(s->refused), "queued", (int)s->queued);
+                     pn_json_u64(s->unknown), "datagrams_refused", pn_json_u64(s->refused), "ends_ignored",
+                     pn_json_u64(s->ends_ignored), "queued", (int)s->queued);
 }
 
 json_t *pn_show_nodes(const struct pn_view *v)

@@ -251,6 +251,9 @@ static void node_families(struct pn_expo *e, VIEW)
     pn_expo_u64(e, o->sync.unknown, END);
     pn_expo_family(e, "postern_flow_sync_refused_total", "counter", "Flow sync datagrams that changed nothing.");
     pn_expo_u64(e, o->sync.refused, END);
+    pn_expo_family(e, "postern_flow_sync_ends_ignored_total", "counter",
+                   "Ends of a walk through the flows that was not, or no longer, waited for.");
+    pn_expo_u64(e, o->sync.ends_ignored, END);
 }
 
 static void service_families(struct pn_expo *e, VIEW)

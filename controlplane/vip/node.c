@@ -218,7 +218,7 @@ void pn_node_answer(struct pn_node *n, uint32_t tag, unsigned status, const void
         pn_sync_taken(&n->sync, status, now_ns);
         break;
     case PN_TAG_RESYNC:
-        pn_sync_walk_answer(&n->sync, status, now_ns);
+        pn_sync_walk_answer(&n->sync, tag / PN_TAG_OF_PATH(1), status, now_ns);
         break;
     case PN_TAG_PROBE:
         pn_election_probed(&n->election, (uint16_t)(tag / PN_TAG_OF_PATH(1)), status == PN_DP_STATUS_OK, now_ns);

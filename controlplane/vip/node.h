@@ -80,9 +80,9 @@ enum pn_node_tag {
     PN_TAG_BEAT,
     PN_TAG_SYNC_TX,
     PN_TAG_FLOWS_IN,
-    PN_TAG_RESYNC,
+    PN_TAG_RESYNC, /* with the walk's number, as if it were a path */
     PN_TAG_CONTROL,
-    PN_TAG_LISTEN, /* with the port, as if it were a path */
+    PN_TAG_LISTEN, /* with the port, the same way */
     PN_TAG_PROBE /* with the VIP's id, the same way */
 };
 #define PN_TAG_OF_PATH(path) ((path) << 8)

@@ -81,6 +81,7 @@ struct pn_own_sync {
     uint64_t unknown; /* received flows of a service or gateway that is not configured here */
     uint64_t refused; /* datagrams */
     uint64_t resyncs; /* of ours, for peers that asked */
+    uint64_t ends_ignored; /* of a walk that is not, or no longer, waited for: our dataplane's or a peer's */
     uint32_t queued; /* datagrams that wait to be sent */
 };
 

@@ -6,6 +6,7 @@
 #define MS UINT64_C(1000000)
 #define SECOND_NS 1e9
 #define BUSY_NS (5 * MS)
+#define WALK_MASK 0xffffffu /* a tag has room for so much */
 #define BURST_SECONDS 0.1 /* of the rate, at once */
 
 static struct pn_ownership *counts(struct pn_sync *s)
@@ -15,10 +16,11 @@ static struct pn_ownership *counts(struct pn_sync *s)
 
 int pn_sync_init(struct pn_sync *s, struct pn_node *node)
 {
-    uint32_t number = s->next_number;
+    uint32_t number = s->next_number, walk = s->walk;
     pn_sync_release(s);
     memset(s, 0, sizeof(*s));
     s->next_number = number;
+    s->walk = walk;
     s->sealer = pn_sealer_new(&node->conf.ring, PN_SEAL_FLOW_SYNC, node->conf.self, node->boot_id);
     s->opener = pn_opener_new(&node->conf.ring, PN_SEAL_FLOW_SYNC);
     if (!s->sealer || !s->opener) {
@@ -105,8 +107,11 @@ void pn_sync_flows_out(struct pn_sync *s, const struct pn_dp_flow *flows, unsign
     struct pn_flowsync m = {.type = PN_FLOWSYNC_FLOWS, .node = s->node->conf.self};
     (void)now_ns;
     if (n == 0) {
-        if (s->walking)
+        /* One that comes before the walk's own answer is of a walk before it (include/postern/dpapi.h). */
+        if (s->walking && s->walk_taken)
             walk_end(s);
+        else
+            counts(s)->sync.ends_ignored++;
         return;
     }
     if (!conf->on || !anybody(s))
@@ -300,17 +305,22 @@ static void walk_begin(struct pn_sync *s, uint64_t now_ns)
         p->in_walk = true;
     }
     s->walking = true;
+    s->walk_taken = false;
+    s->walk = (s->walk + 1) & WALK_MASK;
     s->walk_lost = 0;
     s->walk_ns = now_ns + PN_SYNC_WALK_NS;
     s->walk_until_ns = now_ns + s->node->conf.sync.timeout_ns;
     counts(s)->sync.resyncs++;
     queue_add(s, &m);
-    s->node->io.send(s->node->io.arg, PN_DP_FLOWS_RESYNC, NULL, 0, PN_TAG_RESYNC);
+    s->node->io.send(s->node->io.arg, PN_DP_FLOWS_RESYNC, NULL, 0, PN_TAG_RESYNC | PN_TAG_OF_PATH(s->walk));
 }
 
-void pn_sync_walk_answer(struct pn_sync *s, unsigned status, uint64_t now_ns)
+void pn_sync_walk_answer(struct pn_sync *s, uint32_t walk, unsigned status, uint64_t now_ns)
 {
-    if (status == PN_DP_STATUS_OK || !s->walking)
+    if (!s->walking || walk != s->walk)
+        return;
+    s->walk_taken = status == PN_DP_STATUS_OK;
+    if (s->walk_taken)
         return;
     s->walk_ns = now_ns + PN_SYNC_WALK_NS;
     walk_stop(s, true);
@@ -364,6 +374,8 @@ static void take_marks(struct pn_sync *s, const struct pn_flowsync *m, uint64_t 
             on_begin(p, counter);
         } else if (m->type == PN_FLOWSYNC_END && mark->number == p->number) {
             on_end(p, mark, counter, now_ns);
+        } else if (m->type == PN_FLOWSYNC_END) {
+            counts(s)->sync.ends_ignored++;
         }
     }
 }

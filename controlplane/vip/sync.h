@@ -84,6 +84,8 @@ struct pn_sync {
     double tokens; /* flows that may be sent now */
     uint64_t tokens_ns;
     bool walking;
+    bool walk_taken; /* the dataplane has begun it: the next end is its */
+    uint32_t walk; /* counts them, 24 bits: what the answer belongs to */
     uint64_t walk_ns; /* next walk not before */
     uint64_t walk_until_ns; /* nobody waits for the end of this one any longer */
     uint32_t walk_lost;
@@ -105,7 +107,7 @@ void pn_sync_datagram(struct pn_sync *s, const uint8_t *datagram, size_t bytes, 
 /* Answers of the dataplane. */
 void pn_sync_sent(struct pn_sync *s);
 void pn_sync_taken(struct pn_sync *s, unsigned status, uint64_t now_ns);
-void pn_sync_walk_answer(struct pn_sync *s, unsigned status, uint64_t now_ns);
+void pn_sync_walk_answer(struct pn_sync *s, uint32_t walk, unsigned status, uint64_t now_ns);
 
 void pn_sync_step(struct pn_sync *s, uint64_t now_ns, uint64_t *wake_ns);
 /* Every peer that is heard has given its flows, or was waited for long enough. */

@@ -417,6 +417,11 @@ unsigned pn_ipc_server_waiting(const struct pn_ipc_server *s)
     return s->reader ? pn_ipc_unasked_waiting(s->reader->unasked) : UINT_MAX;
 }
 
+bool pn_ipc_server_holds(const struct pn_ipc_server *s, enum pn_dp_type type, size_t bytes)
+{
+    return s->reader && pn_ipc_unasked_holds(s->reader->unasked, type, bytes);
+}
+
 void pn_ipc_server_tick(struct pn_ipc_server *s, uint64_t now_ms)
 {
     s->now_ms = now_ms;

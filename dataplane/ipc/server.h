@@ -37,6 +37,9 @@ bool pn_ipc_server_push(struct pn_ipc_server *s, enum pn_dp_type type, const voi
 /* Unasked messages that wait; UINT_MAX: nobody reads them. */
 unsigned pn_ipc_server_waiting(const struct pn_ipc_server *s);
 
+/* One of this type with a payload of so many bytes is among them. */
+bool pn_ipc_server_holds(const struct pn_ipc_server *s, enum pn_dp_type type, size_t bytes);
+
 /* Disconnects clients that stall. Call about once a second. */
 void pn_ipc_server_tick(struct pn_ipc_server *s, uint64_t now_ms);
 

@@ -73,6 +73,16 @@ enum pn_counter pn_ipc_unasked_counter(enum pn_dp_type type)
     return type == PN_DP_FLOWS_OUT ? PN_C_SYNC_DROPPED : PN_C_CONTROL_UNREAD;
 }
 
+bool pn_ipc_unasked_holds(const struct pn_ipc_unasked *u, enum pn_dp_type type, size_t bytes)
+{
+    for (unsigned i = 0; i < u->count; i++) {
+        const struct pn_dp_header *h = &u->slots[u->order[(u->head + i) % PN_IPC_UNASKED_MAX]].header;
+        if (h->type == type && h->bytes == sizeof(*h) + bytes)
+            return true;
+    }
+    return false;
+}
+
 unsigned pn_ipc_unasked_waiting(const struct pn_ipc_unasked *u)
 {
     return u->count;

@@ -20,6 +20,8 @@ uint16_t pn_ipc_unasked_add(struct pn_ipc_unasked *u, enum pn_dp_type type, cons
                             const void *body, size_t body_bytes);
 /* What counts a message of this type that made way. */
 enum pn_counter pn_ipc_unasked_counter(enum pn_dp_type type);
+/* One of this type with a payload of so many bytes waits, or is half on its way. */
+bool pn_ipc_unasked_holds(const struct pn_ipc_unasked *u, enum pn_dp_type type, size_t bytes);
 unsigned pn_ipc_unasked_waiting(const struct pn_ipc_unasked *u);
 
 /* The oldest message's bytes yet to be sent; NULL: none waits. Then: n of them were sent. */

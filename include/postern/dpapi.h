@@ -37,7 +37,7 @@ enum pn_dp_type {
     PN_DP_FLOWS_OUT =
         17, /* unasked, if heartbeat_udp_port: <- pn_dp_flow[n], n <= PN_DP_FLOWS_OUT_MAX; 0 ends a resync */
     PN_DP_FLOWS_IN = 18, /* -> pn_dp_flow[n], 1 <= n <= PN_DP_FLOWS_IN_MAX; <- empty; BUSY: none taken, come again */
-    PN_DP_FLOWS_RESYNC = 19, /* -> empty;                  <- empty. All own flows come as FLOWS_OUT again */
+    PN_DP_FLOWS_RESYNC = 19, /* -> empty;                  <- empty. All own flows come as FLOWS_OUT again, see there */
     PN_DP_FILTER_BEGIN =
         20, /* -> pn_dp_filter_begin;     <- empty. A new set is collected; one begun before is dropped */
     PN_DP_FILTER_ADD = 21, /* -> pn_dp_filter_add, pn_dp_prefix[n], 1 <= n <= PN_DP_PREFIXES_MAX; <- empty */
@@ -142,6 +142,9 @@ struct pn_dp_flow {
  * In FLOWS_OUT and FLOWS_IN: client, client_port, service, gateway (this node's ids), state, PN_FLOW_F_SPILLED and
  * expires_ms count, the rest is 0. States: HALF_OPEN (away from its default gateway, rate-bounded), ESTABLISHED (new, moved, or still alive: sent anew each third of its idle
  * time), CLOSING, FREE (gone). An entry that saw packets here is never changed by FLOWS_IN.
+ *
+ * A FLOWS_OUT without flows ends a FLOWS_RESYNC, which is BUSY until the end of the one before it has left. So the first
+ * end behind an OK is its own; one that comes before the answer is of a resync before, asked for by whomever.
  */
 #define PN_DP_FLOWS_OUT_MAX 32u
 #define PN_DP_FLOWS_IN_MAX 256u

@@ -52,6 +52,7 @@ struct world_node {
     unsigned n_flows;
     unsigned walk; /* next flow of a walk + 1; 0: none */
     bool walk_end_lost; /* its last message never comes */
+    uint64_t walk_ns, walk_every_ns; /* its next message; from one to the next */
     unsigned port_down; /* ports that cannot send, by bits */
     bool deaf; /* what is sent to it is lost */
     unsigned hosts_known, hosts_alive; /* that its dataplane asks; that answer */

@@ -175,7 +175,8 @@ void world_dp_run(unsigned i)
     for (unsigned v = 0; v < w.n_vips; v++)
         if (n->probe_ns[v] && n->probe_ns[v] <= w.now)
             dp_probe(i, v);
-    if (n->walk) {
+    if (n->walk && w.now >= n->walk_ns) {
+        n->walk_ns = w.now + n->walk_every_ns;
         unsigned at = n->walk - 1, count = n->n_flows - at < 10 ? n->n_flows - at : 10;
         if (count || !n->walk_end_lost)
             world_unasked(n, PN_DP_FLOWS_OUT, &n->flows[at], count * sizeof(n->flows[0]));

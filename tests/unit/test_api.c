@@ -171,7 +171,9 @@ static void test_orders(void **state)
     assert_int_equal(f.moves, 2);
     r = result("{\"command\":\"node hold\",\"args\":{\"ms\":5000}}");
     assert_int_equal(json_integer_value(json_object_get(r, "ms")), 5000);
+    f.own.sync.ends_ignored = 3;
     r = result("{\"command\":\"node list\"}");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(r, "sync"), "ends_ignored")), 3);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(r, "hold"), "left_ms")), 5000);
     assert_int_equal(json_array_size(json_object_get(r, "nodes")), 1);
     result("{\"command\":\"node hold\"}");

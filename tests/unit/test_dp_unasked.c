@@ -267,6 +267,10 @@ static void test_queue(void **state)
     for (uint32_t i = 1000; i < 1003; i++) /* numbers 1, 2 and 3 make way, not the one under way */
         assert_int_equal(pn_ipc_unasked_add(u, PN_DP_PROBE_SEEN, &i, 2, (uint8_t *)&i + 2, 2), PN_DP_PACKET_RX);
     assert_int_equal(pn_ipc_unasked_waiting(u), PN_IPC_UNASKED_MAX);
+    assert_true(pn_ipc_unasked_holds(u, PN_DP_PROBE_SEEN, 4));
+    assert_true(pn_ipc_unasked_holds(u, PN_DP_PACKET_RX, 4));
+    assert_false(pn_ipc_unasked_holds(u, PN_DP_PROBE_SEEN, 0));
+    assert_false(pn_ipc_unasked_holds(u, PN_DP_FLOWS_OUT, 4));
     assert_ptr_equal(pn_ipc_unasked_next(u, &n), first + 5);
     assert_int_equal(n, sizeof(struct pn_dp_header) - 1);
     pn_ipc_unasked_sent(u, n);
@@ -283,6 +287,7 @@ static void test_queue(void **state)
         expected = i == PN_IPC_UNASKED_MAX - 1 ? 1000 : i + 1;
     }
     assert_int_equal(expected, 1003);
+    assert_false(pn_ipc_unasked_holds(u, PN_DP_PROBE_SEEN, 4));
     static uint8_t large[PN_IPC_UNASKED_BYTES + 1];
     assert_int_equal(pn_ipc_unasked_add(u, PN_DP_PACKET_RX, large, sizeof(large), NULL, 0), PN_DP_PACKET_RX);
     assert_int_equal(pn_ipc_unasked_waiting(u), 0);

@@ -201,9 +201,12 @@ static void test_exposition_is_well_formed(void **state)
 
 static void test_exposition_says_what_is(void **state)
 {
+    f.own.n_nodes = 2;
+    f.own.sync.ends_ignored = 3;
     char *text = exposition();
 
     (void)state;
+    has(text, "postern_flow_sync_ends_ignored_total 3");
     has(text, "postern_dataplane_up 1");
     has(text, "postern_uptime_seconds 7200");
     has(text, "postern_vip_owner{vip=\"in4\"} 1");

@@ -132,6 +132,87 @@ static void test_a_walk_whose_end_is_lost(void **state)
     world_end();
 }
 
+/*
+ * A walk that an earlier process began, or that took longer than anybody waited, ends while the next one is asked for: the dataplane has not
+ * read that yet, so its end is the one before's. Whoever waits must not take the next one for whole.
+ */
+static void test_a_late_end_does_not_end_the_next_walk(void **state)
+{
+    struct world_node *n = &w.nodes[1];
+    const struct pn_sync_peer *p = &w.nodes[0].node.sync.peers[1];
+    (void)state;
+    for (unsigned late = 0; late < 2; late++) {
+        world_start(2, 1, NULL);
+        world_run(300, true);
+        some_flows(n, 4, 8);
+        world_node_kill(0);
+        world_run(100, true);
+        w.nodes[0].flows_in = 0;
+        n->walk_every_ns = 3 * WORLD_MS;
+        world_node_start(0);
+        for (unsigned i = 0; i < 3000 * (WORLD_MS / WORLD_STEP) && p->state != PN_SYNC_DONE; i++) {
+            world_step(true);
+            if (late && n->node.sync.walking && n->node.show.sync.ends_ignored == 0)
+                world_unasked(n, PN_DP_FLOWS_OUT, NULL, 0); /* before the dataplane's answer */
+        }
+        assert_int_equal(p->state, PN_SYNC_DONE);
+        assert_true(w.nodes[0].flows_in >= 64);
+        assert_int_equal(n->node.show.sync.ends_ignored, late);
+        /* Nobody waits. */
+        world_unasked(n, PN_DP_FLOWS_OUT, NULL, 0);
+        world_run(5, true);
+        assert_int_equal(n->node.show.sync.ends_ignored, late + 1);
+        world_end();
+    }
+}
+
+/* The answer to a walk that was given up meanwhile is not the next one's. */
+static void test_an_answer_belongs_to_its_walk(void **state)
+{
+    struct pn_sync *s = &w.nodes[1].node.sync;
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    w.nodes[1].dp_running = false;
+    s->peers[0].asks = true;
+    s->peers[0].its_number++;
+    for (unsigned ms = 0; ms < 500 && !s->walking; ms++)
+        world_run(1, true);
+    assert_true(s->walking);
+    pn_sync_walk_answer(s, s->walk - 1, PN_DP_STATUS_OK, w.now);
+    assert_false(s->walk_taken);
+    pn_sync_walk_answer(s, s->walk - 1, PN_DP_STATUS_BUSY, w.now);
+    assert_true(s->walking);
+    pn_sync_walk_answer(s, s->walk, PN_DP_STATUS_OK, w.now);
+    assert_true(s->walk_taken);
+    world_end();
+}
+
+/* A peer's end that answers another request than the last one. */
+static void test_an_end_for_another_request_is_ignored(void **state)
+{
+    uint8_t plain[64], datagram[200], packet[300];
+    struct pn_flowsync m = {.type = PN_FLOWSYNC_END, .node = 1, .n = 1};
+    struct pn_wire_udp u = {
+        .src = pn_addr_from_v4(0x020200c0u), .dst = pn_addr_from_v4(0x010200c0u), .src_port = 24625, .dst_port = 24625};
+    struct pn_sync_peer *p = &w.nodes[0].node.sync.peers[1];
+    size_t n = 0;
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    struct pn_sealer *sealer = pn_sealer_new(&w.confs[1].ring, PN_SEAL_FLOW_SYNC, 1, w.nodes[1].node.boot_id);
+    uint64_t end_counter = p->end_counter, ignored = w.nodes[0].node.show.sync.ends_ignored;
+    m.marks[0].number = p->number - 1;
+    for (unsigned i = 0; i < 50; i++)
+        n = pn_seal(sealer, plain, pn_flowsync_encode(&m, plain, sizeof(plain)), datagram, sizeof(datagram));
+    world_inject(0, packet, pn_wire_udp_build(&u, datagram, n, packet, sizeof(packet)));
+    world_run(20, true);
+    assert_int_equal(w.nodes[0].node.show.sync.ends_ignored, ignored + 1);
+    assert_int_equal(p->end_counter, end_counter);
+    pn_sealer_free(sealer);
+    world_end();
+}
+
 static void test_flows_that_were_lost_are_asked_for_again(void **state)
 {
     struct world_node *n = &w.nodes[1];
@@ -240,6 +321,9 @@ int main(void)
         cmocka_unit_test(test_flows_that_found_no_room_are_not_here),
         cmocka_unit_test(test_flow_sync_is_bounded),
         cmocka_unit_test(test_a_walk_whose_end_is_lost),
+        cmocka_unit_test(test_a_late_end_does_not_end_the_next_walk),
+        cmocka_unit_test(test_an_answer_belongs_to_its_walk),
+        cmocka_unit_test(test_an_end_for_another_request_is_ignored),
         cmocka_unit_test(test_flows_that_were_lost_are_asked_for_again),
         cmocka_unit_test(test_flows_of_a_node_that_has_started_anew_are_whole),
         cmocka_unit_test(test_flow_sync_of_another_start_is_refused),
