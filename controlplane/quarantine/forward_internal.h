@@ -36,6 +36,10 @@ struct pn_forward {
     uint64_t window_items, window_bytes;
     uint64_t accepted, accepted_saved, saved_ms;
     uint64_t error_until_ms;
+    unsigned vain; /* refused for now, or put again for want of an answer, since the host last took something */
+    unsigned probes; /* tries meanwhile */
+    unsigned turn_again; /* where to look first for what is to be put again: each has its turn */
+    uint64_t probe_ms; /* while the host takes nothing: no other try before */
     uint8_t *buf;
     struct pn_forward_stats st;
 };

@@ -4,6 +4,7 @@
 
 #define MARK_EVERY_MS 5000
 #define BACKLOG_SLOTS_MIN 192u
+#define VAIN_MAX 32u
 
 static int emit(struct pn_forward *f, pn_q_frame *frame)
 {
@@ -118,14 +119,53 @@ static unsigned backlog_slots(const struct pn_forward *f)
                                                                   : (unsigned)by_rate;
 }
 
+static bool backlog_waits(const struct pn_forward *f)
+{
+    for (unsigned k = PN_Q_RECORD; k <= PN_Q_MESSAGE; k++)
+        if (!f->o.stay[k] && f->backlog_after[k] < f->live_mark)
+            return true;
+    return false;
+}
+
+/* ---- a host that takes nothing ---- */
+
+/*
+ * It is not sent all that is under way again and again: one item at a time is tried, another each time, until something is
+ * taken. What is live still goes, once.
+ */
+static bool held(const struct pn_forward *f)
+{
+    return f->vain >= VAIN_MAX;
+}
+
+static bool may_try(const struct pn_forward *f, uint64_t now_ms)
+{
+    return !held(f) || now_ms >= f->probe_ms;
+}
+
+static void tried(struct pn_forward *f, uint64_t now_ms)
+{
+    if (!held(f))
+        return;
+    f->probes++;
+    f->probe_ms = pn_forward_retry_at(f, 0, now_ms);
+}
+
+/* Every other try is an item of the backlog that was not sent yet: those under way may be what the host cannot take. */
+static bool backlog_is_tried(const struct pn_forward *f)
+{
+    return held(f) && f->probes % 2 != 0 && backlog_waits(f) && backlog_may(f) && f->under_way < PN_FORWARD_WINDOW &&
+           f->backlog_under_way < backlog_slots(f);
+}
+
 /* The next item that is not under way: live records, live messages, old records, old messages. */
-static int pick(struct pn_forward *f, struct pn_forward_slot *s)
+static int pick(struct pn_forward *f, struct pn_forward_slot *s, uint64_t now_ms)
 {
     static const enum pn_q_kind kinds[] = {PN_Q_RECORD, PN_Q_MESSAGE};
     struct pn_forward_item item;
 
     for (unsigned live = 2; live-- > 0;) {
-        if (!live && (!backlog_may(f) || f->backlog_under_way >= backlog_slots(f)))
+        if (!live && (!backlog_may(f) || f->backlog_under_way >= backlog_slots(f) || !may_try(f, now_ms)))
             return 0;
         for (unsigned k = 0; k < 2; k++) {
             uint64_t *after = live ? &f->live_after[kinds[k]] : &f->backlog_after[kinds[k]];
@@ -147,6 +187,8 @@ static int pick(struct pn_forward *f, struct pn_forward_slot *s)
                     .used = true, .live = live, .id = item.id, .kind = kinds[k], .file_bytes = item.file_bytes};
                 f->under_way++;
                 f->backlog_under_way += !live;
+                if (!live)
+                    tried(f, now_ms);
                 return 1;
             }
         }
@@ -203,14 +245,20 @@ void pn_forward_pump(struct pn_forward *f, uint64_t now_ms)
             f->accepted_saved = f->accepted;
         f->saved_ms = now_ms;
     }
-    for (unsigned i = 0; i < PN_FORWARD_WINDOW && !f->link_full; i++) {
-        struct pn_forward_slot *s = &f->slots[i];
+    for (unsigned n = 0, first = f->turn_again; n < PN_FORWARD_WINDOW && !f->link_full; n++) {
+        struct pn_forward_slot *s = &f->slots[(first + n) % PN_FORWARD_WINDOW];
         if (!s->used || (!s->put_due && now_ms < s->due_ms))
             continue;
         if (!s->put_due) {
+            if (!may_try(f, now_ms) || backlog_is_tried(f))
+                continue;
+            tried(f, now_ms);
+            f->turn_again = (first + n + 1) % PN_FORWARD_WINDOW;
+            f->vain++;
             s->tries++;
             f->st.repeats++;
-            if (s->tries > 2 && now_ms - f->heard_ms >= f->o.retry_max_ms) { /* it may not know this session any more */
+            if ((s->tries > 2 || held(f)) &&
+                now_ms - f->heard_ms >= f->o.retry_max_ms) { /* it may not know this session any more */
                 f->heard_ms = now_ms;
                 hello(f);
             }
@@ -223,7 +271,7 @@ void pn_forward_pump(struct pn_forward *f, uint64_t now_ms)
         struct pn_forward_slot *s = &f->slots[i];
         if (s->used)
             continue;
-        int rc = pick(f, s);
+        int rc = pick(f, s, now_ms);
         if (rc < 0)
             pn_forward_store_failed(f, now_ms);
         if (rc <= 0)
@@ -247,11 +295,16 @@ uint64_t pn_forward_due_ms(const struct pn_forward *f, uint64_t now_ms)
     for (unsigned i = 0; i < PN_FORWARD_WINDOW; i++) {
         const struct pn_forward_slot *s = &f->slots[i];
         /* What is still to be put waits for the link, whose owner pumps then: no timer turns on it. */
-        uint64_t at = !s->used ? UINT64_MAX : !s->put_due ? s->due_ms : f->link_full ? UINT64_MAX : now_ms;
+        uint64_t again = !held(f)                  ? s->due_ms
+                         : f->link_full            ? UINT64_MAX
+                         : f->probe_ms > s->due_ms ? f->probe_ms
+                                                   : s->due_ms;
+        uint64_t at = !s->used ? UINT64_MAX : !s->put_due ? again : f->link_full ? UINT64_MAX : now_ms;
         due = at < due ? at : due;
     }
-    bool waiting = f->backlog_after[PN_Q_MESSAGE] < f->live_mark || f->backlog_after[PN_Q_RECORD] < f->live_mark;
-    if ((waiting || f->backlog_under_way) && !backlog_may(f) && now_ms + 100 < due)
+    if (backlog_is_tried(f) && !f->link_full && f->probe_ms < due)
+        due = f->probe_ms;
+    if ((backlog_waits(f) || f->backlog_under_way) && !backlog_may(f) && now_ms + 100 < due)
         due = now_ms + 100;
     if (f->accepted != f->accepted_saved && f->saved_ms + MARK_EVERY_MS < due)
         due = f->saved_ms + MARK_EVERY_MS;
