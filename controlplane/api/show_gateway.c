@@ -86,6 +86,8 @@ json_t *pn_show_gateway(const struct pn_view *v, unsigned i, bool checks)
     char gone[PN_NAME_BYTES + 64];
     json_t *g;
 
+    if (rt->drain || rt->disabled || rt->ordered_ms > since_ms)
+        since_ms = rt->ordered_ms; /* its checks go on, but are not why it is in that state */
     if (rt->node_gone) {
         snprintf(gone, sizeof(gone), "its node %s is not there to deliver", conf->node);
         reason = gone;

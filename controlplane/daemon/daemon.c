@@ -85,10 +85,12 @@ static int op_gateway_order(void *arg, unsigned gateway, const struct pn_gateway
 
     if (order->drain >= 0 && rt->drain != (order->drain == 1)) {
         rt->drain = order->drain == 1;
+        rt->ordered_ms = pn_clock_ms();
         pn_eventlog_add(d->events, PN_LOG_NOTICE, "order", name, rt->drain ? "drain" : "drain ended");
     }
     if (order->disabled >= 0 && rt->disabled != (order->disabled == 1)) {
         rt->disabled = order->disabled == 1;
+        rt->ordered_ms = pn_clock_ms();
         pn_eventlog_add(d->events, PN_LOG_NOTICE, "order", name, rt->disabled ? "disabled" : "enabled");
     }
     if (order->weight != PN_ORDER_KEEP && rt->weight_override != order->weight) {

@@ -126,6 +126,7 @@ static void carry_gateways(struct pn_runtime *rt, const struct pn_runtime *old)
             *to = *from;
         to->drain = from->drain;
         to->disabled = from->disabled;
+        to->ordered_ms = from->ordered_ms;
         to->weight_override = from->weight_override;
     }
 }

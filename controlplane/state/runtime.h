@@ -25,6 +25,7 @@ struct pn_rt_member {
 
 struct pn_rt_gateway {
     bool drain, disabled; /* by the administrator; survive a restart of posternd */
+    uint64_t ordered_ms; /* CLOCK_BOOTTIME: when one of these changed last; 0: not since posternd's start */
     int32_t weight_override; /* -1: configured */
     bool agent_known; /* an agent check answers */
     bool agent_drain, agent_maint, agent_down;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* posternd as a whole against a fake dataplane: refilling it, taking up after a restart, orders, reloads. */
+#include "controlplane/api/show.h"
 #include "tests/unit/daemon_world.h"
 
 static const struct pn_snap_gateway *running_gateway(const char *name)
@@ -106,6 +107,44 @@ static void reload_with(const char *find, const char *put)
     write_conf(text);
     assert_int_equal(pn_reload(d, errors, 2, &n), 0);
     fake_dp_run(d->base, 100);
+}
+
+static uint64_t state_for_ms(void)
+{
+    json_t *g = pn_show_gateway(&d->view, 0, false);
+    uint64_t ms = (uint64_t)json_integer_value(json_object_get(g, "state_for_ms"));
+
+    json_decref(g);
+    return ms;
+}
+
+/* Since when a gateway is drained, or back in service, is the order's time, not that of its last check that changed. */
+static void test_state_since_the_order(void **state)
+{
+    const uint64_t long_ms = 20000;
+    struct pn_gateway_order order = {.drain = 1, .disabled = -1, .weight = PN_ORDER_KEEP};
+    struct pn_error err = {""};
+
+    (void)state;
+    start_dp();
+    pn_rt_member(d->rt, 0, 0, 0)->since_ms = pn_clock_ms() - long_ms;
+    assert_true(state_for_ms() >= long_ms);
+    d->view.ops->gateway_order(d, 0, &order, &err);
+    assert_true(state_for_ms() < long_ms);
+    d->rt->gateways[0].ordered_ms -= long_ms; /* ordered before a check changed */
+    pn_rt_member(d->rt, 0, 0, 0)->since_ms = pn_clock_ms();
+    assert_true(state_for_ms() >= long_ms);
+    reload_with("192.0.2.11", "192.0.2.14"); /* another machine, the same order */
+    assert_true(state_for_ms() >= long_ms);
+    order.drain = 0;
+    d->view.ops->gateway_order(d, 0, &order, &err);
+    assert_true(state_for_ms() < long_ms);
+    order.drain = 1;
+    d->view.ops->gateway_order(d, 0, &order, &err);
+    restart(dp.started_ns);
+    assert_true(d->rt->gateways[0].drain);
+    assert_int_equal(state_for_ms(), 0); /* not known */
+    fake_dp_stop(&dp);
 }
 
 /* Orders of a gateway that is gone are not kept; what is written again later begins anew. */
@@ -301,6 +340,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_fresh_dataplane_is_filled_and_leased, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orders_reach_it_and_survive_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_state_since_the_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orders_go_with_their_gateway, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_needed_restart_is_remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ids_are_read_back, setup, teardown),
