@@ -40,6 +40,11 @@ static int check(const struct pn_daemon_options *o)
 
     if (!conf)
         return 1;
+    if (o->node && pn_conf_node_find(conf, o->node) < 0) {
+        fprintf(stderr, "%s: %s\n", o->config, pn_conf_no_node(conf, o->node, text, sizeof(text)));
+        pn_conf_free(conf);
+        return 1;
+    }
     for (unsigned i = 0; i < conf->n_warnings; i++)
         fprintf(stderr, "%s\n", pn_conf_warning_text(&conf->warnings[i], text, sizeof(text)));
     printf("%s: OK: %u nodes, %u VIPs, %u services, %u pools, %u gateways, %u checks\n", o->config, conf->n_nodes,

@@ -100,5 +100,14 @@ if [ -e "$dir/differ" ]; then
     cat "$dir/differ" >&2
     broken=1
 fi
+# A node that is asked for must be there; without -n the file may be another machine's.
+cd "$dir"
+base > "$conf"
+"$posternd" --check -n n2 -c "$conf" > out 2>&1 || { cat out; broken=1; }
+if "$posternd" --check -n n9 -c "$conf" > out 2>&1 || ! grep -qF 'postern.conf: node "n9": there is no such node' out; then
+    echo "posternd --check -n n9:" >&2
+    cat out >&2
+    broken=1
+fi
 [ "$n" -ge 40 ] || { echo "only $n cases" >&2; broken=1; }
 exit $broken
