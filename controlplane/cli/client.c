@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "controlplane/cli/cli.h"
@@ -22,8 +23,11 @@ static int fail(const struct pn_cli *cli, bool quiet, int status, const char *co
 static int unreachable(const struct pn_cli *cli, bool quiet, int error)
 {
     char text[512];
+    struct stat st;
 
-    if (error == ENOENT || error == ECONNREFUSED)
+    if (error == ECONNREFUSED && stat(cli->socket, &st) == 0 && !S_ISSOCK(st.st_mode))
+        snprintf(text, sizeof(text), "%s: not a socket", cli->socket);
+    else if (error == ENOENT || error == ECONNREFUSED)
         snprintf(text, sizeof(text), "%s: posternd is not running (start it with: systemctl start posternd)",
                  cli->socket);
     else if (error == EACCES || error == EPERM)

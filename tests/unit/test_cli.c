@@ -310,6 +310,8 @@ static void test_same_version(void **state)
     wants_said("gateway setup --vip 192.0.2.99 --undo", "192.0.2.99 is not on", true); /* and touches nothing */
     wants_said("gateway setup --vip 192.0.2.99 --undo", "+ ip", false);
     wants_said("--socket= status", "option --socket needs a path", true);
+    wants_said("--socket=/etc/passwd status", "/etc/passwd: not a socket", true);
+    wants_said("--socket=/nonexistent status", "/nonexistent: posternd is not running", true);
 }
 
 /* Without counters a drained gateway may have any number of flows. */
