@@ -159,6 +159,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    pn_courier_look(a->courier);
     for (unsigned i = 0; i < PN_ASK_WAITING_MAX; i++)
         if (a->waiting[i].number && now_ms >= a->waiting[i].until_ms) {
             char text[128];

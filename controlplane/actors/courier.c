@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "controlplane/actors/courier.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@ struct parcel {
     struct pn_courier *courier;
     struct parcel *next;
     unsigned peer;
+    uint32_t link; /* that it came on */
     size_t len;
     uint8_t bytes[];
 };
@@ -20,6 +22,12 @@ struct lane {
     atomic_size_t out_bytes, in_bytes; /* under way */
     atomic_bool wants_room;
     atomic_bool up; /* as the user was told */
+    uint32_t told_link; /* the user's side */
+    /* under the lock: the latest that the user has to hear */
+    atomic_bool news; /* there may be some */
+    bool there, room;
+    uint32_t link; /* counts links; the cluster's side alone changes it */
+    char name[PN_NAME_BYTES];
     /* the cluster's side */
     struct pn_id id;
     struct parcel *first, **last;
@@ -32,56 +40,90 @@ struct pn_courier {
     struct lane lanes[PN_COURIER_PEERS_MAX];
     unsigned n_lanes; /* the cluster's side */
     atomic_uint_least64_t dropped;
+    pthread_mutex_t lock;
 };
 
 /* ---- to the user ---- */
 
-enum news_kind { NEWS_UP, NEWS_DOWN, NEWS_ROOM };
-struct news {
-    struct pn_courier *courier;
-    enum news_kind kind;
-    unsigned peer;
+static void lane_look(struct pn_courier *c, unsigned peer)
+{
+    struct lane *l = &c->lanes[peer];
+    const struct pn_courier_ops *ops = c->o.ops;
     char name[PN_NAME_BYTES];
-};
+
+    if (!atomic_exchange(&l->news, false))
+        return;
+    pthread_mutex_lock(&c->lock);
+    bool there = l->there, room = l->room, other = l->link != l->told_link;
+    l->room = false;
+    l->told_link = l->link;
+    memcpy(name, l->name, sizeof(name));
+    pthread_mutex_unlock(&c->lock);
+    bool up = atomic_load(&l->up);
+    if (up && (!there || other)) {
+        atomic_store(&l->up, false);
+        if (ops->down)
+            ops->down(c->o.arg, peer);
+    }
+    if (there && (!up || other)) {
+        atomic_store(&l->up, true);
+        if (ops->up)
+            ops->up(c->o.arg, peer, name);
+    }
+    if (room && ops->room)
+        ops->room(c->o.arg, peer);
+}
+
+void pn_courier_look(struct pn_courier *c)
+{
+    for (unsigned i = 0; c && i < PN_COURIER_PEERS_MAX; i++)
+        lane_look(c, i);
+}
 
 static void news_arrive(void *arg)
 {
-    struct news *n = arg;
-    struct pn_courier *c = n->courier;
-    const struct pn_courier_ops *ops = c->o.ops;
-
-    if (n->kind != NEWS_ROOM)
-        atomic_store(&c->lanes[n->peer].up, n->kind == NEWS_UP);
-    if (n->kind == NEWS_UP && ops->up)
-        ops->up(c->o.arg, n->peer, n->name);
-    else if (n->kind == NEWS_DOWN && ops->down)
-        ops->down(c->o.arg, n->peer);
-    else if (n->kind == NEWS_ROOM && ops->room)
-        ops->room(c->o.arg, n->peer);
-    free(n);
+    pn_courier_look(arg);
 }
 
-static void news_send(struct pn_courier *c, enum news_kind kind, unsigned peer, const char *name)
+/* Without memory for the call the user hears of it when it looks by itself, or with the next message. */
+static void news_tell(struct pn_courier *c, unsigned peer)
 {
-    struct news *n = calloc(1, sizeof(*n));
+    atomic_store(&c->lanes[peer].news, true);
+    pn_loop_call(c->user, news_arrive, c);
+}
 
-    if (n) {
-        *n = (struct news){.courier = c, .kind = kind, .peer = peer};
-        snprintf(n->name, sizeof(n->name), "%s", name);
-        if (pn_loop_call(c->user, news_arrive, n) == 0)
-            return;
+static void link_put(struct pn_courier *c, unsigned peer, const char *name) /* NULL: it is gone */
+{
+    struct lane *l = &c->lanes[peer];
+
+    pthread_mutex_lock(&c->lock);
+    l->there = name != NULL;
+    if (name) {
+        l->link++;
+        snprintf(l->name, sizeof(l->name), "%s", name);
     }
-    free(n);
+    pthread_mutex_unlock(&c->lock);
+    news_tell(c, peer);
+}
+
+static void room_put(struct pn_courier *c, unsigned peer)
+{
+    pthread_mutex_lock(&c->lock);
+    c->lanes[peer].room = true;
+    pthread_mutex_unlock(&c->lock);
+    news_tell(c, peer);
 }
 
 static void parcel_arrive(void *arg)
 {
     struct parcel *p = arg;
     struct pn_courier *c = p->courier;
+    struct lane *l = &c->lanes[p->peer];
 
-    if (atomic_load(&c->lanes[p->peer].up) && c->o.ops->message)
+    lane_look(c, p->peer);
+    if (atomic_load(&l->up) && l->told_link == p->link && c->o.ops->message)
         c->o.ops->message(c->o.arg, p->peer, p->bytes, p->len);
-    atomic_fetch_sub(&c->lanes[p->peer].in_bytes, p->len);
+    atomic_fetch_sub(&l->in_bytes, p->len);
     free(p);
 }
 
@@ -119,7 +161,7 @@ static void lane_less(struct pn_courier *c, unsigned peer, size_t len)
     struct lane *l = &c->lanes[peer];
 
     if (atomic_fetch_sub(&l->out_bytes, len) - len <= c->o.out_bytes_max / 2 && atomic_exchange(&l->wants_room, false))
-        news_send(c, NEWS_ROOM, peer, "");
+        room_put(c, peer);
 }
 
 static struct parcel *lane_take(struct lane *l)
@@ -167,6 +209,7 @@ static void on_message(void *arg, const struct pn_id *from, const uint8_t *bytes
     if (atomic_load(&c->lanes[peer].in_bytes) + len <= c->o.in_bytes_max)
         p = parcel_new(c, (unsigned)peer, bytes, len);
     if (p) {
+        p->link = c->lanes[peer].link;
         atomic_fetch_add(&c->lanes[peer].in_bytes, len);
         if (pn_loop_call(c->user, parcel_arrive, p) == 0)
             return;
@@ -184,7 +227,7 @@ static void on_up(void *arg, const struct pn_id *id)
     int peer = lane_of(c, id, true);
 
     if (peer >= 0 && t && pn_transport_peer(t, id, &row))
-        news_send(c, NEWS_UP, (unsigned)peer, row.name);
+        link_put(c, (unsigned)peer, row.name);
 }
 
 static void on_down(void *arg, const struct pn_id *id)
@@ -199,7 +242,7 @@ static void on_down(void *arg, const struct pn_id *id)
         lane_less(c, (unsigned)peer, p->len);
         free(p);
     }
-    news_send(c, NEWS_DOWN, (unsigned)peer, "");
+    link_put(c, (unsigned)peer, NULL);
 }
 
 static void on_writable(void *arg, const struct pn_id *id)
@@ -264,6 +307,7 @@ struct pn_courier *pn_courier_new(struct pn_cluster_actor *cluster, struct pn_lo
         pn_error_set(err, "out of memory");
         return NULL;
     }
+    pthread_mutex_init(&c->lock, NULL);
     c->cluster = cluster;
     c->user = user;
     c->o = *o;
@@ -271,6 +315,7 @@ struct pn_courier *pn_courier_new(struct pn_cluster_actor *cluster, struct pn_lo
         c->lanes[i].last = &c->lanes[i].first;
     if (pn_cluster_subscribe(pn_cluster_actor_cluster(cluster), o->channel, &ops, c) < 0) {
         pn_error_set(err, "channel %d of the cluster is taken", (int)o->channel);
+        pthread_mutex_destroy(&c->lock);
         free(c);
         return NULL;
     }
@@ -284,5 +329,7 @@ void pn_courier_free(struct pn_courier *c)
     for (unsigned i = 0; c && i < PN_COURIER_PEERS_MAX; i++)
         while (c->lanes[i].first)
             free(lane_take(&c->lanes[i]));
+    if (c)
+        pthread_mutex_destroy(&c->lock);
     free(c);
 }

@@ -34,6 +34,9 @@ struct pn_courier *pn_courier_new(struct pn_cluster_actor *cluster, struct pn_lo
 /* Once neither the user's loop nor the cluster's runs any more. NULL is fine. */
 void pn_courier_free(struct pn_courier *c);
 
+/* On the user's loop, each second: tells of links and room what it could not be told, for want of memory. NULL is fine. */
+void pn_courier_look(struct pn_courier *c);
+
 enum pn_courier_sent { PN_COURIER_OK = 0, PN_COURIER_FULL = 1, PN_COURIER_DOWN = -1 }; /* as pn_qsend has it */
 /* From any thread; in order from each. */
 int pn_courier_send(struct pn_courier *c, unsigned peer, const void *bytes, size_t len);

@@ -89,6 +89,7 @@ static void on_host_second(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    pn_courier_look(a->courier);
     pn_qa_host_follow(a);
     pn_qa_host_second(a);
     status_refresh(a, &a->host_status, pn_qa_host_status);
