@@ -56,11 +56,11 @@ static void hear_other(struct pn_election *e, struct pn_election_vip *v, uint8_t
     if (row->flags & PN_HB_VIP_RELEASED && v->owner == node) {
         v->owner = PN_HB_NO_NODE;
         v->silent_since_ns = now_ns;
-        if (row->successor == e->self && candidate && pn_el_priority(e, v) > 0 && !v->exclusive) {
+        if (row->successor == e->self && candidate && pn_el_priority(e, v) > 0 && !v->exclusive && !e->doubt) {
             pn_el_own(e, v, now_ns, "released to this node by its owner", out);
             return;
         }
-        /* exclusive: the wait is over, the votes are asked for at once */
+        /* The wait is over: votes (exclusive), or the wire, are asked at once. */
         if (row->successor == e->self && candidate && pn_el_priority(e, v) > 0)
             v->silent_since_ns = now_ns - e->times.takeover;
     } else if (v->owner == node && row->lease_ms == 0) {

@@ -142,6 +142,7 @@ struct pn_node {
     uint64_t control_told_ns, lease_told_ns;
     struct pn_node_beat beat;
     uint64_t send_by_ns; /* of packets made now; 0: no limit */
+    uint64_t left_ns; /* when the newest heartbeat that has left was made */
     unsigned beats_lost; /* in a row: none of their packets could be sent */
     unsigned path_lost[PN_NODE_PATHS]; /* the same of each path */
     struct pn_deaf deaf[PN_MAX_PORTS];

@@ -51,6 +51,7 @@ static void heartbeat(struct pn_node *n, const struct pn_dp_packet *p, const str
         if (verdict == PN_HB_ACCEPTED) {
             n->received_ns = received_ns;
             pn_node_heard(n, node, now_ns);
+            n->election.doubt = now_ns - n->left_ns > n->conf.times.lease;
             pn_election_heard(&n->election, node, received_ns, &out);
             pn_node_obey(n, &out, false, now_ns);
         }
