@@ -38,8 +38,9 @@ static void test_stopped_dataplane_of_a_backup(void **state)
         for (unsigned offset = 0; offset < 100; offset += 9) {
             for (unsigned ms = 30; ms < 56; ms++) {
                 world_start(2, 1, NULL);
+                world_run(100, true);
                 w.nodes[1].node.due_ns += offset * WORLD_STEP; /* neither's heartbeats follow the other's */
-                world_run(300, true);
+                world_run(200, true);
                 if (backup == 0)
                     assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", w.now, &err), 0);
                 world_wake(0);
