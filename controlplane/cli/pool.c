@@ -118,8 +118,8 @@ int pn_cli_pool_show(struct pn_cli *cli, int argc, char *argv[])
         return status;
     p = json_array_get(pn_jo(r, "pools"), 0);
     printf("pool %s\n", pn_js(p, "name"));
-    printf("  services   %s\n", pn_fmt_list(pn_jo(p, "services"), buf, sizeof(buf)));
-    printf("  checks     %s\n", pn_fmt_list(pn_jo(p, "checks"), buf, sizeof(buf)));
+    printf("  services   %s\n", *pn_fmt_list(pn_jo(p, "services"), buf, sizeof(buf)) ? buf : "-");
+    printf("  checks     %s\n", *pn_fmt_list(pn_jo(p, "checks"), buf, sizeof(buf)) ? buf : "-");
     json_array_foreach(pn_jo(p, "tiers"), i, tier) tier_show(cli, tier, i == 0);
     json_decref(r);
     return PN_EXIT_OK;

@@ -9,6 +9,8 @@ void pn_cli_put(json_t *args, const char *key, const char *value); /* unless it 
 const char *pn_cli_when(int64_t ms, char buf[32]); /* local time; 0: "" */
 int64_t pn_cli_time(const char *text); /* ms since 1970 of "2026-11-22 14:30" or "3h" (ago); -1: neither */
 int pn_cli_item_args(struct pn_cli *cli, const char *word, const char *at, json_t **args); /* -1: usage was shown */
+int pn_cli_item_ids(struct pn_cli *cli, const char *const words[],
+                    int n); /* -1: usage was shown, nothing is asked for */
 #define PN_CLI_RECIPIENTS_BYTES 32768
 /* Addresses, one a line. -1: too long, usage was shown. */
 int pn_cli_recipients(struct pn_cli *cli, const char *const words[], int n, char out[PN_CLI_RECIPIENTS_BYTES]);

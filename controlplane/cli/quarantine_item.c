@@ -179,6 +179,19 @@ int pn_cli_quarantine_audit(struct pn_cli *cli, int argc, char *argv[])
     return PN_EXIT_OK;
 }
 
+/* All are looked at before the first is done: with a slip among them nothing happens. */
+int pn_cli_item_ids(struct pn_cli *cli, const char *const words[], int n)
+{
+    json_t *args;
+
+    for (int i = 0; i < n || (n == 0 && i == 0); i++) {
+        if (pn_cli_item_args(cli, n ? words[i] : NULL, NULL, &args) < 0)
+            return -1;
+        json_decref(args);
+    }
+    return n < 0 ? -1 : 0;
+}
+
 /* delete, seen, unseen, hold, unhold: the verb is the command's. Several IDs are done one by one. */
 int pn_cli_quarantine_mark(struct pn_cli *cli, int argc, char *argv[])
 {
@@ -186,15 +199,15 @@ int pn_cli_quarantine_mark(struct pn_cli *cli, int argc, char *argv[])
     const struct pn_cli_option options[] = {{"at", 0, &at, NULL}, {NULL, 0, NULL, NULL}};
     int n = pn_cli_args(cli, argc, argv, options, words, 256), worst = PN_EXIT_OK;
     char command[64];
-    json_t *all = json_array();
+    json_t *all;
 
+    if (pn_cli_item_ids(cli, words, n) < 0)
+        return PN_EXIT_USAGE;
+    all = json_array();
     snprintf(command, sizeof(command), "quarantine %s", cli->command->verb);
-    for (int i = 0; i < n || (n == 0 && i == 0); i++) {
+    for (int i = 0; i < n; i++) {
         json_t *args, *r;
-        if (pn_cli_item_args(cli, n ? words[i] : NULL, at, &args) < 0) {
-            json_decref(all);
-            return PN_EXIT_USAGE;
-        }
+        pn_cli_item_args(cli, words[i], at, &args);
         int status = pn_cli_call(cli, command, args, &r);
         if (status != PN_EXIT_OK) {
             worst = status;
@@ -206,9 +219,7 @@ int pn_cli_quarantine_mark(struct pn_cli *cli, int argc, char *argv[])
         json_array_append(all, pn_jo(r, "item"));
         json_decref(r);
     }
-    if (n < 0)
-        worst = PN_EXIT_USAGE;
-    else if (cli->json && json_array_size(all))
+    if (cli->json && json_array_size(all))
         pn_cli_print_json(json_pack("{s:O}", "items", all));
     json_decref(all);
     return worst;

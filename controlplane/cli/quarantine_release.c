@@ -38,8 +38,7 @@ static int release_one(struct pn_cli *cli, const char *word, const char *to, con
     json_t *args, *r, *row;
     int status;
 
-    if (pn_cli_item_args(cli, word, at, &args) < 0)
-        return PN_EXIT_USAGE;
+    pn_cli_item_args(cli, word, at, &args);
     pn_cli_put(args, "to", to);
     if (again)
         json_object_set_new(args, "again", json_true());
@@ -75,14 +74,14 @@ int pn_cli_quarantine_release(struct pn_cli *cli, int argc, char *argv[])
                                             {NULL, 0, NULL, NULL}};
     int n = pn_cli_args(cli, argc, argv, options, words, 256), worst = PN_EXIT_OK;
 
-    if (n == 0)
-        return pn_cli_usage(cli, "which item? (postern quarantine list)");
+    if (pn_cli_item_ids(cli, words, n) < 0)
+        return PN_EXIT_USAGE;
     for (int i = 0; i < n; i++) {
         int status = release_one(cli, words[i], to, at, again, welcomelist);
         if (status != PN_EXIT_OK)
             worst = status;
     }
-    return n < 0 ? PN_EXIT_USAGE : worst;
+    return worst;
 }
 
 int pn_cli_quarantine_retry(struct pn_cli *cli, int argc, char *argv[])

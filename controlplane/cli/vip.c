@@ -107,11 +107,11 @@ int pn_cli_vip_show(struct pn_cli *cli, int argc, char *argv[])
     if (*pn_js(v, "waits"))
         printf("  waits      %s\n", pn_js(v, "waits"));
     json_array_foreach(pn_jo(v, "nodes"), i, row)
-        printf("  on %-8s %s, priority %lld, load %.0f %%\n", pn_js(row, "node"), pn_js(row, "state"),
+        printf("  on %-7s %s, priority %lld, load %.0f %%\n", pn_js(row, "node"), pn_js(row, "state"),
                (long long)pn_ji(row, "priority"), pn_jf(row, "load") * 100);
     printf("  lease      %s left", pn_fmt_duration(pn_ji(v, "lease_left_ms"), buf));
     printf(" of %s\n", pn_fmt_duration(pn_ji(v, "lease_ms"), buf));
-    printf("  services   %s\n", pn_fmt_list(pn_jo(v, "services"), buf, sizeof(buf)));
+    printf("  services   %s\n", *pn_fmt_list(pn_jo(v, "services"), buf, sizeof(buf)) ? buf : "-");
     printf("  received   %lld packets, %s\n", (long long)pn_ji(v, "rx_packets"),
            pn_fmt_bytes(pn_jf(v, "rx_bytes"), buf));
     json_decref(r);

@@ -155,6 +155,10 @@ static const char *const commands[] = {
     "gateway setup",
     "gateway setup --vip 192.0.2.25 --apply --undo",
     "quarantine show 7 --raw --headers",
+    "quarantine delete 7 8x",
+    "quarantine release 7 8x",
+    "quarantine release",
+    "quarantine hold",
     "report --format pdf",
     "report --section week",
     "report --section time --format svg",
@@ -429,6 +433,24 @@ static void test_report_add_takes_every_recipient(void **state)
     assert_int_equal(status, 0);
 }
 
+static void test_vip_show_is_aligned(void **state)
+{
+    static const char answer[] =
+        "{\"ok\": true, \"result\": {\"vips\": [{\"name\": \"in4\", \"address\": \"192.0.2.25\", \"state\": \"owner\", "
+        "\"nodes\": [{\"node\": \"n1\", \"state\": \"backup\"}, {\"node\": \"mail2\", \"state\": \"init\"}]}]}}";
+    char text[2048], *line, *rest = text;
+    unsigned lines = 0;
+    int status;
+
+    (void)state;
+    json_decref(converse("vip show in4", answer, text, sizeof(text), &status));
+    assert_non_null(strstr(text, "  on mail2"));
+    for (strsep(&rest, "\n"); (line = strsep(&rest, "\n")) && *line; lines++)
+        if (strlen(line) < 14 || line[12] != ' ' || line[13] == ' ')
+            fail_msg("not in its column: %s", line);
+    assert_true(lines >= 8);
+}
+
 /* One of the report's tables, or all that have something. */
 static void test_report_sections(void **state)
 {
@@ -570,6 +592,7 @@ int main(void)
         cmocka_unit_test(test_check_tells_warnings),
         cmocka_unit_test(test_report_add_takes_every_recipient),
         cmocka_unit_test(test_refused_as_typed),
+        cmocka_unit_test(test_vip_show_is_aligned),
         cmocka_unit_test(test_report_sections),
         cmocka_unit_test(test_export_refused_keeps_the_file),
         cmocka_unit_test_setup_teardown(test_colour_only_where_asked, setup, teardown),
