@@ -233,7 +233,9 @@ static void fill_unknown(struct fill *f, enum pn_schema_id section, const struct
         size_t cut = pn_report_path_add(f->path, sizeof(f->path), node->key);
         if (fill_tells(f))
             pn_schema_elsewhere(node->key, elsewhere, sizeof(elsewhere));
-        if (elsewhere[0]) /* the right word in the wrong place */
+        size_t n = strlen(node->key);
+        bool begun = near && strncmp(near, node->key, n) == 0 && near[n] == '-';
+        if (elsewhere[0] && !begun) /* the right word in the wrong place */
             FILL_ERROR(f, node, "unknown key %s%s: it belongs to %s", section == PN_SEC_ROOT ? "" : "in section ", here,
                        elsewhere);
         else if (near)

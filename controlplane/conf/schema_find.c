@@ -51,6 +51,11 @@ const char *pn_schema_nearest(enum pn_schema_id section, const char *key)
     for (unsigned i = 0; i < PN_SEC_COUNT; i++)
         if (pn_schema_sections[i].parent == section)
             pn_nearest_try(&near, pn_schema_sections[i].key);
+    size_t n = strlen(key); /* of "active-flows" the beginning is right, of a port's "address", too */
+    for (unsigned i = 0; i < pn_schema_n_rows && !near.best && n >= 4; i++)
+        if (pn_schema_rows[i].section == section && strncmp(pn_schema_rows[i].key, key, n) == 0 &&
+            pn_schema_rows[i].key[n] == '-')
+            return pn_schema_rows[i].key;
     return near.best;
 }
 
