@@ -42,7 +42,9 @@ void pn_validate_quarantine(struct pn_validate *v)
     char end;
     if (sscanf(q->digest_at, "%2u:%2u%c", &hour, &minute, &end) != 2 || hour > 23 || minute > 59)
         pn_validate_error(v, "quarantine.digest-at", "found \"%s\", expected HH:MM", q->digest_at);
-    if (q->digest && !strchr(q->digest_from, '@'))
+    if (q->digest && !q->digest_from[0])
+        pn_validate_error(v, "quarantine.digest-from", "missing, expected an address: digest is yes");
+    else if (q->digest && !strchr(q->digest_from, '@'))
         pn_validate_error(v, "quarantine.digest-from", "found \"%s\", expected an address: digest is yes",
                           q->digest_from);
     if (strstr(q->database, "password"))
