@@ -12,6 +12,7 @@ struct csv {
     char separator; /* 0: one value a line */
     bool first; /* no line has been seen */
     bool too_long; /* the row is, and is passed over */
+    bool cr, cr_alone; /* the byte before was one; one stood in the row, which is passed over */
     unsigned bom; /* bytes of a byte order mark seen; 3: past it */
     uint64_t row_line;
     size_t starts[FIELDS_MAX]; /* of fields in the importer's text, each with a NUL behind it */
@@ -101,6 +102,10 @@ static int row_end(struct pn_importer *i, struct csv *c)
     if (c->too_long) {
         if (i->sink.error)
             i->sink.error(i->sink.arg, c->row_line, "the line is longer than 64 KiB");
+    } else if (c->cr_alone) { /* two lines would be one value, or the second part of a comment */
+        if (i->sink.error)
+            i->sink.error(i->sink.arg, c->row_line,
+                          "found a carriage return without a line feed: lines end in LF or CRLF");
     } else if (c->first && header(i, c, i->text)) {
         ;
     } else if (c->separator == '\0') {
@@ -118,7 +123,7 @@ static int row_end(struct pn_importer *i, struct csv *c)
         rc = import_row(i, c->row_line, columns);
     }
     c->first = false;
-    c->too_long = false;
+    c->too_long = c->cr_alone = false;
     c->n_fields = 0;
     c->starts[0] = 0;
     c->row_line = i->line;
@@ -130,6 +135,9 @@ static int byte_in(struct pn_importer *i, struct csv *c, char b)
 {
     if (b == '\n')
         i->line++;
+    if (c->cr && b != '\r' && b != '\n')
+        c->cr_alone = true;
+    c->cr = b == '\r' && c->state != IN_QUOTES;
     if (c->state == IN_QUOTES) {
         if (b == '"')
             c->state = AFTER_QUOTE;

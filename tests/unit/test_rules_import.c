@@ -78,6 +78,35 @@ static void test_plain_list(void **state)
     assert_int_equal(r.unchanged, 1);
 }
 
+/* A spreadsheet's "CSV (Macintosh)": two domains are not one, and no comment swallows the next line. */
+static void test_csv_carriage_returns(void **state)
+{
+    static const char alone[] = "1: found a carriage return without a line feed: lines end in LF or CRLF\n";
+    struct pn_import_result r;
+    struct pn_error err;
+
+    (void)state;
+    assert_int_equal(import(PN_IMPORT_CSV, "blocklist", "one.example\rtwo.example\r", false, &r, &err), -1);
+    assert_string_equal(errors, alone);
+    errors[0] = '\0';
+    assert_int_equal(import(PN_IMPORT_CSV, "blocklist", "# mine\rone.example\n", false, &r, &err), -1);
+    assert_string_equal(errors, alone);
+    errors[0] = '\0';
+    assert_int_equal(import(PN_IMPORT_CSV, NULL, "list,value\rblocklist,one.example\r", false, &r, &err), -1);
+    assert_string_equal(errors, alone);
+    errors[0] = '\0';
+    assert_int_equal(pn_rules_count(c.rules[0], PN_KIND_BLOCK), 0);
+    assert_int_equal(import(PN_IMPORT_CSV, NULL,
+                            "list,value,note\r\nblocklist,\"one.example\",\"a\rb\"\r\r\n\r\nblocklist,x.example\ry,\r\n"
+                            "blocklist,two.example,\r",
+                            true, &r, &err),
+                     0);
+    assert_int_equal(r.added, 2);
+    assert_int_equal(r.bad, 1);
+    assert_non_null(strstr(errors, "4: found a carriage return"));
+    errors[0] = '\0';
+}
+
 static void test_csv_with_columns(void **state)
 {
     struct pn_import_result r;
@@ -281,6 +310,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_plain_list),
+        T(test_csv_carriage_returns),
         T(test_csv_with_columns),
         T(test_json),
         T(test_xml_of_gfi),
