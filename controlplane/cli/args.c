@@ -90,7 +90,8 @@ int pn_cli_args(struct pn_cli *cli, int argc, char *argv[], const struct pn_cli_
     }
     for (int i = 0; i < argc; i++) {
         const struct pn_cli_option *o;
-        const char *value;
+        const char *value, *typed = argv[i];
+        int n_typed = typed[0] == '-' && typed[1] != '-' ? 2 : (int)strcspn(typed, "="); /* without a value */
 
         if (!only_words && strcmp(argv[i], "--") == 0) {
             only_words = true;
@@ -108,7 +109,7 @@ int pn_cli_args(struct pn_cli *cli, int argc, char *argv[], const struct pn_cli_
         }
         if (o->flag) {
             if (value) {
-                pn_cli_usage(cli, "option --%s takes no value", o->name);
+                pn_cli_usage(cli, "option %.*s takes no value", n_typed, typed);
                 return -1;
             }
             *o->flag = true;
@@ -117,7 +118,7 @@ int pn_cli_args(struct pn_cli *cli, int argc, char *argv[], const struct pn_cli_
         if (!value && i + 1 < argc)
             value = argv[++i];
         if (!value || !*value) {
-            pn_cli_usage(cli, "option --%s needs a value", o->name);
+            pn_cli_usage(cli, "option %.*s needs a value", n_typed, typed);
             return -1;
         }
         if (o->value)

@@ -192,6 +192,8 @@ int main(int argc, char *argv[])
         argc = 3;
     }
     cli.command = pn_cli_find(&cli, argv[1], argv[2], &used);
+    if (!cli.command && argc == 3 && strcmp(argv[2], "help") == 0)
+        return pn_cli_help(&cli, 1, argv + 1);
     if (!cli.command)
         return pn_cli_unknown(&cli, argv[1], argv[2]);
     if (help)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Finding commands by name; names for completion: commands and options from the program itself, objects from the daemon. */
+#include <stdio.h>
 #include <string.h>
 
 #include "common/nearest.h"
@@ -25,10 +26,31 @@ const struct pn_cli_command *pn_cli_find(const struct pn_cli *cli, const char *n
     return bare;
 }
 
+#define VERBS_TOLD 3
+
+/* The commands that have this word as their verb, `"rule add", "report add"`; false: none, or too many. */
+static bool verb_of(const struct pn_cli *cli, const char *word, char *buf, size_t size)
+{
+    unsigned n = 0;
+
+    buf[0] = '\0';
+    for (const struct pn_cli_command *c = cli->commands; c->noun; c++) {
+        size_t at = strlen(buf);
+
+        if (!c->verb || strcmp(c->verb, word) != 0)
+            continue;
+        if (++n > VERBS_TOLD)
+            return false;
+        snprintf(buf + at, size - at, "%s\"%s %s\"", at ? ", " : "", c->noun, c->verb);
+    }
+    return n > 0;
+}
+
 int pn_cli_unknown(const struct pn_cli *cli, const char *noun, const char *verb)
 {
     struct pn_nearest noun_near = {.key = noun}, verb_near = {.key = verb ? verb : ""};
     bool known = false;
+    char whole[160];
 
     for (const struct pn_cli_command *c = cli->commands; c->noun; c++) {
         bool same = strcmp(c->noun, noun) == 0;
@@ -43,6 +65,8 @@ int pn_cli_unknown(const struct pn_cli *cli, const char *noun, const char *verb)
         fprintf(stderr, "postern: %s cannot \"%s\"%s%s%s (see: postern help %s)\n", noun, verb_near.key,
                 verb_near.best ? ", did you mean \"" : "", verb_near.best ? verb_near.best : "",
                 verb_near.best ? "\"?" : "", noun);
+    else if (verb_of(cli, noun, whole, sizeof(whole)))
+        fprintf(stderr, "postern: unknown command \"%s\", did you mean %s? (see: postern help)\n", noun, whole);
     else
         fprintf(stderr, "postern: unknown %s \"%s\"%s%s%s (see: postern help)\n", noun[0] == '-' ? "option" : "command",
                 noun, noun_near.best ? ", did you mean \"" : "", noun_near.best ? noun_near.best : "",

@@ -163,6 +163,17 @@ static const char *const commands[] = {
     "report --section week",
     "report --section time --format svg",
     "frobnicate",
+    "drain mx1",
+    "add blocklist a@b.example",
+    "list",
+    "vips",
+    "vip help",
+    "frobnicate help",
+    "watch -n",
+    "watch --interval",
+    "flow list --client=",
+    "gateway drain mx1 --wait=5",
+    "rule list -dx",
 };
 
 /* Counters' meanings are worded elsewhere. */
