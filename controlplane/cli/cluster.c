@@ -106,8 +106,9 @@ static void status_print(const struct pn_cli *cli, const json_t *r)
     size_t i;
 
     if (strcmp(state, "none") == 0) {
-        printf("%s is in no cluster. Make one: postern cluster init NAME; or join one: on a member postern cluster\n"
-               "invite, here postern cluster join TOKEN.\n",
+        printf("%s is in no cluster.\n"
+               "  to make one: postern cluster init NAME\n"
+               "  to join one: postern cluster invite on a member, then here postern cluster join TOKEN\n",
                pn_js(r, "node"));
         if (strcmp(pn_js(pn_jo(r, "keys"), "heartbeats"), "none") == 0)
             note(cli, PN_RED, "no key for heartbeats: this node owns no VIP");

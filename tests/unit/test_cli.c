@@ -462,6 +462,21 @@ static void test_vip_show_is_aligned(void **state)
     assert_true(lines >= 8);
 }
 
+/* What to type stands whole on its line. */
+static void test_no_cluster_says_what_to_type(void **state)
+{
+    char text[1024];
+    int status;
+
+    (void)state;
+    json_decref(converse("cluster", "{\"ok\": true, \"result\": {\"state\": \"none\", \"node\": \"n1\"}}", text,
+                         sizeof(text), &status));
+    assert_int_equal(strncmp(text, "n1 is in no cluster.\n", 21), 0);
+    assert_non_null(strstr(text, "postern cluster init NAME\n"));
+    assert_non_null(strstr(text, "postern cluster invite on a member, then here postern cluster join TOKEN\n"));
+    assert_int_equal(status, 0);
+}
+
 /* One of the report's tables, or all that have something. */
 static void test_report_sections(void **state)
 {
@@ -604,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_report_add_takes_every_recipient),
         cmocka_unit_test(test_refused_as_typed),
         cmocka_unit_test(test_vip_show_is_aligned),
+        cmocka_unit_test(test_no_cluster_says_what_to_type),
         cmocka_unit_test(test_report_sections),
         cmocka_unit_test(test_export_refused_keeps_the_file),
         cmocka_unit_test_setup_teardown(test_colour_only_where_asked, setup, teardown),
