@@ -50,6 +50,7 @@ void pn_forward_up(struct pn_forward *f, uint64_t session, uint64_t now_ms)
     f->st.state = PN_FORWARD_HELLO;
     f->hello_due_ms = now_ms;
     f->link_full = false;
+    f->error_until_ms = 0; /* that of the link before is over */
     f->rate_ms = now_ms;
     f->window_items = f->window_bytes = 0;
     pn_forward_pump(f, now_ms);

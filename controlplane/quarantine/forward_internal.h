@@ -30,7 +30,8 @@ struct pn_forward {
     uint64_t live_after[3], backlog_after[3]; /* by kind: places reached */
     struct pn_forward_slot slots[PN_FORWARD_WINDOW];
     unsigned under_way, backlog_under_way, turn;
-    bool link_full, store_error;
+    bool link_full;
+    uint64_t pumped_ms; /* last time */
     double tokens; /* bytes the backlog may send */
     uint64_t tokens_ms, rate_ms;
     uint64_t window_items, window_bytes;
@@ -45,6 +46,7 @@ struct pn_forward {
 };
 
 void pn_forward_trouble(struct pn_forward *f, const char *what);
+void pn_forward_pause(struct pn_forward *f, uint64_t now_ms);
 void pn_forward_store_failed(struct pn_forward *f, uint64_t now_ms);
 uint64_t pn_forward_retry_at(struct pn_forward *f, unsigned tries, uint64_t now_ms);
 void pn_forward_slot_free(struct pn_forward *f, struct pn_forward_slot *s);

@@ -64,6 +64,8 @@ static int put(struct pn_forward *f, struct pn_forward_slot *s, uint64_t now_ms)
     frame.put = &p;
     int rc = emit(f, &frame);
     s->put_due = rc != 0;
+    if (rc < 0)
+        pn_forward_pause(f, now_ms);
     if (rc != 0)
         return rc;
     s->answered = false;
@@ -229,6 +231,7 @@ static void pump_chunks(struct pn_forward *f)
 void pn_forward_pump(struct pn_forward *f, uint64_t now_ms)
 {
     f->link_full = false;
+    f->pumped_ms = now_ms;
     if (f->st.state == PN_FORWARD_DOWN || now_ms < f->error_until_ms)
         return;
     if (f->st.state == PN_FORWARD_HELLO) {
@@ -292,17 +295,16 @@ uint64_t pn_forward_due_ms(const struct pn_forward *f, uint64_t now_ms)
         return f->error_until_ms;
     if (f->st.state == PN_FORWARD_HELLO)
         return f->hello_due_ms;
+    /* Its owner pumps when it takes more; that word may have been lost for want of memory. */
+    if (f->link_full)
+        return f->pumped_ms + f->o.retry_ms;
     for (unsigned i = 0; i < PN_FORWARD_WINDOW; i++) {
         const struct pn_forward_slot *s = &f->slots[i];
-        /* What is still to be put waits for the link, whose owner pumps then: no timer turns on it. */
-        uint64_t again = !held(f)                  ? s->due_ms
-                         : f->link_full            ? UINT64_MAX
-                         : f->probe_ms > s->due_ms ? f->probe_ms
-                                                   : s->due_ms;
-        uint64_t at = !s->used ? UINT64_MAX : !s->put_due ? again : f->link_full ? UINT64_MAX : now_ms;
+        uint64_t again = held(f) && f->probe_ms > s->due_ms ? f->probe_ms : s->due_ms;
+        uint64_t at = !s->used ? UINT64_MAX : s->put_due ? now_ms : again;
         due = at < due ? at : due;
     }
-    if (backlog_is_tried(f) && !f->link_full && f->probe_ms < due)
+    if (backlog_is_tried(f) && f->probe_ms < due)
         due = f->probe_ms;
     if ((backlog_waits(f) || f->backlog_under_way) && !backlog_may(f) && now_ms + 100 < due)
         due = now_ms + 100;

@@ -11,11 +11,16 @@ void pn_forward_trouble(struct pn_forward *f, const char *what)
     snprintf(f->st.reason, sizeof(f->st.reason), "%s", what);
 }
 
-/* The store failed: leave it alone for a moment instead of turning in circles. */
+/* Store or link failed: leave it alone for a moment instead of turning in circles. */
+void pn_forward_pause(struct pn_forward *f, uint64_t now_ms)
+{
+    f->error_until_ms = now_ms + 1000;
+}
+
 void pn_forward_store_failed(struct pn_forward *f, uint64_t now_ms)
 {
     pn_forward_trouble(f, "the spool cannot be read or written");
-    f->error_until_ms = now_ms + 1000;
+    pn_forward_pause(f, now_ms);
 }
 
 uint64_t pn_forward_retry_at(struct pn_forward *f, unsigned tries, uint64_t now_ms)

@@ -6,13 +6,16 @@
 #define ITEMS 150u
 
 static unsigned turns; /* of the node's timer */
+static bool gone; /* the link, and the node has not heard it yet */
+static unsigned tries; /* to send meanwhile */
 static uint64_t refused_upto; /* the host refuses these by themselves */
 
 static int narrow_send(void *arg, const uint8_t *bytes, size_t len)
 {
     struct net *n = arg;
 
-    return n->n >= 10 ? 1 : net_send(n, bytes, len);
+    tries += gone;
+    return gone ? -1 : n->n >= 10 ? 1 : net_send(n, bytes, len);
 }
 
 static void start(struct world *w, const struct pn_forward_options *more)
@@ -208,6 +211,52 @@ static void test_full_link(void **state)
     world_stop(&w);
 }
 
+/* Word that the link takes more may be lost: what waits for it alone goes all the same. */
+static void test_full_unheard(void **state)
+{
+    pn_q_item rec = PN__Q__ITEM__INIT;
+    struct pn_error err;
+    struct world w;
+
+    (void)state;
+    start(&w, NULL);
+    run(&w, 60000, 0);
+    while (w.up.n < 10)
+        net_send(&w.up, (const uint8_t *)"", 1);
+    assert_int_equal(pn_spool_record(w.spool, &rec, NULL, NULL, &err), 0);
+    pn_spool_commit(w.spool);
+    w.added++;
+    w.now += 10000;
+    pn_forward_pump(w.forward, w.now);
+    assert_in_range(pn_forward_due_ms(w.forward, w.now), w.now + 1001, w.now + 10000);
+    net_clear(&w.up);
+    run(&w, 11000, 0);
+    check_host(&w);
+    world_stop(&w);
+}
+
+/* Nor does one turn on a link that is gone. */
+static void test_link_gone(void **state)
+{
+    struct world w;
+
+    (void)state;
+    start(&w, NULL);
+    run(&w, 20, ITEMS - 10);
+    gone = true;
+    turns = tries = 0;
+    run(&w, 10000, 0);
+    gone = false;
+    assert_in_range(turns, 2, 30);
+    assert_in_range(tries, 2, 30);
+    pn_forward_down(w.forward);
+    pn_forward_up(w.forward, 77, w.now);
+    assert_int_equal(w.up.n, 1); /* Hello, at once */
+    run(&w, 60000, 0);
+    check_host(&w);
+    world_stop(&w);
+}
+
 /* A kind that stays on the node is no backlog to be tried. */
 static void test_kind_that_stays(void **state)
 {
@@ -255,7 +304,8 @@ int main(void)
         cmocka_unit_test(test_away),      cmocka_unit_test(test_live_opens),
         cmocka_unit_test(test_bad_items), cmocka_unit_test(test_kind_that_stays),
         cmocka_unit_test(test_bad_first), cmocka_unit_test(test_full_link),
-        cmocka_unit_test(test_forgotten),
+        cmocka_unit_test(test_forgotten), cmocka_unit_test(test_full_unheard),
+        cmocka_unit_test(test_link_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
