@@ -122,7 +122,7 @@ static const struct pn_cli_command commands[] = {
     {"quarantine", "link",    pn_cli_quarantine_link, "TOKEN",                               "does what a digest's link allows; for a web page"},
     {"quarantine", "report",  pn_cli_report,          "[--by day|hour] [--since T] [--until T] [--node N] [--format table|json|csv|svg] [--section time|nodes|senders|recipients|rules] [--top N] [--at NODE]",
                                                                                              "what was received, rejected, quarantined, released"},
-    {"report",    NULL,       pn_cli_report,          "[--by day|hour] [...]",               "the same as quarantine report"},
+    {"report",    NULL,       pn_cli_report,          "[--by day|hour] [--since T] [--until T] [--node N] [--format table|json|csv|svg] [--section time|nodes|senders|recipients|rules] [--top N] [--at NODE]",               "the same as quarantine report"},
     {"report",    "add",      pn_cli_report_add,      "EVENT [--sender A] [--recipient A]... [--rule R] [--reason TEXT] [--gateway NAME] [--subject TEXT] [--about ID] [--direction in|out] [--bytes N]",
                                                                                              "hands in a reporting record"},
     {"quarantine", "backlog", pn_cli_quarantine_backlog, "[--watch] [-n SECONDS]",           "what waits for the host, and how long it takes"},

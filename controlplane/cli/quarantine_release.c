@@ -170,7 +170,7 @@ int pn_cli_quarantine_digest(struct pn_cli *cli, int argc, char *argv[])
     if (pn_cli_args(cli, argc, argv, options, &verb, 1) < 0)
         return PN_EXIT_USAGE;
     if (!verb || strcmp(verb, "run") != 0)
-        return pn_cli_usage(cli, "digest can run");
+        return pn_cli_usage(cli, "digest what? \"run\" mails them now");
     args = json_pack("{s:b}", "dry_run", dry_run);
     pn_cli_put(args, "at", at);
     status = pn_cli_call(cli, "quarantine digest run", args, &r);

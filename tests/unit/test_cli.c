@@ -159,6 +159,7 @@ static const char *const commands[] = {
     "quarantine release 7 8x",
     "quarantine release",
     "quarantine hold",
+    "quarantine digest",
     "report --format pdf",
     "report --section week",
     "report --section time --format svg",
