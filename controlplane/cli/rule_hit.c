@@ -75,7 +75,12 @@ static int on_line(struct uses *u, char *line)
     json_t *row;
 
     u->line++;
-    line[strcspn(line, "\r")] = '\0';
+    for (size_t n = strlen(line); n && line[n - 1] == '\r';)
+        line[--n] = '\0';
+    if (strchr(line, '\r')) { /* another use would be lost behind it */
+        bad_line(u, "found a carriage return without a line feed");
+        return 0;
+    }
     if (!(list = strtok_r(line, blank, &rest)) || *list == '#')
         return 0;
     if (!(value = strtok_r(NULL, blank, &rest))) {

@@ -463,6 +463,22 @@ static void test_vip_show_is_aligned(void **state)
     assert_true(lines >= 8);
 }
 
+static void test_uses_are_lines(void **state)
+{
+    static const char uses[] = "# nothing\r\n\r\nblocklist a@b.example\rblocklist c@d.example\n# x\ry\n";
+    char path[] = "/tmp/pn-cli-uses.XXXXXX", words[64];
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_int_equal(write(fd, uses, sizeof(uses) - 1), (ssize_t)sizeof(uses) - 1);
+    close(fd);
+    snprintf(words, sizeof(words), "rule hit --stdin < %s", path);
+    wants_said(words, "line 3: found a carriage return without a line feed", true);
+    wants_said(words, "line 4: found a carriage return without a line feed", true);
+    wants_said(words, "2 lines could not be used", true);
+    unlink(path);
+}
+
 /* What to type stands whole on its line. */
 static void test_no_cluster_says_what_to_type(void **state)
 {
@@ -620,6 +636,7 @@ int main(void)
         cmocka_unit_test(test_report_add_takes_every_recipient),
         cmocka_unit_test(test_refused_as_typed),
         cmocka_unit_test(test_vip_show_is_aligned),
+        cmocka_unit_test(test_uses_are_lines),
         cmocka_unit_test(test_no_cluster_says_what_to_type),
         cmocka_unit_test(test_report_sections),
         cmocka_unit_test(test_export_refused_keeps_the_file),
