@@ -120,7 +120,9 @@ static void parcel_arrive(void *arg)
     struct pn_courier *c = p->courier;
     struct lane *l = &c->lanes[p->peer];
 
-    lane_look(c, p->peer);
+    /* What came before a link ended is heard before its end: it may be the answer to what was asked. */
+    if (!atomic_load(&l->up) || l->told_link != p->link)
+        lane_look(c, p->peer);
     if (atomic_load(&l->up) && l->told_link == p->link && c->o.ops->message)
         c->o.ops->message(c->o.arg, p->peer, p->bytes, p->len);
     atomic_fetch_sub(&l->in_bytes, p->len);
