@@ -253,6 +253,7 @@ void pn_node_step(struct pn_node *n, uint64_t now_ns, uint64_t *wake_ns)
     *wake_ns = UINT64_MAX;
     if (!n->configured || !n->linked)
         return;
+    n->clear = n->io.clear(n->io.arg);
     if (n->control_ns && now_ns >= n->control_ns)
         pn_node_control(n);
     if (n->control_ns)

@@ -141,6 +141,7 @@ struct pn_node {
     uint64_t control_ns; /* PN_DP_CONTROL again; 0: it was taken */
     uint64_t control_told_ns, lease_told_ns;
     struct pn_node_beat beat;
+    bool clear; /* when this step began; what the step itself writes leaves at its end */
     uint64_t send_by_ns; /* of packets made now; 0: no limit */
     uint64_t left_ns; /* when the newest heartbeat that has left was made */
     unsigned beats_lost; /* in a row: none of their packets could be sent */

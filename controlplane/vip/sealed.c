@@ -191,7 +191,7 @@ static void sealed_step(struct pn_node *n, uint64_t now_ns, uint64_t *wake_ns)
         pn_election_mute(&n->election, true, now_ns);
     pn_election_step(&n->election, now_ns, false, &out, &wake);
     pn_node_obey(n, &out, false, now_ns);
-    bool ready = n->beat.unanswered == 0 && n->io.clear(n->io.arg);
+    bool ready = n->beat.unanswered == 0 && n->clear;
     bool wanted = timer || n->beat.again || (n->retry_ns && now_ns >= n->retry_ns);
     if (wanted && (ready || alone(n))) {
         beat(n, now_ns);

@@ -44,14 +44,15 @@ static void drain(struct world_queue *q)
 static void io_send(void *arg, enum pn_dp_type type, const void *payload, size_t bytes, uint32_t tag)
 {
     struct world_node *n = arg;
+    n->written = true;
     if (n->dp_there)
         world_push(&n->to_dp, (struct world_message){.type = type, .tag = tag, .bytes = bytes}, payload);
 }
 
 static bool io_clear(void *arg)
 {
-    (void)arg;
-    return true; /* a stopped dataplane's socket takes a lot */
+    const struct world_node *n = arg;
+    return !n->written; /* a stopped dataplane's socket takes a lot */
 }
 
 static void io_event(void *arg, enum pn_log_level level, const char *kind, const char *subject, const char *text)
@@ -93,6 +94,7 @@ static void node_run(unsigned i)
     }
     if (!input && w.now < n->wake_ns)
         return;
+    n->written = false;
     pn_node_step(&n->node, w.now, &n->wake_ns);
     /* It sleeps until then. A time that has passed already, again and again, is a thread that takes a CPU for itself. */
     n->restless = n->wake_ns <= w.now ? n->restless + 1 : 0;

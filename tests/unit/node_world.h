@@ -47,6 +47,7 @@ struct world_node {
     unsigned events, alarms, flows_in, resyncs, rejected_tx;
     char last_event[256];
     uint64_t wake_ns;
+    bool written; /* since its last step began: as in the daemon, that leaves before a step and after it */
     unsigned restless; /* steps in a row that ended with a time to wake that had passed */
     struct pn_dp_flow flows[64];
     unsigned n_flows;

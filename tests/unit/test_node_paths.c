@@ -56,6 +56,23 @@ static void test_one_path_fails(void **state)
     }
 }
 
+/* Probing for the other's address each heartbeat, neither leaves out a heartbeat of its own, on which its lease hangs. */
+static void test_probes_beside_heartbeats(void **state)
+{
+    (void)state;
+    for (unsigned ms = 0; ms < 12; ms++) {
+        world_start(2, 2, two_paths);
+        world_run(400 + ms, true);
+        w.beats_cut = 3;
+        world_run(1000, true);
+        for (unsigned i = 0; i < 2; i++) {
+            assert_int_equal(world_owner(i), i);
+            assert_int_equal(w.nodes[i].node.show.heartbeats_skipped, 0);
+        }
+        world_end();
+    }
+}
+
 /* The wire is asked: an owner that answers keeps its address; one that is dead does not. */
 static void test_both_paths_fail(void **state)
 {
@@ -121,9 +138,8 @@ static void test_the_other_path_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_path_fails),
-        cmocka_unit_test(test_both_paths_fail),
-        cmocka_unit_test(test_an_owner_without_its_port_gives_up),
+        cmocka_unit_test(test_one_path_fails),      cmocka_unit_test(test_probes_beside_heartbeats),
+        cmocka_unit_test(test_both_paths_fail),     cmocka_unit_test(test_an_owner_without_its_port_gives_up),
         cmocka_unit_test(test_the_other_path_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
