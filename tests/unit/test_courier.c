@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "controlplane/actors/courier.h"
+#include "tests/unit/fake_loop.h"
 
 #define MAX_BYTES 100u
 
@@ -16,12 +17,7 @@ static const struct pn_id other = {{7}};
 static struct pn_transport transport;
 
 static struct {
-    struct {
-        pn_loop_fn *fn;
-        void *arg;
-    } calls[16]; /* that wait for their loop, whichever */
-    unsigned n_calls;
-    bool no_memory, link_full;
+    bool link_full;
     const struct pn_channel_ops *channel;
     struct pn_courier *courier;
     char said[100]; /* what the user heard: U up, D down, R room, and messages */
@@ -30,22 +26,10 @@ static struct {
 
 /* ---- neighbours of paper ---- */
 
-int pn_loop_call(struct pn_loop *loop, pn_loop_fn *fn, void *arg)
-{
-    (void)loop;
-    if (seen.no_memory)
-        return -1;
-    assert_true(seen.n_calls < 16);
-    seen.calls[seen.n_calls].fn = fn;
-    seen.calls[seen.n_calls++].arg = arg;
-    return 0;
-}
-
 static void loops_run(void)
 {
-    for (unsigned i = 0; i < seen.n_calls; i++)
-        seen.calls[i].fn(seen.calls[i].arg);
-    seen.n_calls = 0;
+    while (fake_loop.n)
+        fake_loop_run();
 }
 
 struct pn_loop *pn_cluster_actor_loop(struct pn_cluster_actor *a)
@@ -140,6 +124,7 @@ static int setup(void **state)
 
     (void)state;
     memset(&seen, 0, sizeof(seen));
+    memset(&fake_loop, 0, sizeof(fake_loop));
     transport.ops = &transport_ops;
     seen.courier = pn_courier_new(NULL, NULL, &o, &err);
     return seen.courier ? 0 : -1;
@@ -204,7 +189,7 @@ static void test_other_link(void **state)
 static void test_without_memory(void **state)
 {
     (void)state;
-    seen.no_memory = true;
+    fake_loop.no_memory = true;
     seen.channel->peer_up(seen.courier, &other);
     heard("");
     pn_courier_look(seen.courier);
@@ -215,7 +200,7 @@ static void test_without_memory(void **state)
     pn_courier_look(seen.courier);
     heard("D");
     seen.channel->peer_up(seen.courier, &other);
-    seen.no_memory = false;
+    fake_loop.no_memory = false;
     comes("a"); /* it does not come from nobody */
     heard("Ua");
 }
@@ -233,7 +218,7 @@ static void test_room_without_memory(void **state)
                          i == 2 ? PN_COURIER_FULL : PN_COURIER_OK);
     heard("");
     seen.link_full = false;
-    seen.no_memory = true;
+    fake_loop.no_memory = true;
     seen.channel->writable(seen.courier, &other);
     assert_int_equal(seen.sent, 2);
     pn_courier_look(seen.courier);

@@ -10,40 +10,14 @@
 #include <cmocka.h>
 
 #include "controlplane/actors/quarantine_internal.h"
+#include "tests/unit/fake_loop.h"
 
 #define HOST 2u /* a peer */
 
 static struct {
-    struct {
-        pn_loop_fn *fn;
-        void *arg;
-    } calls[16]; /* that wait for their loop, whichever */
-    unsigned n_calls;
-    bool no_memory;
     unsigned pumps, answers, downs, ups;
     bool up;
 } seen;
-
-int pn_loop_call(struct pn_loop *loop, pn_loop_fn *fn, void *arg)
-{
-    (void)loop;
-    if (seen.no_memory)
-        return -1;
-    assert_true(seen.n_calls < 16);
-    seen.calls[seen.n_calls].fn = fn;
-    seen.calls[seen.n_calls++].arg = arg;
-    return 0;
-}
-
-static void loops_run(void)
-{
-    unsigned n = seen.n_calls;
-
-    for (unsigned i = 0; i < n; i++)
-        seen.calls[i].fn(seen.calls[i].arg);
-    seen.n_calls -= n; /* what they gave waits */
-    memmove(seen.calls, &seen.calls[n], seen.n_calls * sizeof(seen.calls[0]));
-}
 
 void pn_qa_node_pump(struct pn_quarantine_actor *a)
 {
@@ -93,6 +67,7 @@ static int setup(void **state)
     struct pn_quarantine_actor *a = calloc(1, sizeof(*a));
 
     memset(&seen, 0, sizeof(seen));
+    memset(&fake_loop, 0, sizeof(fake_loop));
     pthread_mutex_init(&a->lock, NULL);
     for (unsigned i = 0; i < PN_QA_PEERS; i++) {
         a->peers[i].actor = a->guests[i].actor = a;
@@ -118,15 +93,15 @@ static void test_news(void **state)
     struct pn_quarantine_actor *a = *state;
 
     pn_qa_wire_ops.up(a, HOST, "n3");
-    loops_run();
+    fake_loop_run();
     assert_true(a->peers[HOST].up);
     assert_string_equal(a->peers[HOST].name, "n3");
     pn_qa_wire_ops.room(a, HOST);
     pn_qa_wire_ops.room(a, HOST + 1); /* not the host */
-    loops_run();
+    fake_loop_run();
     assert_int_equal(seen.pumps, 1);
     pn_qa_wire_ops.down(a, HOST);
-    loops_run();
+    fake_loop_run();
     assert_false(a->peers[HOST].up);
     assert_int_equal(seen.ups, 1);
     assert_int_equal(seen.downs, 1);
@@ -137,7 +112,7 @@ static void test_news_without_memory(void **state)
 {
     struct pn_quarantine_actor *a = *state;
 
-    seen.no_memory = true;
+    fake_loop.no_memory = true;
     pn_qa_wire_ops.up(a, HOST, "n3");
     assert_false(a->peers[HOST].up);
     pn_qa_wire_second(a);
@@ -169,9 +144,9 @@ static void test_keeper_was_full(void **state)
     a->target = PN_QA_SELF;
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(pn_qa_send_as_node(&a->peers[PN_QA_SELF], half, sizeof(half)), i == 2);
-    loops_run();
+    fake_loop_run();
     assert_int_equal(seen.pumps, 0);
-    loops_run();
+    fake_loop_run();
     assert_int_equal(seen.pumps, 1);
     assert_int_equal(seen.answers, 0);
 }
@@ -183,8 +158,8 @@ static void test_answers_wait_for_room(void **state)
 
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(pn_qa_send_as_host(&a->guests[PN_QA_SELF], half, sizeof(half)), i == 2);
-    loops_run();
-    loops_run();
+    fake_loop_run();
+    fake_loop_run();
     assert_int_equal(seen.answers, 1);
     a->courier = (struct pn_courier *)a;
     assert_int_equal(pn_qa_send_as_host(&a->guests[HOST], half, 1), PN_COURIER_FULL);
