@@ -144,6 +144,7 @@ struct pn_node {
     bool clear; /* when this step began; what the step itself writes leaves at its end */
     uint64_t send_by_ns; /* of packets made now; 0: no limit */
     uint64_t left_ns; /* when the newest heartbeat that has left was made */
+    uint64_t steady_ns; /* since when they leave without a gap of a lease's time */
     unsigned beats_lost; /* in a row: none of their packets could be sent */
     unsigned path_lost[PN_NODE_PATHS]; /* the same of each path */
     struct pn_deaf deaf[PN_MAX_PORTS];

@@ -95,7 +95,10 @@ void pn_node_beat_done(struct pn_node *n, uint64_t now_ns)
     struct pn_node_beat *b = &n->beat;
     unsigned kept = 0;
     paths_done(n, now_ns);
-    n->left_ns = b->sendable ? b->sent_ns : n->left_ns;
+    if (b->sendable) {
+        n->steady_ns = b->sent_ns - n->left_ns > n->conf.times.lease ? b->sent_ns : n->steady_ns;
+        n->left_ns = b->sent_ns;
+    }
     n->beats_lost = b->sendable ? 0 : n->beats_lost + 1;
     if (n->beats_lost != 1) /* one may have been late, two are no chance */
         pn_election_mute(&n->election, n->beats_lost > 1, now_ns);

@@ -41,6 +41,7 @@ struct world_node {
     struct pn_node node;
     bool running, dp_running, dp_there;
     struct world_queue to_dp, from_dp, wire; /* wire: packets on their way to this dataplane */
+    uint64_t wire_ns; /* before this its workers have not come round to them */
     uint64_t lease[PN_MAX_VIPS], forward[PN_MAX_VIPS], dataplane;
     uint64_t probe_ns[PN_MAX_VIPS];
     unsigned announced[PN_MAX_VIPS];

@@ -157,7 +157,7 @@ void world_dp_run(unsigned i)
 {
     struct world_node *n = &w.nodes[i];
     struct world_message m = {0};
-    for (unsigned k = n->wire.count; k; k--) {
+    for (unsigned k = w.now < n->wire_ns ? 0 : n->wire.count; k; k--) {
         world_pop(&n->wire, &m);
         if (m.at_ns > w.now) {
             world_push(&n->wire, m, m.payload);
