@@ -102,12 +102,13 @@ pn_postfix_kill() {
 
 # Message-Ids that this gateway holds: delivered, or in its queue.
 pn_mail_ids() { # NAME
-    grep -rahoiE --include='*' '^message-id: *<[^>]+>' "$LAB/$1/mail/inbox/new" 2> /dev/null |
-        sed -E 's/^[^<]*<//; s/>.*//' || true
     local q
+    # The queue first: what is delivered meanwhile is in the mailbox by then.
     for q in incoming active deferred maildrop hold; do
         grep -rahoiE 'message-id: *<[^>]+>' "$LAB/$1/queue/$q" 2> /dev/null | sed -E 's/^[^<]*<//; s/>.*//' || true
     done
+    grep -rahoiE --include='*' '^message-id: *<[^>]+>' "$LAB/$1/mail/inbox/new" 2> /dev/null |
+        sed -E 's/^[^<]*<//; s/>.*//' || true
 }
 
 pn_mail_count() { # NAME -> distinct messages held
