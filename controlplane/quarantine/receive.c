@@ -134,12 +134,16 @@ void pn_receive_flush(struct pn_receive *r)
         }
         a.ids = p;
         a.n_ids = n;
-        if (pn_host_accepted(r->host, r->node, &a.accepted) != 0)
+        if (pn_host_accepted(r->host, r->node, &a.accepted) != 0) {
             a.accepted = 0; /* not known now: the node keeps what it heard before */
-        else if (a.accepted < r->accepted)
-            welcome(r); /* a standby that had not had all, or a backup, so quickly that nobody saw it come */
-        else
+        } else if (a.accepted < r->accepted) {
+            /* A standby that had not had all, or a backup, so quickly that nobody saw it come: it may not have these. */
+            welcome(r);
+            r->n_acks = 0; /* the node asks again */
+            return;
+        } else {
             r->accepted = a.accepted;
+        }
         frame.ack = &a;
         int rc = pn_qframe_send(&frame, r->session, r->send, r->send_arg);
         if (rc > 0)
