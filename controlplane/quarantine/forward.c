@@ -42,10 +42,16 @@ static void slots_clear(struct pn_forward *f)
     f->under_way = f->backlog_under_way = 0;
 }
 
+static void holds_end(struct pn_forward *f)
+{
+    for (unsigned k = PN_Q_RECORD; k <= PN_Q_MESSAGE; k++)
+        f->hold[k].vain = 0;
+}
+
 void pn_forward_up(struct pn_forward *f, uint64_t session, uint64_t now_ms)
 {
     slots_clear(f);
-    f->vain = 0;
+    holds_end(f);
     f->session = session;
     f->st.state = PN_FORWARD_HELLO;
     f->hello_due_ms = now_ms;
@@ -75,7 +81,7 @@ void pn_forward_rescan(struct pn_forward *f)
 /* The host takes items again that it had refused for now, or had not answered. */
 static void again(struct pn_forward *f, uint64_t now_ms)
 {
-    f->vain = 0;
+    holds_end(f);
     for (unsigned i = 0; i < PN_FORWARD_WINDOW; i++)
         if (f->slots[i].used && f->slots[i].tries > 0) {
             f->slots[i].tries = 0;
@@ -113,7 +119,7 @@ static void welcome(struct pn_forward *f, const Pn__Q__Welcome *w, uint64_t now_
     f->accepted = f->accepted_saved = w->accepted;
     f->saved_ms = now_ms;
     slots_clear(f);
-    f->vain = 0;
+    holds_end(f);
     pn_forward_rescan(f);
     f->tokens = 0;
     f->tokens_ms = now_ms;
@@ -131,12 +137,11 @@ static void ack(struct pn_forward *f, const Pn__Q__Ack *a, uint64_t now_ms)
         pn_forward_store_failed(f, now_ms); /* the slots stay, are offered again, and acknowledged again */
         return;
     }
-    if (n)
-        f->vain = 0;
     for (unsigned i = 0; i < n; i++) {
         struct pn_forward_slot *s = pn_forward_slot_find(f, &ids[i]);
         if (s == NULL)
             continue; /* late or repeated */
+        f->hold[s->kind].vain = 0;
         f->st.acked_items++;
         f->st.acked_bytes += s->file_bytes;
         f->window_items++;
@@ -157,7 +162,7 @@ static void refuse(struct pn_forward *f, const Pn__Q__Refuse *r, uint64_t now_ms
         return;
     pn_forward_trouble(f, r->reason[0] ? r->reason : "the host refused an item");
     if (!r->for_good) {
-        f->vain++;
+        f->hold[s->kind].vain++;
         s->answered = false;
         s->due_ms = pn_forward_retry_at(f, ++s->tries, now_ms);
         return;

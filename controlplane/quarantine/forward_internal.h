@@ -18,6 +18,14 @@ struct pn_forward_slot {
     unsigned tries;
 };
 
+/* Of one kind, since a host may take records and no mail. */
+struct pn_forward_hold {
+    unsigned vain; /* refused for now, or put again for want of an answer, since the host last took one */
+    unsigned probes; /* tries meanwhile */
+    unsigned turn; /* where to look first for what is to be put again: each has its turn */
+    uint64_t probe_ms; /* while the host takes none: no other try before */
+};
+
 struct pn_forward {
     struct pn_forward_options o;
     char node[PN_NAME_BYTES];
@@ -37,10 +45,7 @@ struct pn_forward {
     uint64_t window_items, window_bytes;
     uint64_t accepted, accepted_saved, saved_ms;
     uint64_t error_until_ms;
-    unsigned vain; /* refused for now, or put again for want of an answer, since the host last took something */
-    unsigned probes; /* tries meanwhile */
-    unsigned turn_again; /* where to look first for what is to be put again: each has its turn */
-    uint64_t probe_ms; /* while the host takes nothing: no other try before */
+    struct pn_forward_hold hold[PN_Q_MESSAGE + 1]; /* by kind */
     uint8_t *buf;
     struct pn_forward_stats st;
 };

@@ -121,43 +121,40 @@ static unsigned backlog_slots(const struct pn_forward *f)
                                                                   : (unsigned)by_rate;
 }
 
-static bool backlog_waits(const struct pn_forward *f)
+static bool backlog_waits(const struct pn_forward *f, enum pn_q_kind kind)
 {
-    for (unsigned k = PN_Q_RECORD; k <= PN_Q_MESSAGE; k++)
-        if (!f->o.stay[k] && f->backlog_after[k] < f->live_mark)
-            return true;
-    return false;
+    return !f->o.stay[kind] && f->backlog_after[kind] < f->live_mark;
 }
 
 /* ---- a host that takes nothing ---- */
 
 /*
- * It is not sent all that is under way again and again: one item at a time is tried, another each time, until something is
- * taken. What is live still goes, once.
+ * It is not sent all that is under way again and again: one item of a kind is tried at a time, another each time, until
+ * one is taken. What is live still goes, once.
  */
-static bool held(const struct pn_forward *f)
+static bool held(const struct pn_forward *f, enum pn_q_kind kind)
 {
-    return f->vain >= VAIN_MAX;
+    return f->hold[kind].vain >= VAIN_MAX;
 }
 
-static bool may_try(const struct pn_forward *f, uint64_t now_ms)
+static bool may_try(const struct pn_forward *f, enum pn_q_kind kind, uint64_t now_ms)
 {
-    return !held(f) || now_ms >= f->probe_ms;
+    return !held(f, kind) || now_ms >= f->hold[kind].probe_ms;
 }
 
-static void tried(struct pn_forward *f, uint64_t now_ms)
+static void tried(struct pn_forward *f, enum pn_q_kind kind, uint64_t now_ms)
 {
-    if (!held(f))
+    if (!held(f, kind))
         return;
-    f->probes++;
-    f->probe_ms = pn_forward_retry_at(f, 0, now_ms);
+    f->hold[kind].probes++;
+    f->hold[kind].probe_ms = pn_forward_retry_at(f, 0, now_ms);
 }
 
 /* Every other try is an item of the backlog that was not sent yet: those under way may be what the host cannot take. */
-static bool backlog_is_tried(const struct pn_forward *f)
+static bool backlog_is_tried(const struct pn_forward *f, enum pn_q_kind kind)
 {
-    return held(f) && f->probes % 2 != 0 && backlog_waits(f) && backlog_may(f) && f->under_way < PN_FORWARD_WINDOW &&
-           f->backlog_under_way < backlog_slots(f);
+    return held(f, kind) && f->hold[kind].probes % 2 != 0 && backlog_waits(f, kind) && backlog_may(f) &&
+           f->under_way < PN_FORWARD_WINDOW && f->backlog_under_way < backlog_slots(f);
 }
 
 /* The next item that is not under way: live records, live messages, old records, old messages. */
@@ -167,11 +164,11 @@ static int pick(struct pn_forward *f, struct pn_forward_slot *s, uint64_t now_ms
     struct pn_forward_item item;
 
     for (unsigned live = 2; live-- > 0;) {
-        if (!live && (!backlog_may(f) || f->backlog_under_way >= backlog_slots(f) || !may_try(f, now_ms)))
+        if (!live && (!backlog_may(f) || f->backlog_under_way >= backlog_slots(f)))
             return 0;
         for (unsigned k = 0; k < 2; k++) {
             uint64_t *after = live ? &f->live_after[kinds[k]] : &f->backlog_after[kinds[k]];
-            while (!f->o.stay[kinds[k]]) {
+            while (!f->o.stay[kinds[k]] && (live || may_try(f, kinds[k], now_ms))) {
                 if (!live && *after >= f->live_mark)
                     break;
                 int rc = f->ops->next(f->arg, kinds[k], *after, &item);
@@ -190,7 +187,7 @@ static int pick(struct pn_forward *f, struct pn_forward_slot *s, uint64_t now_ms
                 f->under_way++;
                 f->backlog_under_way += !live;
                 if (!live)
-                    tried(f, now_ms);
+                    tried(f, kinds[k], now_ms);
                 return 1;
             }
         }
@@ -228,6 +225,35 @@ static void pump_chunks(struct pn_forward *f)
     }
 }
 
+/* What has no answer in time, or found the link full. -1: store or link failed. */
+static int pump_again(struct pn_forward *f, enum pn_q_kind kind, uint64_t now_ms)
+{
+    struct pn_forward_hold *h = &f->hold[kind];
+
+    for (unsigned n = 0, first = h->turn; n < PN_FORWARD_WINDOW && !f->link_full; n++) {
+        struct pn_forward_slot *s = &f->slots[(first + n) % PN_FORWARD_WINDOW];
+        if (!s->used || s->kind != kind || (!s->put_due && now_ms < s->due_ms))
+            continue;
+        if (!s->put_due) {
+            if (!may_try(f, kind, now_ms) || backlog_is_tried(f, kind))
+                continue;
+            tried(f, kind, now_ms);
+            h->turn = (first + n + 1) % PN_FORWARD_WINDOW;
+            h->vain++;
+            s->tries++;
+            f->st.repeats++;
+            if ((s->tries > 2 || held(f, kind)) &&
+                now_ms - f->heard_ms >= f->o.retry_max_ms) { /* it may not know this session any more */
+                f->heard_ms = now_ms;
+                hello(f);
+            }
+        }
+        if (put(f, s, now_ms) < 0 && now_ms < f->error_until_ms)
+            return -1;
+    }
+    return 0;
+}
+
 void pn_forward_pump(struct pn_forward *f, uint64_t now_ms)
 {
     f->link_full = false;
@@ -248,27 +274,9 @@ void pn_forward_pump(struct pn_forward *f, uint64_t now_ms)
             f->accepted_saved = f->accepted;
         f->saved_ms = now_ms;
     }
-    for (unsigned n = 0, first = f->turn_again; n < PN_FORWARD_WINDOW && !f->link_full; n++) {
-        struct pn_forward_slot *s = &f->slots[(first + n) % PN_FORWARD_WINDOW];
-        if (!s->used || (!s->put_due && now_ms < s->due_ms))
-            continue;
-        if (!s->put_due) {
-            if (!may_try(f, now_ms) || backlog_is_tried(f))
-                continue;
-            tried(f, now_ms);
-            f->turn_again = (first + n + 1) % PN_FORWARD_WINDOW;
-            f->vain++;
-            s->tries++;
-            f->st.repeats++;
-            if ((s->tries > 2 || held(f)) &&
-                now_ms - f->heard_ms >= f->o.retry_max_ms) { /* it may not know this session any more */
-                f->heard_ms = now_ms;
-                hello(f);
-            }
-        }
-        if (put(f, s, now_ms) < 0 && now_ms < f->error_until_ms)
+    for (unsigned k = PN_Q_RECORD; k <= PN_Q_MESSAGE; k++)
+        if (pump_again(f, (enum pn_q_kind)k, now_ms) != 0)
             return;
-    }
     pump_chunks(f);
     for (unsigned i = 0; i < PN_FORWARD_WINDOW && !f->link_full && f->under_way < PN_FORWARD_WINDOW; i++) {
         struct pn_forward_slot *s = &f->slots[i];
@@ -300,13 +308,18 @@ uint64_t pn_forward_due_ms(const struct pn_forward *f, uint64_t now_ms)
         return f->pumped_ms + f->o.retry_ms;
     for (unsigned i = 0; i < PN_FORWARD_WINDOW; i++) {
         const struct pn_forward_slot *s = &f->slots[i];
-        uint64_t again = held(f) && f->probe_ms > s->due_ms ? f->probe_ms : s->due_ms;
+        uint64_t probe_ms = held(f, s->kind) ? f->hold[s->kind].probe_ms : 0;
+        uint64_t again = probe_ms > s->due_ms ? probe_ms : s->due_ms;
         uint64_t at = !s->used ? UINT64_MAX : s->put_due ? now_ms : again;
         due = at < due ? at : due;
     }
-    if (backlog_is_tried(f) && f->probe_ms < due)
-        due = f->probe_ms;
-    if ((backlog_waits(f) || f->backlog_under_way) && !backlog_may(f) && now_ms + 100 < due)
+    bool waits = f->backlog_under_way > 0;
+    for (unsigned k = PN_Q_RECORD; k <= PN_Q_MESSAGE; k++) {
+        waits |= backlog_waits(f, (enum pn_q_kind)k);
+        if (backlog_is_tried(f, (enum pn_q_kind)k) && f->hold[k].probe_ms < due)
+            due = f->hold[k].probe_ms;
+    }
+    if (waits && !backlog_may(f) && now_ms + 100 < due)
         due = now_ms + 100;
     if (f->accepted != f->accepted_saved && f->saved_ms + MARK_EVERY_MS < due)
         due = f->saved_ms + MARK_EVERY_MS;

@@ -132,11 +132,20 @@ static void test_away(void **state)
     world_stop(&w);
 }
 
-/* What is new is tried once at once; when it is taken, all the rest follows. */
-static void test_live_opens(void **state)
+static void add_record(struct world *w)
 {
     pn_q_item rec = PN__Q__ITEM__INIT;
     struct pn_error err;
+
+    assert_int_equal(pn_spool_record(w->spool, &rec, NULL, NULL, &err), 0);
+    pn_spool_commit(w->spool);
+    w->added++;
+    pn_forward_pump(w->forward, w->now);
+}
+
+/* What is new is tried once at once; when it is taken, all the rest follows. */
+static void test_live_opens(void **state)
+{
     struct world w;
 
     (void)state;
@@ -144,13 +153,37 @@ static void test_live_opens(void **state)
     w.host->keep_free_bytes = UINT64_MAX;
     run(&w, 600000, 0);
     w.host->keep_free_bytes = 0;
-    assert_int_equal(pn_spool_record(w.spool, &rec, NULL, NULL, &err), 0);
+    fixture_intake(w.spool, ++w.added, 20000, NULL, NULL);
     pn_spool_commit(w.spool);
-    w.added++;
     pn_forward_pump(w.forward, w.now);
     run(&w, 1000, ITEMS / 3);
     assert_true(pending(&w) <= ITEMS / 3);
     run(&w, 90000, 0);
+    check_host(&w);
+    world_stop(&w);
+}
+
+/* Records that the host takes say nothing about mail that it does not. */
+static void test_records_alone(void **state)
+{
+    struct world w;
+
+    (void)state;
+    start(&w, NULL);
+    refused_upto = ITEMS;
+    run(&w, 120000, 0);
+    uint64_t before = frames(&w);
+    turns = 0;
+    for (unsigned i = 0; i < 120; i++) {
+        add_record(&w);
+        run(&w, 5000, 0);
+    }
+    assert_int_equal(pending(&w), ITEMS);
+    assert_in_range(frames(&w) - before, 120 + 60, 120 + 260); /* each record, and a try each 2.5 to 7.5 s */
+    assert_in_range(turns, 60, 900);
+    refused_upto = 0;
+    run(&w, 100000, 0);
+    assert_int_equal(pending(&w), 0);
     check_host(&w);
     world_stop(&w);
 }
@@ -305,7 +338,7 @@ int main(void)
         cmocka_unit_test(test_bad_items), cmocka_unit_test(test_kind_that_stays),
         cmocka_unit_test(test_bad_first), cmocka_unit_test(test_full_link),
         cmocka_unit_test(test_forgotten), cmocka_unit_test(test_full_unheard),
-        cmocka_unit_test(test_link_gone),
+        cmocka_unit_test(test_link_gone), cmocka_unit_test(test_records_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
