@@ -48,13 +48,15 @@ static int send_piece(struct pn_cli *cli, long long number, const uint8_t *bytes
 
 int pn_cli_recipients(struct pn_cli *cli, const char *const words[], int n, char out[PN_CLI_RECIPIENTS_BYTES])
 {
-    size_t len = 0;
+    char *end = out;
 
-    out[0] = '\0';
+    *end = '\0';
     for (int i = 0; i < n; i++) {
-        if (len + strlen(words[i]) + 2 >= PN_CLI_RECIPIENTS_BYTES)
+        if ((size_t)(end - out) + strlen(words[i]) + 2 >= PN_CLI_RECIPIENTS_BYTES)
             return pn_cli_usage(cli, "the recipients are too long"), -1; /* none is left out */
-        len += (size_t)sprintf(out + len, "%s%s", len ? "\n" : "", words[i]);
+        if (i)
+            *end++ = '\n';
+        end = stpcpy(end, words[i]);
     }
     return 0;
 }

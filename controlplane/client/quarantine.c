@@ -97,8 +97,11 @@ static int recipients_put(json_t *args, const struct pn_qclient_mail *mail)
     if (!(text = p = malloc(len)))
         return -1;
     *p = '\0';
-    for (unsigned i = 0; i < mail->n_recipients; i++)
-        p += sprintf(p, "%s%s", i ? "\n" : "", mail->recipients[i]);
+    for (unsigned i = 0; i < mail->n_recipients; i++) {
+        if (i)
+            *p++ = '\n';
+        p = stpcpy(p, mail->recipients[i]);
+    }
     rc = json_object_set_new(args, "recipients", json_string(text));
     free(text);
     return rc;

@@ -146,6 +146,8 @@ static char *exposition(void)
     assert_int_equal(pn_metrics_write(out, &f.view), 0);
     len = evbuffer_get_length(out);
     text = malloc(len + 1);
+    if (!text)
+        abort();
     evbuffer_remove(out, text, len);
     text[len] = '\0';
     evbuffer_free(out);
