@@ -47,8 +47,7 @@ static int check(const struct pn_daemon_options *o)
     }
     for (unsigned i = 0; i < conf->n_warnings; i++)
         fprintf(stderr, "%s\n", pn_conf_warning_text(&conf->warnings[i], text, sizeof(text)));
-    printf("%s: OK: %u nodes, %u VIPs, %u services, %u pools, %u gateways, %u checks\n", o->config, conf->n_nodes,
-           conf->n_vips, conf->n_services, conf->n_pools, conf->n_gateways, conf->n_checks);
+    printf("%s: OK: %s\n", o->config, pn_conf_counts(conf, text, sizeof(text)));
     pn_conf_free(conf);
     return 0;
 }

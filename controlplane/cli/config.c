@@ -82,6 +82,7 @@ static void warn_here(const struct pn_conf *conf, json_t *list)
 int pn_cli_check(struct pn_cli *cli, int argc, char *argv[])
 {
     const char *file = DEFAULT_FILE;
+    char counts[160];
     struct pn_conf *conf;
     json_t *warnings;
 
@@ -101,8 +102,7 @@ int pn_cli_check(struct pn_cli *cli, int argc, char *argv[])
                                     (int)conf->n_gateways, "checks", (int)conf->n_checks, "warnings",
                                     json_incref(warnings)));
     else
-        printf("%s: OK: %u nodes, %u VIPs, %u services, %u pools, %u gateways, %u checks\n", file, conf->n_nodes,
-               conf->n_vips, conf->n_services, conf->n_pools, conf->n_gateways, conf->n_checks);
+        printf("%s: OK: %s\n", file, pn_conf_counts(conf, counts, sizeof(counts)));
     json_decref(warnings);
     pn_conf_free(conf);
     return PN_EXIT_OK;

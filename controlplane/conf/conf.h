@@ -321,6 +321,9 @@ struct pn_addr pn_conf_vip_source(const struct pn_conf_node *node, const struct 
 /* VIPs are shared with other nodes, or by VRRP with other routers: somebody takes over when this node is late. */
 bool pn_conf_is_shared(const struct pn_conf *conf);
 
+/* "2 nodes, 1 VIP, ...": what check tells of a file that is right. size 160 or so. Returns buf. */
+char *pn_conf_counts(const struct pn_conf *conf, char *buf, size_t size);
+
 /* Position of this machine's node, or -1. name NULL: the host's name, or the only node there is. */
 int pn_conf_node_find(const struct pn_conf *conf, const char *name);
 /* What to say when it is not found: size 256 or so. Returns buf. */

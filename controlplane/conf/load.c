@@ -130,3 +130,17 @@ char *pn_conf_no_node(const struct pn_conf *conf, const char *name, char *buf, s
              pn_schema_no_such(PN_SEC_NODE, conf, host, hint, sizeof(hint)));
     return buf;
 }
+
+char *pn_conf_counts(const struct pn_conf *conf, char *buf, size_t size)
+{
+    const struct {
+        unsigned n;
+        const char *what;
+    } rows[] = {{conf->n_nodes, "node"}, {conf->n_vips, "VIP"},         {conf->n_services, "service"},
+                {conf->n_pools, "pool"}, {conf->n_gateways, "gateway"}, {conf->n_checks, "check"}};
+    size_t len = 0;
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]) && len < size; i++)
+        len += (size_t)snprintf(buf + len, size - len, "%s%u %s%s", i ? ", " : "", rows[i].n, rows[i].what,
+                                rows[i].n == 1 ? "" : "s");
+    return buf;
+}
