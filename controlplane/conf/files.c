@@ -43,7 +43,10 @@ static int disk_read_fd(int fd, char **text, size_t *len, struct pn_error *err)
 static int disk_read(void *arg, const char *path, char **text, size_t *len, struct pn_error *err)
 {
     (void)arg;
+    struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO must not block */
+    if (fd < 0 && errno == ENOENT && lstat(path, &st) == 0)
+        return pn_error_set(err, "a symbolic link to a file that is not there");
     if (fd < 0)
         return errno == ENOENT ? 1 : pn_error_set(err, "%s", strerror(errno));
     int rc = disk_read_fd(fd, text, len, err);
