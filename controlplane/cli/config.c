@@ -135,23 +135,25 @@ int pn_cli_diff(struct pn_cli *cli, int argc, char *argv[])
     struct pn_conf *was = NULL, *now = NULL;
     struct pn_conf_diff *diff = NULL;
     json_t *r;
-    int status;
+    int status, failed;
 
     if (pn_cli_args(cli, argc, argv, options, &file, 1) < 0)
         return PN_EXIT_USAGE;
+    failed =
+        exit_code ? PN_EXIT_USAGE : PN_EXIT_FAILED; /* with it, 1 says changes and nothing else, as diff(1) has it */
     status = pn_cli_call(cli, "config", NULL, &r);
     if (status != PN_EXIT_OK)
-        return status;
+        return status == PN_EXIT_FAILED ? failed : status;
     now = load(cli, file ? file : pn_js(r, "file"), false);
     was = now ? running(cli, pn_js(r, "text")) : NULL;
     diff = was ? pn_conf_diff_new(was, now) : NULL;
-    status = diff ? PN_EXIT_OK : PN_EXIT_FAILED;
+    status = diff ? PN_EXIT_OK : failed;
     if (diff && cli->json)
         pn_cli_print_json(pn_conf_diff_json(diff));
     else if (diff)
         pn_conf_diff_print(diff, stdout);
-    if (diff && exit_code && diff->n_changes)
-        status = PN_EXIT_FAILED;
+    if (diff && exit_code)
+        status = fflush(stdout) != 0 ? failed : diff->n_changes ? PN_EXIT_FAILED : PN_EXIT_OK;
     pn_conf_diff_free(diff);
     pn_conf_free(was);
     pn_conf_free(now);

@@ -188,6 +188,41 @@ static void test_refused_as_typed(void **state)
     }
 }
 
+/* Changes have a status of their own, as with diff(1). */
+static void test_diff_exit_code(void **state)
+{
+    static const char eth1[] = "{\"ok\": true, \"result\": {\"text\": \"node n1 { port lan { interface = eth1 } }\"}}";
+    static const char eth2[] = "{\"ok\": true, \"result\": {\"text\": \"node n1 { port lan { interface = eth2 } }\"}}";
+    static const char refusal[] = "{\"ok\": false, \"code\": \"denied\", \"error\": \"no\"}";
+    static const struct {
+        const char *words, *answer;
+        int status;
+    } rows[] = {
+        {"diff @", eth1, 0},
+        {"diff --exit-code @", eth2, 0},
+        {"diff --exit-code @", eth1, 1},
+        {"diff --exit-code @ > /dev/full", eth1, 2},
+        {"diff --exit-code @.gone", eth1, 2},
+        {"diff @.gone", eth1, 1},
+        {"diff --exit-code @", refusal, 2},
+        {"diff @", refusal, 1},
+    };
+    char path[] = "/tmp/pn-cli-diff.XXXXXX", words[128], printed[1024];
+    int fd = mkstemp(path), status;
+
+    (void)state;
+    dprintf(fd, "node n1 { port lan { interface = eth2 } }\n");
+    close(fd);
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *at = strchr(rows[i].words, '@');
+        snprintf(words, sizeof(words), "%.*s%s%s", (int)(at - rows[i].words), rows[i].words, path, at + 1);
+        json_decref(converse(words, rows[i].answer, printed, sizeof(printed), &status));
+        if (status != rows[i].status)
+            fail_msg("%s: status %d: %s", words, status, printed);
+    }
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_no_cluster_says_what_to_type),
         cmocka_unit_test(test_report_sections),
         cmocka_unit_test(test_export_refused_keeps_the_file),
+        cmocka_unit_test(test_diff_exit_code),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
