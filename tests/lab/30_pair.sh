@@ -5,10 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$_here/../../scripts/lib/pair.sh"
 
-# Not the figures of scripts/chaos: a busy machine must not fail this test. PN_PAIR_HEARTBEAT= asks for the defaults.
-PAIR_HEARTBEAT=${PN_PAIR_HEARTBEAT-interval = 50ms; lease = 150ms; takeover = 250ms; probe-lead = 60ms;}
-LIMIT=${PN_PAIR_LIMIT:-1000} # ms without an answer, for what is not planned
-
 pn_huge_setup
 pn_lab_start
 pn_pair_link
@@ -29,40 +25,36 @@ held=$BG
 
 watch_begin kill-posternd
 kill -9 "$(pn_pid posternd1)"
-sleep 1
-want_eq "killed posternd: the other has it" "$(pn_pair_owner 2 a)" n2
+want "killed posternd: the other has it" pn_wait 5 pn_pair_own_of 2 a=n2
 pn_pair_d_start 1
 settled
 sleep 0.5
-watch_end kill-posternd "$LIMIT"
+watch_end kill-posternd "$PAIR_LIMIT"
 
 watch_begin kill-dataplane
 kill -9 "$(pn_pid dp1)"
-sleep 1
-want_eq "killed postern-dp: the other has it" "$(pn_pair_owner 2 a)" n2
+want "killed postern-dp: the other has it" pn_wait 5 pn_pair_own_of 2 a=n2
 pn_pair_dp_start 1
 settled
 sleep 0.5
-watch_end kill-dataplane "$LIMIT"
+watch_end kill-dataplane "$PAIR_LIMIT"
 
 for what in posternd dp both; do
     pids=$(case $what in posternd) pn_pid posternd1 ;; dp) pn_pid dp1 ;; *) pn_pid posternd1 && pn_pid dp1 ;; esac)
     watch_begin "stop-$what"
     # shellcheck disable=SC2086
     kill -STOP $pids
-    sleep 1
-    want_eq "stopped $what: the other has it" "$(pn_pair_owner 2 a)" n2
+    want "stopped $what: the other has it" pn_wait 5 pn_pair_own_of 2 a=n2
     # shellcheck disable=SC2086
     kill -CONT $pids
     settled
     sleep 0.5
-    watch_end "stop-$what" "$LIMIT"
+    watch_end "stop-$what" "$PAIR_LIMIT"
 done
 
 watch_begin move
 want "a planned move" pn_pair_cli 1 vip move a n2
-sleep 0.5
-want "is done" pn_pair_owners n2 n2
+want "is done" pn_wait 5 pn_pair_owners n2 n2
 want "and moved back" pn_pair_cli 2 vip move a n1
 sleep 0.5
 settled
@@ -70,8 +62,7 @@ watch_end move 60
 
 watch_begin standby
 want "standby" pn_pair_cli 1 node standby
-sleep 0.5
-want "gives all to the other" pn_pair_owners n2 n2
+want "gives all to the other" pn_wait 5 pn_pair_owners n2 n2
 want "active again" pn_pair_cli 1 node active
 settled
 watch_end standby 60
@@ -88,8 +79,7 @@ want_eq "a held restart moves nothing" "$(jq .changes "$LAB/restart.arp")" 0
 
 watch_begin stop-service
 pn_end posternd1 TERM
-sleep 0.5
-want_eq "an ordinary stop hands over" "$(pn_pair_owner 2 a)" n2
+want "an ordinary stop hands over" pn_wait 5 pn_pair_own_of 2 a=n2
 pn_pair_d_start 1
 settled
 watch_end stop-service 60

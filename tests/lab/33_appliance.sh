@@ -6,8 +6,6 @@
 . "$_here/../../scripts/lib/pair.sh"
 
 VIP_WEB=10.77.0.27
-PAIR_HEARTBEAT=${PN_PAIR_HEARTBEAT-interval = 50ms; lease = 150ms; takeover = 250ms; probe-lead = 60ms;}
-LIMIT=${PN_PAIR_LIMIT:-1000} # ms without an answer, for what is not planned
 MARK=8
 PAIR_NODE='local-interface = "pnlocal";'
 PAIR_CONF="
@@ -94,7 +92,7 @@ want_eq "mail for n1's address is taken by n2" "$(to $VIP4 3)" '{"mx2":3}'
 pn_pair_dp_start 1
 pn_pair_d_start 1
 want "n1 comes back and takes its own" pn_wait 20 home
-watch_end takeover "$LIMIT"
+watch_end takeover "$PAIR_LIMIT"
 hold_end spilled $spilled
 want_eq "every session lived, spilled or not" "$(jq -r .alive "$LAB/spilled.json")" 20
 want_eq "where it was" "$(jq -c '.sessions_by' "$LAB/spilled.json")" "$(jq -c . "$LAB/spilled.ready")"
@@ -124,7 +122,7 @@ want_eq "outbound mail is n1's again" "$(to $VIP4 4)" '{"mx1":4}'
 web > "$LAB/web4"
 want "web clients are where they were" cmp "$LAB/web1" "$LAB/web4"
 sleep 0.5
-watch_end death "$LIMIT"
+watch_end death "$PAIR_LIMIT"
 hold_end away $away
 want_eq "sessions begun at n2 meanwhile go on there" "$(jq -c '[.alive, .sessions_by]' "$LAB/away.json")" '[6,{"mx2":6}]'
 hold_end kept $kept
@@ -137,5 +135,5 @@ want_eq "inbound mail is taken by n1" "$(to $VIP4B 3)" '{"mx1":3}'
 pn_pair_dp_start 2
 pn_pair_d_start 2
 want "n2 comes back and takes its own" pn_wait 20 home
-watch_end other "$LIMIT"
+watch_end other "$PAIR_LIMIT"
 want_none_lost

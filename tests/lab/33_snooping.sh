@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$_here/../../scripts/lib/pair.sh"
 
-PAIR_HEARTBEAT='mode = multicast; interval = 20ms; lease = 60ms; takeover = 100ms; probe-lead = 30ms;'
+PAIR_HEARTBEAT+=' mode = multicast;'
 GROUP=239.255.25.25
 
 pn_huge_setup

@@ -5,8 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$_here/../../scripts/lib/pair.sh"
 
-PAIR_HEARTBEAT=${PN_PAIR_HEARTBEAT-interval = 50ms; lease = 150ms; takeover = 250ms; probe-lead = 60ms;}
-LIMIT=${PN_PAIR_LIMIT:-1000}
 MARK=6
 PAIR_CONF="
 vip \"a\" { address = \"$VIP4\"; priority { n1 = 200; n2 = 100 } }
@@ -58,7 +56,7 @@ ip netns exec "$LAB_PREFIX-cl" $PYTHON "$TOOLS/smtpload.py" send $VIP4 --message
     --accepted "$LAB/accepted" > "$LAB/half.json" &
 half=$!
 want "five handshakes have begun, spilled" pn_wait 5 flows_are 1 '.spilled and .gateway == "mx2" and .state == "half-open"' 5
-want "the other node knows them too" pn_wait 2 flows_are 2 '.spilled and .gateway == "mx2" and .state == "half-open"' 5
+want "the other node knows them too" pn_wait 5 flows_are 2 '.spilled and .gateway == "mx2" and .state == "half-open"' 5
 
 watch_begin death
 pn_pair_kill 1
@@ -72,7 +70,7 @@ pn_pair_d_start 1
 want "it comes back and takes its own" pn_wait 20 pn_pair_own a=n1 b=n2
 sleep 1
 want_num "with the spilled flows" "$(flows 1 '.spilled and .gateway == "mx2" and .state == "established"')" -ge "$away"
-watch_end death "$LIMIT"
+watch_end death "$PAIR_LIMIT"
 hold_end spilled $spilled
 want_eq "every session lived" "$(jq -r .alive "$LAB/spilled.json")" 18
 want_eq "where it was" "$(jq -c .sessions_by "$LAB/spilled.json")" "$(jq -c . "$LAB/spilled.ready")"

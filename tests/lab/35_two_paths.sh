@@ -6,11 +6,9 @@
 . "$(dirname "$0")/lib.sh"
 . "$_here/../../scripts/lib/pair.sh"
 
-PAIR_HEARTBEAT=${PN_PAIR_HEARTBEAT-interval = 50ms; lease = 150ms; takeover = 250ms; probe-lead = 60ms;}
 PAIR_NODE='port "second" { interface = eth1; address-v4 = "10.79.0.%n" }
     path "lan" { port = lan }
     path "direct" { port = second }'
-LIMIT=${PN_PAIR_LIMIT:-1000} # ms without an answer
 
 pn_huge_setup
 pn_lab_start
@@ -82,7 +80,7 @@ paths_cut direct off
 pn_pair_dp_start 1
 pn_pair_d_start 1
 want "it comes back and takes its own" pn_wait 20 home
-watch_end dies "$LIMIT"
+watch_end dies "$PAIR_LIMIT"
 
 # The owner's own cable: it is heard over the second network, but mail cannot reach it.
 want "heard over both" pn_wait 5 path_is 2 n1 lan true
@@ -93,7 +91,7 @@ want_eq "and says why" "$(pn_pair_cli 1 -j vip show a | jq -r '.vips[0].reason')
 want_eq "heard all the time" "$(pn_pair_cli 2 -j node list | jq '.nodes[] | select(.name == "n1").heard')" true
 pn_ns rt ip link set to-nd up
 want "with the cable it takes it again" pn_wait 20 home
-watch_end cable "$LIMIT"
+watch_end cable "$PAIR_LIMIT"
 
 # It is heard, on both, but nothing reaches it on the LAN.
 want "heard over both" pn_wait 5 path_is 1 n2 lan true
@@ -114,4 +112,4 @@ want "it stays so" pn_pair_own a=n2 b=n2
 pn_ns rt nft delete table bridge deaf
 want "when it hears again it takes it again" pn_wait 20 home
 want "and that is told" said 1 "its port receives again"
-watch_end deaf $((LIMIT + 1500)) # it is sure after four times takeover
+watch_end deaf $((PAIR_LIMIT + 2000)) # it is sure after four times takeover

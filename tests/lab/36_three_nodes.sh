@@ -7,8 +7,6 @@ PAIR_NODES=3
 . "$(dirname "$0")/lib.sh"
 . "$_here/../../scripts/lib/pair.sh"
 
-PAIR_HEARTBEAT=${PN_PAIR_HEARTBEAT-interval = 50ms; lease = 150ms; takeover = 300ms; probe-lead = 80ms;}
-LIMIT=${PN_PAIR_LIMIT:-1500}
 PAIR_VIP_A='prefer = exclusive;'
 
 pn_huge_setup
@@ -53,7 +51,7 @@ want_eq "n1 stays down" "$(pn_pair_cli 1 -j vip show a | jq -c '.vips[0] | [.sta
     '[true,0,"no heartbeat of an owner; waits for the votes of a majority"]'
 apart 1 off
 want "together again it is n1's" pn_wait 20 pn_pair_own a=n1 b=n2
-watch_end partition "$LIMIT"
+watch_end partition "$PAIR_LIMIT"
 
 watch_begin death
 pn_pair_kill 1

@@ -5,7 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$_here/../../scripts/lib/pair.sh"
 
-PAIR_HEARTBEAT=${PN_PAIR_HEARTBEAT-interval = 50ms; lease = 150ms; takeover = 250ms; probe-lead = 60ms;}
 PAIR_HEARTBEAT+=' flow-sync-timeout = 20s;'
 
 pn_huge_setup

@@ -4,7 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$_here/../../scripts/lib/pair.sh"
 
-PAIR_HEARTBEAT=${PN_PAIR_HEARTBEAT-interval = 20ms; lease = 60ms; takeover = 100ms; probe-lead = 30ms;}
 PAIR_CONF="vip \"a\" { address = \"$VIP4\"; priority { n1 = 200; n2 = 100 } }
 vip \"b\" { address = \"$VIP4B\"; priority { n1 = 100; n2 = 200 } }
 gateway \"mx1\" { address = \"$MX1_4\" }
@@ -53,7 +52,7 @@ want "the other has its addresses" pn_wait 5 pn_pair_own_of 2 a=n2 b=n2
 want "and says why it has none" grep -q 'no key for heartbeats' <(pn_pair_cli 1 status)
 want_not "it cannot reload its way back" grep -q owner <(pn_pair_cli 1 reload > /dev/null 2>&1; pn_pair_cli 1 -j vip list | jq -r '.vips[].state')
 sleep 0.5
-watch_end leave 600
+watch_end leave "$PAIR_LIMIT"
 cp "$LAB/heartbeat.keys.old" "$LAB/heartbeat.keys"
 want "a key file brings it back" pn_pair_cli 1 reload
 want "on the other node too" pn_pair_cli 2 reload

@@ -42,9 +42,9 @@ want "on both" pn_wait 5 restored
 has() { pn_on "$1" rule show blocklist "$2"; }
 has_not() { ! pn_on "$1" rule show blocklist "$2"; }
 want "added on the first" pn_on n1 rule add blocklist new@example.org
-want "seen on the second" pn_wait 2 has n2 new@example.org
+want "seen on the second" pn_wait 5 has n2 new@example.org
 want "removed on the second" pn_on n2 rule remove blocklist new@example.org
-want "gone on the first" pn_wait 2 has_not n1 new@example.org
+want "gone on the first" pn_wait 5 has_not n1 new@example.org
 
 # Uses are summed over the nodes, and what one has learnt the other knows.
 hits() { pn_on "$1" -j rule show "$2" "$3" | jq -r .hits; }
