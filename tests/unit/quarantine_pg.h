@@ -15,6 +15,17 @@ static inline int open_store(const char *where, bool reader, struct pn_hostdb **
     return ops->open(&o, out, err);
 }
 
+/* By its host. */
+static inline struct pn_hostdb *opened(void)
+{
+    struct pn_hostdb *db;
+    struct pn_error err;
+
+    if (open_store(store.where, false, &db, &err) != 0)
+        fail_msg("%s", err.text);
+    return db;
+}
+
 static inline struct pn_hostdb_health health(struct pn_hostdb *db)
 {
     struct pn_hostdb_health h;

@@ -328,6 +328,15 @@ static bool push(uint32_t number, size_t bytes)
            lost[PN_DP_PACKET_RX] == before;
 }
 
+static int controller(void)
+{
+    struct pn_dp_control control = {.heartbeat_udp_port = 1};
+    int fd = client();
+    say(fd, PN_DP_CONTROL, &control, sizeof(control));
+    assert_true(next(fd));
+    return fd;
+}
+
 static void test_reader(void **state)
 {
     (void)state;
@@ -375,10 +384,7 @@ static void test_reader(void **state)
 static void test_deaf_reader(void **state)
 {
     (void)state;
-    struct pn_dp_control control = {.heartbeat_udp_port = 1};
-    int fd = client();
-    say(fd, PN_DP_CONTROL, &control, sizeof(control));
-    assert_true(next(fd));
+    int fd = controller();
     uint32_t pushed = 0;
     while (push(pushed, 2000))
         assert_true(++pushed < 100000);
@@ -409,10 +415,7 @@ static void test_deaf_reader(void **state)
 static void test_what_makes_way_is_told(void **state)
 {
     (void)state;
-    struct pn_dp_control control = {.heartbeat_udp_port = 1};
-    int fd = client();
-    say(fd, PN_DP_CONTROL, &control, sizeof(control));
-    assert_true(next(fd));
+    int fd = controller();
     memset(lost, 0, sizeof(lost));
     for (uint32_t i = 0; push(i, 2000); i++)
         assert_true(i < 100000);

@@ -116,14 +116,12 @@ static void proxy_end(void)
 
 static void test_commit_lost(void **state)
 {
-    struct pn_hostdb *db;
     struct pn_error err;
 
     (void)state;
     store_new();
     proxy_start();
-    if (open_store(store.where, false, &db, &err) != 0)
-        fail_msg("%s", err.text);
+    struct pn_hostdb *db = opened();
     uint64_t id = ops->store(db);
     assert_int_equal(insert(db, 1, &err), 1);
     proxy.how = BREAK_AFTER;
@@ -154,14 +152,12 @@ static void test_commit_lost(void **state)
 static void test_commit_swallowed(void **state)
 {
     struct timespec begun, end;
-    struct pn_hostdb *db;
     struct pn_error err;
 
     (void)state;
     store_new();
     proxy_start();
-    if (open_store(store.where, false, &db, &err) != 0)
-        fail_msg("%s", err.text);
+    struct pn_hostdb *db = opened();
     proxy.how = BREAK_SILENT;
     clock_gettime(CLOCK_MONOTONIC, &begun);
     assert_int_equal(insert(db, 1, &err), -1);
@@ -189,7 +185,6 @@ static void databases_swap(void)
 /* Committed, and lost with its server: where the store is now, the transaction's number says nothing about the change. */
 static void test_commit_lost_elsewhere(void **state)
 {
-    struct pn_hostdb *db;
     struct pn_error err;
 
     (void)state;
@@ -197,8 +192,7 @@ static void test_commit_lost_elsewhere(void **state)
     proxy_start();
     assert_int_equal(store_psql("CREATE DATABASE site"), 0);
     snprintf(store.where, sizeof(store.where), "host=%s user=postern dbname=site", proxy.dir);
-    if (open_store(store.where, false, &db, &err) != 0)
-        fail_msg("%s", err.text);
+    struct pn_hostdb *db = opened();
     assert_int_equal(insert(db, 1, &err), 1);
     ops->close(db);
     assert_int_equal(store_psql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'site'"),
@@ -235,13 +229,11 @@ int PQsendQueryParams(PGconn *c, const char *sql, int n, const Oid *types, const
 /* What stayed open would be known to this session, and to nobody after it. */
 static void test_commit_unsent(void **state)
 {
-    struct pn_hostdb *db;
     struct pn_error err;
 
     (void)state;
     store_new();
-    if (open_store(store.where, false, &db, &err) != 0)
-        fail_msg("%s", err.text);
+    struct pn_hostdb *db = opened();
     assert_int_equal(insert(db, 1, &err), 1);
     commit_unsent = true;
     assert_int_equal(insert(db, 2, &err), -1);
@@ -266,13 +258,12 @@ static void test_commit_unsent(void **state)
 
 static void test_restart(void **state)
 {
-    struct pn_hostdb *db, *second;
+    struct pn_hostdb *second;
     struct pn_error err;
 
     (void)state;
     store_new();
-    if (open_store(store.where, false, &db, &err) != 0)
-        fail_msg("%s", err.text);
+    struct pn_hostdb *db = opened();
     assert_int_equal(open_store(store.where, false, &second, &err), -1); /* one host a store */
     assert_string_equal(err.text, "quarantine.database: PostgreSQL: another process has this store");
     assert_int_equal(insert(db, 1, &err), 1);

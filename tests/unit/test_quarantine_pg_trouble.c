@@ -48,13 +48,11 @@ static void server_signal(int how)
 static void test_silent(void **state)
 {
     struct pn_hostdb_totals t;
-    struct pn_hostdb *db;
     struct pn_error err;
 
     (void)state;
     store_new();
-    if (open_store(store.where, false, &db, &err) != 0)
-        fail_msg("%s", err.text);
+    struct pn_hostdb *db = opened();
     assert_int_equal(insert(db, 1, &err), 1);
     assert_string_equal(health(db).text, "");
     server_signal(SIGSTOP);
@@ -184,7 +182,6 @@ static void test_refused(void **state)
     snprintf(where, sizeof(where), "host=%s user=postern dbname=postgres options='-c search_path=missing'", store.dir);
     refused_with(where, "no schema has been selected", "search_path");
     /* Somebody else's table in the way: nothing is left half made. */
-    struct pn_hostdb *db;
     struct pn_error err;
     char sql[80];
     snprintf(sql, sizeof(sql), "CREATE TABLE w%u.audit(id int)", store.schema);
@@ -192,22 +189,19 @@ static void test_refused(void **state)
     refused_with(store.where, "making the tables: relation \"audit\" already exists", "");
     snprintf(sql, sizeof(sql), "DROP TABLE w%u.audit", store.schema);
     assert_int_equal(store_psql(sql), 0);
-    if (open_store(store.where, false, &db, &err) != 0)
-        fail_msg("%s", err.text);
+    struct pn_hostdb *db = opened();
     ops->close(db);
 }
 
 /* A full disk, as the server says it: items are not taken, it is known why, and it is over with the next that is. */
 static void test_full(void **state)
 {
-    struct pn_hostdb *db;
     struct pn_error err;
     char sql[400];
 
     (void)state;
     store_new();
-    if (open_store(store.where, false, &db, &err) != 0)
-        fail_msg("%s", err.text);
+    struct pn_hostdb *db = opened();
     assert_int_equal(insert(db, 1, &err), 1);
     snprintf(
         sql, sizeof(sql),
