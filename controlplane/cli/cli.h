@@ -29,6 +29,7 @@ struct pn_cli {
     int fd; /* connection, kept from call to call; -1 */
     const struct pn_cli_command *commands; /* all of them, ended by noun NULL */
     const struct pn_cli_command *command; /* for usage */
+    json_t *errors; /* with -j those of posternd are gathered here for one document; NULL: each is printed at once */
     bool list_options; /* pn_cli_args() prints what it would take, and refuses: for completion */
 };
 

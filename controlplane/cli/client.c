@@ -15,7 +15,9 @@ static int fail(const struct pn_cli *cli, bool quiet, int status, const char *co
     if (quiet)
         return status;
     fprintf(stderr, "postern: %s\n", text);
-    if (cli->json)
+    if (cli->json && cli->errors)
+        json_array_append_new(cli->errors, json_pack("{s:s, s:s}", "code", code, "error", text));
+    else if (cli->json)
         pn_cli_print_json(json_pack("{s:s, s:s}", "code", code, "error", text));
     return status;
 }

@@ -180,7 +180,7 @@ int pn_cli_quarantine_audit(struct pn_cli *cli, int argc, char *argv[])
 }
 
 /* All are looked at before the first is done: with a slip among them nothing happens. */
-int pn_cli_item_ids(struct pn_cli *cli, const char *const words[], int n)
+static int ids_check(struct pn_cli *cli, const char *const words[], int n)
 {
     json_t *args;
 
@@ -192,35 +192,72 @@ int pn_cli_item_ids(struct pn_cli *cli, const char *const words[], int n)
     return n < 0 ? -1 : 0;
 }
 
+static void items_print(json_t *items, json_t *errors, int n)
+{
+    if (n == 1 && json_array_size(items) == 0) {
+        pn_cli_print_json(json_incref(json_array_get(errors, 0)));
+        return;
+    }
+    json_t *all = json_pack("{s:O}", "items", items);
+    if (json_array_size(errors))
+        json_object_set(all, "errors", errors);
+    pn_cli_print_json(all);
+}
+
+int pn_cli_items_do(struct pn_cli *cli, const char *const words[], int n, pn_cli_item_fn *fn, void *arg)
+{
+    int worst = PN_EXIT_OK;
+    json_t *items, *errors;
+
+    if (ids_check(cli, words, n) < 0)
+        return PN_EXIT_USAGE;
+    items = json_array();
+    cli->errors = errors = json_array();
+    for (int i = 0; i < n; i++) {
+        size_t e = json_array_size(errors);
+        json_t *result = NULL;
+        int status = fn(cli, words[i], arg, &result);
+
+        if (status != PN_EXIT_OK)
+            worst = status;
+        if (result)
+            json_array_append_new(items, result);
+        for (; e < json_array_size(errors); e++)
+            json_object_set_new(json_array_get(errors, e), "id", json_integer(strtoll(words[i], NULL, 10)));
+    }
+    cli->errors = NULL;
+    if (cli->json)
+        items_print(items, errors, n);
+    json_decref(items);
+    json_decref(errors);
+    return worst;
+}
+
+static int mark_one(struct pn_cli *cli, const char *word, void *at, json_t **result)
+{
+    char command[64];
+    json_t *args, *r, *item;
+
+    snprintf(command, sizeof(command), "quarantine %s", cli->command->verb);
+    pn_cli_item_args(cli, word, at, &args);
+    int status = pn_cli_call(cli, command, args, &r);
+    if (status != PN_EXIT_OK)
+        return status;
+    item = pn_jo(r, "item");
+    if (!cli->json)
+        printf("item %s: %s%s%s\n", word, pn_js(item, "state"), pn_jb(item, "seen") ? ", seen" : "",
+               pn_jb(item, "hold") ? ", on hold" : "");
+    *result = json_incref(item);
+    json_decref(r);
+    return PN_EXIT_OK;
+}
+
 /* delete, seen, unseen, hold, unhold: the verb is the command's. Several IDs are done one by one. */
 int pn_cli_quarantine_mark(struct pn_cli *cli, int argc, char *argv[])
 {
     const char *words[256], *at = NULL;
     const struct pn_cli_option options[] = {{"at", 0, &at, NULL}, {NULL, 0, NULL, NULL}};
-    int n = pn_cli_args(cli, argc, argv, options, words, 256), worst = PN_EXIT_OK;
-    char command[64];
-    json_t *all;
+    int n = pn_cli_args(cli, argc, argv, options, words, 256);
 
-    if (pn_cli_item_ids(cli, words, n) < 0)
-        return PN_EXIT_USAGE;
-    all = json_array();
-    snprintf(command, sizeof(command), "quarantine %s", cli->command->verb);
-    for (int i = 0; i < n; i++) {
-        json_t *args, *r;
-        pn_cli_item_args(cli, words[i], at, &args);
-        int status = pn_cli_call(cli, command, args, &r);
-        if (status != PN_EXIT_OK) {
-            worst = status;
-            continue;
-        }
-        if (!cli->json)
-            printf("item %s: %s%s%s\n", words[i], pn_js(pn_jo(r, "item"), "state"),
-                   pn_jb(pn_jo(r, "item"), "seen") ? ", seen" : "", pn_jb(pn_jo(r, "item"), "hold") ? ", on hold" : "");
-        json_array_append(all, pn_jo(r, "item"));
-        json_decref(r);
-    }
-    if (cli->json && json_array_size(all))
-        pn_cli_print_json(json_pack("{s:O}", "items", all));
-    json_decref(all);
-    return worst;
+    return pn_cli_items_do(cli, words, n, mark_one, (void *)(uintptr_t)at);
 }

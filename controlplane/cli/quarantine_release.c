@@ -33,55 +33,51 @@ static int welcome(struct pn_cli *cli, const json_t *item, const char *to)
     return worst;
 }
 
-static int release_one(struct pn_cli *cli, const char *word, const char *to, const char *at, bool again, bool wanted)
+struct release {
+    const char *to, *at;
+    bool again, welcomelist;
+};
+
+static int release_one(struct pn_cli *cli, const char *word, void *arg, json_t **result)
 {
+    const struct release *how = arg;
     json_t *args, *r, *row;
     int status;
 
-    pn_cli_item_args(cli, word, at, &args);
-    pn_cli_put(args, "to", to);
-    if (again)
+    pn_cli_item_args(cli, word, how->at, &args);
+    pn_cli_put(args, "to", how->to);
+    if (how->again)
         json_object_set_new(args, "again", json_true());
     status = pn_cli_call(cli, "quarantine release", args, &r);
     if (status != PN_EXIT_OK)
         return status;
+    *result = r;
     if (!cli->json)
         printf("item %s: %s, %s\n", word, pn_js(r, "result"), pn_js(r, "text"));
-    if (wanted) {
-        pn_cli_item_args(cli, word, at, &args);
+    if (how->welcomelist) {
+        pn_cli_item_args(cli, word, how->at, &args);
         status = pn_cli_call(cli, "quarantine audit", args, &row);
         if (status == PN_EXIT_OK) {
-            status = welcome(cli, pn_jo(row, "item"), to);
+            status = welcome(cli, pn_jo(row, "item"), how->to);
             json_decref(row);
         }
         json_object_set_new(r, "welcomed", json_boolean(status == PN_EXIT_OK));
     }
-    if (cli->json)
-        pn_cli_print_json(r);
-    else
-        json_decref(r);
     return status;
 }
 
 int pn_cli_quarantine_release(struct pn_cli *cli, int argc, char *argv[])
 {
-    const char *words[256], *to = NULL, *at = NULL;
-    bool again = false, welcomelist = false;
-    const struct pn_cli_option options[] = {{"to", 't', &to, NULL},
-                                            {"welcomelist", 0, NULL, &welcomelist},
-                                            {"again", 0, NULL, &again},
-                                            {"at", 0, &at, NULL},
+    const char *words[256];
+    struct release how = {NULL};
+    const struct pn_cli_option options[] = {{"to", 't', &how.to, NULL},
+                                            {"welcomelist", 0, NULL, &how.welcomelist},
+                                            {"again", 0, NULL, &how.again},
+                                            {"at", 0, &how.at, NULL},
                                             {NULL, 0, NULL, NULL}};
-    int n = pn_cli_args(cli, argc, argv, options, words, 256), worst = PN_EXIT_OK;
+    int n = pn_cli_args(cli, argc, argv, options, words, 256);
 
-    if (pn_cli_item_ids(cli, words, n) < 0)
-        return PN_EXIT_USAGE;
-    for (int i = 0; i < n; i++) {
-        int status = release_one(cli, words[i], to, at, again, welcomelist);
-        if (status != PN_EXIT_OK)
-            worst = status;
-    }
-    return worst;
+    return pn_cli_items_do(cli, words, n, release_one, &how);
 }
 
 int pn_cli_quarantine_retry(struct pn_cli *cli, int argc, char *argv[])
@@ -146,8 +142,14 @@ int pn_cli_quarantine_link(struct pn_cli *cli, int argc, char *argv[])
     status = pn_cli_call(cli, "quarantine link", json_pack("{s:s}", "token", token), &r);
     if (status != PN_EXIT_OK)
         return status;
-    if (json_is_object(pn_jo(r, "welcome")))
+    if (json_is_object(pn_jo(r, "welcome"))) {
+        json_t *errors = cli->errors = json_array();
         status = welcome(cli, pn_jo(r, "welcome"), NULL);
+        cli->errors = NULL;
+        if (json_array_size(errors))
+            json_object_set(r, "errors", errors);
+        json_decref(errors);
+    }
     if (cli->json)
         pn_cli_print_json(r);
     else

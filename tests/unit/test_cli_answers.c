@@ -21,8 +21,9 @@ static void read_all(int fd, void *to, size_t len)
     assert_int_equal(recv(fd, to, len, MSG_WAITALL), len);
 }
 
-/* Answers the program's one request as posternd might. What it asked; what it printed, and its status. */
-static json_t *converse(const char *words, const char *answer, char *printed, size_t size, int *status)
+/* Answers the program's requests as posternd might. What it asked first; what it printed, and its status. */
+static json_t *converse_all(const char *words, const char *const answers[], unsigned n, char *printed, size_t size,
+                            int *status)
 {
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
     struct timeval patience = {.tv_sec = 10};
@@ -35,23 +36,32 @@ static json_t *converse(const char *words, const char *answer, char *printed, si
     setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     assert_int_equal(bind(listener, (struct sockaddr *)&sun, sizeof(sun)), 0);
     assert_int_equal(listen(listener, 1), 0);
-    snprintf(line, sizeof(line), "timeout 10 %s --socket %s %s 2>&1", PN_CLI_PATH, sun.sun_path, words);
+    snprintf(line, sizeof(line), "timeout 10 %s --socket %s 2>&1 %s", PN_CLI_PATH, sun.sun_path, words);
     p = popen(line, "r");
     int fd = accept(listener, NULL, NULL);
     unlink(sun.sun_path);
     assert_true(fd >= 0);
-    read_all(fd, &frame, sizeof(frame));
-    assert_in_range(ntohl(frame), 1, sizeof(text));
-    read_all(fd, text, ntohl(frame));
-    json_t *asked = json_loadb(text, ntohl(frame), 0, NULL);
-    frame = htonl((uint32_t)strlen(answer));
-    assert_int_equal(send(fd, &frame, sizeof(frame), 0), sizeof(frame));
-    assert_int_equal(send(fd, answer, strlen(answer), 0), strlen(answer));
+    json_t *asked = NULL;
+    for (unsigned i = 0; i < n; i++) {
+        read_all(fd, &frame, sizeof(frame));
+        assert_in_range(ntohl(frame), 1, sizeof(text));
+        read_all(fd, text, ntohl(frame));
+        if (i == 0)
+            asked = json_loadb(text, ntohl(frame), 0, NULL);
+        frame = htonl((uint32_t)strlen(answers[i]));
+        assert_int_equal(send(fd, &frame, sizeof(frame), 0), sizeof(frame));
+        assert_int_equal(send(fd, answers[i], strlen(answers[i]), 0), strlen(answers[i]));
+    }
     printed[fread(printed, 1, size - 1, p)] = '\0';
     *status = WEXITSTATUS(pclose(p));
     close(fd);
     close(listener);
     return asked;
+}
+
+static json_t *converse(const char *words, const char *answer, char *printed, size_t size, int *status)
+{
+    return converse_all(words, &answer, 1, printed, size, status);
 }
 
 /* What "report add" asks for: every recipient, wherever it stands, and the event. */
@@ -188,6 +198,55 @@ static void test_refused_as_typed(void **state)
     }
 }
 
+static const char *id_of(const json_t *doc, const char *list, unsigned i, json_int_t *id)
+{
+    const json_t *row = json_array_get(json_object_get(doc, list), i);
+
+    *id = json_integer_value(json_object_get(row, "id"));
+    return json_string_value(json_object_get(row, "error"));
+}
+
+/* What -j says of several IDs is one document. */
+static void test_several_ids_are_one_document(void **state)
+{
+    static const char done[] =
+        "{\"ok\": true, \"result\": {\"id\": 7, \"result\": \"released\", \"item\": {\"id\": 7}}}";
+    static const char refused[] = "{\"ok\": false, \"code\": \"not-found\", \"error\": \"no such item\"}";
+    const char *const both[] = {done, refused}, *const neither[] = {refused, refused};
+    static const char *const verbs[] = {"release", "delete"};
+    char words[64], text[1024];
+    json_int_t id;
+    int status;
+
+    (void)state;
+    for (unsigned v = 0; v < 2; v++) {
+        snprintf(words, sizeof(words), "-j quarantine %s 7 8 2>/dev/null", verbs[v]);
+        json_decref(converse_all(words, both, 2, text, sizeof(text), &status));
+        json_t *doc = json_loads(text, 0, NULL);
+        if (!doc)
+            fail_msg("%s: not one document: %s", words, text);
+        assert_int_equal(status, 4);
+        assert_int_equal(json_array_size(json_object_get(doc, "items")), 1);
+        id_of(doc, "items", 0, &id);
+        assert_int_equal(id, 7);
+        assert_int_equal(json_array_size(json_object_get(doc, "errors")), 1);
+        assert_string_equal(id_of(doc, "errors", 0, &id), "no such item");
+        assert_int_equal(id, 8);
+        json_decref(doc);
+        json_decref(converse_all(words, neither, 2, text, sizeof(text), &status));
+        doc = json_loads(text, 0, NULL);
+        assert_non_null(doc);
+        assert_int_equal(json_array_size(json_object_get(doc, "errors")), 2);
+        json_decref(doc);
+        /* One that fails is told as everywhere. */
+        snprintf(words, sizeof(words), "-j quarantine %s 8 2>/dev/null", verbs[v]);
+        json_decref(converse(words, refused, text, sizeof(text), &status));
+        doc = json_loads(text, 0, NULL);
+        assert_string_equal(json_string_value(json_object_get(doc, "code")), "not-found");
+        json_decref(doc);
+    }
+}
+
 /* Changes have a status of their own, as with diff(1). */
 static void test_diff_exit_code(void **state)
 {
@@ -233,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_report_sections),
         cmocka_unit_test(test_export_refused_keeps_the_file),
         cmocka_unit_test(test_diff_exit_code),
+        cmocka_unit_test(test_several_ids_are_one_document),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
