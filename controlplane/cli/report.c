@@ -117,7 +117,8 @@ static int form(const struct pn_cli *cli, const char *format, const char *sectio
         s++;
     if (s == SECTIONS)
         return pn_cli_usage(cli, "--section \"%s\": time, nodes, senders, recipients or rules", section), -1;
-    if (section && format && (strcmp(format, "json") == 0 || strcmp(format, "svg") == 0))
+    bool table = (!format || strcmp(format, "table") == 0) && !cli->json;
+    if (section && !table && (!format || strcmp(format, "csv") != 0))
         return pn_cli_usage(cli, "--section is for --format table and csv"), -1;
     return 0;
 }

@@ -160,6 +160,7 @@ static const char *const commands[] = {
     "report --format pdf",
     "report --section week",
     "report --section time --format svg",
+    "report --section time -j",
     "frobnicate",
     "drain mx1",
     "add blocklist a@b.example",
