@@ -47,13 +47,18 @@ static bool lex_at_line_end(const struct pn_ucl_lex *lex)
     return at == lex->end || *at == '\n';
 }
 
-/* A CR alone ends no line: what follows a comment would be one with it, unseen. -1: there is one. */
-static int lex_cr(const struct pn_ucl_lex *lex, struct pn_ucl_error *error)
+/* A CR alone ends no line: what follows a comment would be one with it, unseen. -1: there is one. Of several, to the last. */
+static int lex_cr(struct pn_ucl_lex *lex, struct pn_ucl_error *error)
 {
-    if (*lex->at != '\r' || lex_at_line_end(lex))
+    if (*lex->at != '\r')
         return 0;
-    lex_bad(error, lex->line, lex->column, "found a carriage return without a line feed: lines end in LF or CRLF");
-    return -1;
+    if (!lex_at_line_end(lex)) {
+        lex_bad(error, lex->line, lex->column, "found a carriage return without a line feed: lines end in LF or CRLF");
+        return -1;
+    }
+    while (lex->end - lex->at > 1 && lex->at[1] == '\r')
+        lex_step(lex);
+    return 0;
 }
 
 /* 0, or -1: a comment that never ends, a CR alone. */

@@ -252,6 +252,9 @@ static void bounds(void **state)
     expect_text(text, 5000, expected);
     memset(text, '\n', sizeof(text));
     expect_text(text, PN_UCL_MAX_FILE_BYTES, "{}");
+    memset(text, '\r', PN_UCL_MAX_FILE_BYTES - 1); /* each is looked at once */
+    text[0] = '#';
+    expect_text(text, PN_UCL_MAX_FILE_BYTES, "{}");
     snprintf(expected, sizeof(expected), "f:0:0: longer than %u bytes", PN_UCL_MAX_FILE_BYTES);
     expect_text(text, PN_UCL_MAX_FILE_BYTES + 1, expected);
     memcpy(text, "a[", 2);
