@@ -163,8 +163,10 @@ static void database_keep(struct pn_quarantine_actor *a, struct pn_conf_quaranti
 
     if (!a->host || (to->store == now->store && strcmp(to->database, now->database) == 0))
         return;
-    if (strcmp(to->host, now->host) != 0 || !pn_qa_is_host(&a->host_settings))
-        return; /* it is closed, or was only kept for reading */
+    if (strcmp(to->host, now->host) != 0 || !pn_qa_is_host(&a->host_settings)) {
+        a->store_other = true; /* at most it was kept for reading */
+        return;
+    }
     pn_qa_event(a, PN_LOG_WARNING, "store",
                 "stays as it is until posternd is restarted: quarantine.store or "
                 "quarantine.database has changed");

@@ -239,10 +239,11 @@ void pn_qa_host_follow(struct pn_quarantine_actor *a)
 {
     if (!a->host_running)
         return;
-    if (a->host && !store_wanted(a)) {
+    if (a->host && (a->store_other || !store_wanted(a))) {
         pn_qa_host_close(a);
         reader_tell(a, false);
     }
+    a->store_other = false;
     if (!a->host && store_wanted(a) && pn_clock_ms() >= a->store_retry_ms)
         store_open(a);
     receives_follow(a);

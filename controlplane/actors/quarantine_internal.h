@@ -122,6 +122,7 @@ struct pn_quarantine_actor {
     uint64_t away_since_ms; /* the host's store takes nothing; 0: it does */
     struct pn_hostdb_totals totals; /* as they were last known */
     bool store_full, store_mute;
+    bool store_other; /* the one that is open is not that of the settings any more */
     struct pn_retention keep;
     struct pn_retention_config keep_config;
     uint64_t purged;

@@ -165,6 +165,26 @@ static void test_other_database(void **state)
     assert_non_null(strstr(refused("quarantine hold", id(1), "unavailable"), "PostgreSQL"));
 }
 
+/* What was only kept for reading is not taken for the new one when the node is the host again. */
+static void test_host_again(void **state)
+{
+    (void)state;
+    start();
+    wait_open();
+    add(1, "in the store of before");
+    wait_listed(1);
+    host = "n2";
+    other_node = "node \"n2\" { port \"lan\" { interface = eth0; address-v4 = 192.0.2.2 } }\n";
+    conf_make("");
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    host = "n1";
+    conf_make("store = postgresql; database = \"host=/nonexistent\"");
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    other_node = "";
+    assert_non_null(strstr(refused("quarantine hold", id(1), "unavailable"), "PostgreSQL"));
+    assert_non_null(strstr(refused("quarantine list", NULL, "unavailable"), "PostgreSQL"));
+}
+
 static void say_here(void *arg)
 {
     atomic_store((atomic_bool *)arg, true);
@@ -264,6 +284,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_quota_of_node, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_database, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_host, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_host_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silent_database, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tries_to_open, setup, teardown),
         cmocka_unit_test_setup_teardown(test_former_host, setup, teardown),
