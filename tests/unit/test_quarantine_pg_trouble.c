@@ -182,7 +182,6 @@ static void test_refused(void **state)
     snprintf(where, sizeof(where), "host=%s user=postern dbname=postgres options='-c search_path=missing'", store.dir);
     refused_with(where, "no schema has been selected", "search_path");
     /* Somebody else's table in the way: nothing is left half made. */
-    struct pn_error err;
     char sql[80];
     snprintf(sql, sizeof(sql), "CREATE TABLE w%u.audit(id int)", store.schema);
     assert_int_equal(store_psql(sql), 0);
