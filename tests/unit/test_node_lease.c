@@ -374,6 +374,26 @@ static void test_an_owner_whose_lease_is_over_claims_nothing(void **state)
     world_end();
 }
 
+/* Node 0's process is back, and does not know what its dataplane holds; answers to the other's probes are lost. */
+static void starts_and_knows_nothing(unsigned ms)
+{
+    uint16_t ids[] = {0};
+    world_node_start(0);
+    pn_node_installed(&w.nodes[0].node, 0, ids, w.nodes[0].lease, 0, w.now);
+    for (uint64_t end = w.now + ms * WORLD_MS; w.now < end;) {
+        world_step(true);
+        w.nodes[1].probe_ns[0] = 0;
+    }
+}
+
+static void slow_lease(struct pn_node_conf *c, unsigned node)
+{
+    if (node == 0) {
+        c->times.lease = 150 * WORLD_MS;
+        c->times.takeover = 180 * WORLD_MS;
+    }
+}
+
 /*
  * A hold that is over on the wire, but not in the dataplane: the process is back and does not know yet what the dataplane
  * holds (its state is init). A lost answer to a probe must not make the other an owner.
@@ -389,16 +409,47 @@ static void test_a_hold_lasts_until_the_owner_knows(void **state)
     world_run(60, true);
     world_node_kill(0);
     world_run(500, true);
-    world_node_start(0);
-    pn_node_installed(&w.nodes[0].node, 0, ids, w.nodes[0].lease, 0, w.now);
-    for (unsigned i = 0; i < 2000; i++) {
-        world_step(true);
-        w.nodes[1].probe_ns[0] = 0; /* lost on the wire */
-    }
+    starts_and_knows_nothing(200);
     pn_node_installed(&w.nodes[0].node, w.nodes[0].dataplane, ids, w.nodes[0].lease, 1, w.now);
     world_run(300, true);
     assert_int_equal(world_owner(0), 0);
     world_end();
+}
+
+/* The peer has granted the hold, but did not hear of the long lease any more. */
+static void test_a_hold_whose_lease_was_not_heard_of(void **state)
+{
+    struct pn_error err;
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(300, true);
+    assert_int_equal(pn_node_hold(&w.nodes[0].node, 1000, w.now, &err), 0);
+    world_wake(0);
+    for (unsigned i = 0; i < 600 && !w.nodes[0].node.election.hold_granted; i++)
+        world_step(true);
+    w.cut[0][1] = true;
+    world_run(15, true);
+    assert_true(w.nodes[0].lease[0] > w.now + 900 * WORLD_MS);
+    world_node_kill(0);
+    w.cut[0][1] = false;
+    starts_and_knows_nothing(1500);
+    assert_int_equal(world_owner(0), 1);
+    world_end();
+}
+
+/* No hold, but its times are longer than ours. */
+static void test_a_longer_lease_lasts_until_the_owner_knows(void **state)
+{
+    (void)state;
+    for (unsigned phase = 0; phase < 50; phase++) {
+        world_start(2, 1, slow_lease);
+        world_run(600 + phase, true);
+        assert_int_equal(world_owner(0), 0);
+        world_node_kill(0);
+        starts_and_knows_nothing(300);
+        assert_int_equal(world_owner(0), 1);
+        world_end();
+    }
 }
 
 /* An order whose time was taken before the newest heartbeat came: it had to wait for the ownership thread. */
@@ -435,6 +486,8 @@ int main(void)
         cmocka_unit_test(test_what_was_given_up_stays_so),
         cmocka_unit_test(test_an_owner_whose_lease_is_over_claims_nothing),
         cmocka_unit_test(test_a_hold_lasts_until_the_owner_knows),
+        cmocka_unit_test(test_a_hold_whose_lease_was_not_heard_of),
+        cmocka_unit_test(test_a_longer_lease_lasts_until_the_owner_knows),
         cmocka_unit_test(test_an_order_that_waited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

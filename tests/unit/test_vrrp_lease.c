@@ -290,6 +290,21 @@ static void test_loss_and_chaos(void **state)
     }
 }
 
+/* The way to the dataplane breaks and is made anew: it holds the lease, which goes on. */
+static void test_a_connection_that_breaks_ends_no_lease(void **state)
+{
+    (void)state;
+    world_start(2, 1, vrrp);
+    world_run(800, true);
+    assert_int_equal(world_owner(0), 0);
+    world_gap_reset();
+    world_node_relink(0);
+    world_run(800, true);
+    assert_int_equal(world_owner(0), 0);
+    assert_int_equal(w.worst_gap_ns, 0);
+    world_end();
+}
+
 /* What the daemon knows of the dataplane is gone (its own connection broke), but not the way to it. */
 static void test_given_up_before_it_is_told(void **state)
 {
@@ -318,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_a_deaf_owner_hands_over),
         cmocka_unit_test(test_no_lease_without_sending),
         cmocka_unit_test(test_loss_and_chaos),
+        cmocka_unit_test(test_a_connection_that_breaks_ends_no_lease),
         cmocka_unit_test(test_given_up_before_it_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
