@@ -317,10 +317,10 @@ static void query_filter_ask(void *arg, const struct pn_addr *client, struct pn_
     pn_filtering_ask(arg, client, out);
 }
 
-static void query_lost(void *arg, enum pn_dp_type type)
+static void query_lost(void *arg, const struct pn_dp_header *message)
 {
     struct pn_dataplane *dp = arg;
-    dp->main_stats->counters[pn_ipc_unasked_counter(type)]++;
+    pn_ipc_unasked_count(message, dp->main_stats->counters);
 }
 
 const struct pn_ipc_ops pn_query_ops = {

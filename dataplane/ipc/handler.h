@@ -45,8 +45,8 @@ struct pn_ipc_ops {
     /* out is zeroed. */
     void (*filter_get)(void *arg, struct pn_dp_filter *out);
     void (*filter_ask)(void *arg, const struct pn_addr *client, struct pn_dp_filter_answer *out);
-    /* An unasked message of this type was pushed out of its queue by a newer one (server.h). NULL allowed. */
-    void (*lost)(void *arg, enum pn_dp_type type);
+    /* The unasked message with this header was pushed out of its queue by a newer one (server.h). NULL allowed. */
+    void (*lost)(void *arg, const struct pn_dp_header *message);
 };
 
 /*

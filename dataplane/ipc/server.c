@@ -400,9 +400,9 @@ bool pn_ipc_server_push(struct pn_ipc_server *s, enum pn_dp_type type, const voi
     if (!c)
         return false;
     bool idle = pn_ipc_unasked_waiting(c->unasked) == 0 && !c->out;
-    uint16_t lost = pn_ipc_unasked_add(c->unasked, type, head, head_bytes, body, body_bytes);
-    if (lost && s->ops->lost)
-        s->ops->lost(s->arg, lost);
+    struct pn_dp_header lost = pn_ipc_unasked_add(c->unasked, type, head, head_bytes, body, body_bytes);
+    if (lost.type && s->ops->lost)
+        s->ops->lost(s->arg, &lost);
     if (s->answering)
         return true; /* its reply takes it along */
     if (idle)

@@ -36,30 +36,31 @@ static uint16_t *order_at(struct pn_ipc_unasked *u, unsigned i)
 }
 
 /* One makes way: the oldest, or the one after it if that is half on its way. */
-static uint16_t push_out(struct pn_ipc_unasked *u)
+static struct pn_dp_header push_out(struct pn_ipc_unasked *u)
 {
     if (u->sent) {
         uint16_t begun = *order_at(u, 0);
         *order_at(u, 0) = *order_at(u, 1);
         *order_at(u, 1) = begun;
     }
-    uint16_t type = u->slots[*order_at(u, 0)].header.type;
+    struct pn_dp_header lost = u->slots[*order_at(u, 0)].header;
     u->head = (u->head + 1) % PN_IPC_UNASKED_MAX;
     u->count--;
-    return type;
+    return lost;
 }
 
-uint16_t pn_ipc_unasked_add(struct pn_ipc_unasked *u, enum pn_dp_type type, const void *head, size_t head_bytes,
-                            const void *body, size_t body_bytes)
+struct pn_dp_header pn_ipc_unasked_add(struct pn_ipc_unasked *u, enum pn_dp_type type, const void *head,
+                                       size_t head_bytes, const void *body, size_t body_bytes)
 {
-    uint16_t lost = u->count == PN_IPC_UNASKED_MAX ? push_out(u) : 0;
+    struct pn_dp_header header = {.bytes = (uint32_t)(sizeof(header) + head_bytes + body_bytes),
+                                  .type = (uint16_t)type};
+    struct pn_dp_header lost = {.type = 0};
+    if (head_bytes + body_bytes > PN_IPC_UNASKED_BYTES)
+        return header;
+    if (u->count == PN_IPC_UNASKED_MAX)
+        lost = push_out(u);
     struct message *m = &u->slots[*order_at(u, u->count)];
-    if (head_bytes + body_bytes > sizeof(m->bytes))
-        return (uint16_t)type;
-    m->header = (struct pn_dp_header){
-        .bytes = (uint32_t)(sizeof(m->header) + head_bytes + body_bytes),
-        .type = (uint16_t)type,
-    };
+    m->header = header;
     if (head_bytes)
         memcpy(m->bytes, head, head_bytes);
     if (body_bytes)
@@ -68,9 +69,13 @@ uint16_t pn_ipc_unasked_add(struct pn_ipc_unasked *u, enum pn_dp_type type, cons
     return lost;
 }
 
-enum pn_counter pn_ipc_unasked_counter(enum pn_dp_type type)
+void pn_ipc_unasked_count(const struct pn_dp_header *lost, uint64_t *counters)
 {
-    return type == PN_DP_FLOWS_OUT ? PN_C_SYNC_DROPPED : PN_C_CONTROL_UNREAD;
+    size_t bytes = lost->bytes - sizeof(*lost);
+    if (lost->type == PN_DP_FLOWS_OUT && bytes)
+        counters[PN_C_SYNC_DROPPED] += bytes / sizeof(struct pn_dp_flow);
+    else
+        counters[PN_C_CONTROL_UNREAD]++;
 }
 
 bool pn_ipc_unasked_holds(const struct pn_ipc_unasked *u, enum pn_dp_type type, size_t bytes)

@@ -15,11 +15,11 @@ struct pn_ipc_unasked;
 struct pn_ipc_unasked *pn_ipc_unasked_new(void); /* NULL: no memory */
 void pn_ipc_unasked_free(struct pn_ipc_unasked *u); /* NULL allowed */
 
-/* Two parts, PN_IPC_UNASKED_BYTES in all at most. Returns the type of the message that made way for it; 0: none. */
-uint16_t pn_ipc_unasked_add(struct pn_ipc_unasked *u, enum pn_dp_type type, const void *head, size_t head_bytes,
-                            const void *body, size_t body_bytes);
-/* What counts a message of this type that made way. */
-enum pn_counter pn_ipc_unasked_counter(enum pn_dp_type type);
+/* Two parts, PN_IPC_UNASKED_BYTES in all at most. Returns the header of the message that made way for it; type 0: none. */
+struct pn_dp_header pn_ipc_unasked_add(struct pn_ipc_unasked *u, enum pn_dp_type type, const void *head,
+                                       size_t head_bytes, const void *body, size_t body_bytes);
+/* A message that made way: its flows, or one. counters: PN_C_COUNT of them. */
+void pn_ipc_unasked_count(const struct pn_dp_header *lost, uint64_t *counters);
 /* One of this type with a payload of so many bytes waits, or is half on its way. */
 bool pn_ipc_unasked_holds(const struct pn_ipc_unasked *u, enum pn_dp_type type, size_t bytes);
 unsigned pn_ipc_unasked_waiting(const struct pn_ipc_unasked *u);

@@ -73,10 +73,13 @@ static enum pn_dp_status fake_listen(void *arg, const struct pn_dp_listen *liste
 
 static unsigned lost[PN_DP_TYPE_COUNT]; /* pushed out, by type */
 
-static void fake_lost(void *arg, enum pn_dp_type type)
+static uint64_t counters[PN_C_COUNT];
+
+static void fake_lost(void *arg, const struct pn_dp_header *gone)
 {
     (void)arg;
-    lost[type]++;
+    lost[gone->type]++;
+    pn_ipc_unasked_count(gone, counters);
 }
 
 static const struct pn_ipc_ops ops = {
@@ -258,14 +261,14 @@ static void test_queue(void **state)
     size_t n;
     assert_null(pn_ipc_unasked_next(u, &n));
     for (uint32_t i = 0; i < PN_IPC_UNASKED_MAX; i++)
-        assert_int_equal(pn_ipc_unasked_add(u, PN_DP_PACKET_RX, &i, sizeof(i), NULL, 0), 0);
+        assert_int_equal(pn_ipc_unasked_add(u, PN_DP_PACKET_RX, &i, sizeof(i), NULL, 0).type, 0);
     const uint8_t *first = pn_ipc_unasked_next(u, &n);
     assert_int_equal(n, sizeof(struct pn_dp_header) + 4);
     assert_false(pn_ipc_unasked_begun(u));
     pn_ipc_unasked_sent(u, 5);
     assert_true(pn_ipc_unasked_begun(u));
     for (uint32_t i = 1000; i < 1003; i++) /* numbers 1, 2 and 3 make way, not the one under way */
-        assert_int_equal(pn_ipc_unasked_add(u, PN_DP_PROBE_SEEN, &i, 2, (uint8_t *)&i + 2, 2), PN_DP_PACKET_RX);
+        assert_int_equal(pn_ipc_unasked_add(u, PN_DP_PROBE_SEEN, &i, 2, (uint8_t *)&i + 2, 2).type, PN_DP_PACKET_RX);
     assert_int_equal(pn_ipc_unasked_waiting(u), PN_IPC_UNASKED_MAX);
     assert_true(pn_ipc_unasked_holds(u, PN_DP_PROBE_SEEN, 4));
     assert_true(pn_ipc_unasked_holds(u, PN_DP_PACKET_RX, 4));
@@ -289,7 +292,7 @@ static void test_queue(void **state)
     assert_int_equal(expected, 1003);
     assert_false(pn_ipc_unasked_holds(u, PN_DP_PROBE_SEEN, 4));
     static uint8_t large[PN_IPC_UNASKED_BYTES + 1];
-    assert_int_equal(pn_ipc_unasked_add(u, PN_DP_PACKET_RX, large, sizeof(large), NULL, 0), PN_DP_PACKET_RX);
+    assert_int_equal(pn_ipc_unasked_add(u, PN_DP_PACKET_RX, large, sizeof(large), NULL, 0).type, PN_DP_PACKET_RX);
     assert_int_equal(pn_ipc_unasked_waiting(u), 0);
     pn_ipc_unasked_free(u);
 }
@@ -417,6 +420,7 @@ static void test_what_makes_way_is_told(void **state)
     (void)state;
     int fd = controller();
     memset(lost, 0, sizeof(lost));
+    memset(counters, 0, sizeof(counters));
     for (uint32_t i = 0; push(i, 2000); i++)
         assert_true(i < 100000);
     assert_int_equal(lost[PN_DP_PACKET_RX], 1);
@@ -427,10 +431,16 @@ static void test_what_makes_way_is_told(void **state)
     assert_int_equal(lost[PN_DP_LEAVING], 0);
     assert_true(push(0, 2000)); /* no packet: the news itself */
     assert_int_equal(lost[PN_DP_LEAVING], 1);
-    assert_int_equal(pn_ipc_unasked_counter(PN_DP_PACKET_RX), PN_C_CONTROL_UNREAD);
-    assert_int_equal(pn_ipc_unasked_counter(PN_DP_PROBE_SEEN), PN_C_CONTROL_UNREAD);
-    assert_int_equal(pn_ipc_unasked_counter(PN_DP_LEAVING), PN_C_CONTROL_UNREAD);
-    assert_int_equal(pn_ipc_unasked_counter(PN_DP_FLOWS_OUT), PN_C_SYNC_DROPPED);
+    assert_int_equal(counters[PN_C_CONTROL_UNREAD], lost[PN_DP_PACKET_RX] + 1);
+    assert_int_equal(counters[PN_C_SYNC_DROPPED], 0);
+    /* Flows count each; the end of a walk is a notice. */
+    struct pn_dp_flow flows[3] = {{.client_port = 1}};
+    assert_true(pn_ipc_server_push(server, PN_DP_FLOWS_OUT, flows, sizeof(flows), NULL, 0));
+    assert_true(pn_ipc_server_push(server, PN_DP_FLOWS_OUT, NULL, 0, NULL, 0));
+    for (uint32_t i = 0; i <= PN_IPC_UNASKED_MAX && lost[PN_DP_FLOWS_OUT] < 2; i++)
+        push(i, 2000);
+    assert_int_equal(counters[PN_C_SYNC_DROPPED], 3);
+    assert_int_equal(counters[PN_C_CONTROL_UNREAD], lost[PN_DP_PACKET_RX] + 2);
     close(fd);
     serve();
 }
