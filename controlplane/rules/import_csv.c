@@ -99,13 +99,13 @@ static int row_end(struct pn_importer *i, struct csv *c)
         return 0; /* an empty line */
     }
     field_end(i, c);
-    if (c->too_long) {
-        if (i->sink.error)
-            i->sink.error(i->sink.arg, c->row_line, "the line is longer than 64 KiB");
-    } else if (c->cr_alone) { /* two lines would be one value, or the second part of a comment */
+    if (c->cr_alone) { /* two lines would be one value, or the second part of a comment; all of them may be one long line */
         if (i->sink.error)
             i->sink.error(i->sink.arg, c->row_line,
                           "found a carriage return without a line feed: lines end in LF or CRLF");
+    } else if (c->too_long) {
+        if (i->sink.error)
+            i->sink.error(i->sink.arg, c->row_line, "the line is longer than 64 KiB");
     } else if (c->first && header(i, c, i->text)) {
         ;
     } else if (c->separator == '\0') {

@@ -82,6 +82,7 @@ static void test_plain_list(void **state)
 static void test_csv_carriage_returns(void **state)
 {
     static const char alone[] = "1: found a carriage return without a line feed: lines end in LF or CRLF\n";
+    static char many[100001];
     struct pn_import_result r;
     struct pn_error err;
 
@@ -93,6 +94,11 @@ static void test_csv_carriage_returns(void **state)
     assert_string_equal(errors, alone);
     errors[0] = '\0';
     assert_int_equal(import(PN_IMPORT_CSV, NULL, "list,value\rblocklist,one.example\r", false, &r, &err), -1);
+    assert_string_equal(errors, alone);
+    errors[0] = '\0';
+    for (unsigned i = 0; i < 10000; i++) /* longer than a line may be */
+        memcpy(many + 10 * i, "a.example\r", 10);
+    assert_int_equal(import(PN_IMPORT_CSV, "blocklist", many, false, &r, &err), -1);
     assert_string_equal(errors, alone);
     errors[0] = '\0';
     assert_int_equal(pn_rules_count(c.rules[0], PN_KIND_BLOCK), 0);
