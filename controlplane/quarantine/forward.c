@@ -39,7 +39,7 @@ void pn_forward_free(struct pn_forward *f)
 static void slots_clear(struct pn_forward *f)
 {
     memset(f->slots, 0, sizeof(f->slots));
-    f->under_way = f->backlog_under_way = 0;
+    f->under_way = f->messages_under_way = f->backlog_under_way = 0;
 }
 
 static void holds_end(struct pn_forward *f)

@@ -13,6 +13,7 @@
 
 #define PN_FORWARD_WINDOW 1024u /* items under way */
 #define PN_FORWARD_LIVE_SLOTS 64u /* of these, never used by the backlog */
+#define PN_FORWARD_RECORD_SLOTS 32u /* of those, never used by messages: a host may take none for a while */
 #define PN_FORWARD_AHEAD_MS 400u /* of the backlog under way, at the rate of late: live records wait behind it */
 #define PN_FORWARD_AHEAD_BYTES (512u << 10) /* of one large file, sent beyond what the host said it has */
 

@@ -37,7 +37,7 @@ struct pn_forward {
     uint64_t live_mark; /* later numbers are live */
     uint64_t live_after[3], backlog_after[3]; /* by kind: places reached */
     struct pn_forward_slot slots[PN_FORWARD_WINDOW];
-    unsigned under_way, backlog_under_way, turn;
+    unsigned under_way, messages_under_way, backlog_under_way, turn;
     bool link_full;
     uint64_t pumped_ms; /* last time */
     double tokens; /* bytes the backlog may send */

@@ -121,6 +121,12 @@ static unsigned backlog_slots(const struct pn_forward *f)
                                                                   : (unsigned)by_rate;
 }
 
+static bool has_place(const struct pn_forward *f, enum pn_q_kind kind)
+{
+    return f->under_way < PN_FORWARD_WINDOW &&
+           (kind != PN_Q_MESSAGE || f->messages_under_way < PN_FORWARD_WINDOW - PN_FORWARD_RECORD_SLOTS);
+}
+
 static bool backlog_waits(const struct pn_forward *f, enum pn_q_kind kind)
 {
     return !f->o.stay[kind] && f->backlog_after[kind] < f->live_mark;
@@ -154,7 +160,7 @@ static void tried(struct pn_forward *f, enum pn_q_kind kind, uint64_t now_ms)
 static bool backlog_is_tried(const struct pn_forward *f, enum pn_q_kind kind)
 {
     return held(f, kind) && f->hold[kind].probes % 2 != 0 && backlog_waits(f, kind) && backlog_may(f) &&
-           f->under_way < PN_FORWARD_WINDOW && f->backlog_under_way < backlog_slots(f);
+           has_place(f, kind) && f->backlog_under_way < backlog_slots(f);
 }
 
 /* The next item that is not under way: live records, live messages, old records, old messages. */
@@ -168,7 +174,7 @@ static int pick(struct pn_forward *f, struct pn_forward_slot *s, uint64_t now_ms
             return 0;
         for (unsigned k = 0; k < 2; k++) {
             uint64_t *after = live ? &f->live_after[kinds[k]] : &f->backlog_after[kinds[k]];
-            while (!f->o.stay[kinds[k]] && (live || may_try(f, kinds[k], now_ms))) {
+            while (!f->o.stay[kinds[k]] && has_place(f, kinds[k]) && (live || may_try(f, kinds[k], now_ms))) {
                 if (!live && *after >= f->live_mark)
                     break;
                 int rc = f->ops->next(f->arg, kinds[k], *after, &item);
@@ -185,6 +191,7 @@ static int pick(struct pn_forward *f, struct pn_forward_slot *s, uint64_t now_ms
                 *s = (struct pn_forward_slot){
                     .used = true, .live = live, .id = item.id, .kind = kinds[k], .file_bytes = item.file_bytes};
                 f->under_way++;
+                f->messages_under_way += kinds[k] == PN_Q_MESSAGE;
                 f->backlog_under_way += !live;
                 if (!live)
                     tried(f, kinds[k], now_ms);
@@ -278,7 +285,7 @@ void pn_forward_pump(struct pn_forward *f, uint64_t now_ms)
         if (pump_again(f, (enum pn_q_kind)k, now_ms) != 0)
             return;
     pump_chunks(f);
-    for (unsigned i = 0; i < PN_FORWARD_WINDOW && !f->link_full && f->under_way < PN_FORWARD_WINDOW; i++) {
+    for (unsigned i = 0; i < PN_FORWARD_WINDOW && !f->link_full; i++) {
         struct pn_forward_slot *s = &f->slots[i];
         if (s->used)
             continue;

@@ -38,6 +38,7 @@ void pn_forward_slot_free(struct pn_forward *f, struct pn_forward_slot *s)
 {
     s->used = false;
     f->under_way--;
+    f->messages_under_way -= s->kind == PN_Q_MESSAGE;
     f->backlog_under_way -= !s->live;
 }
 

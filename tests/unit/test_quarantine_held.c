@@ -188,6 +188,34 @@ static void test_records_alone(void **state)
     world_stop(&w);
 }
 
+/* However much mail has piled up meanwhile, records have a place. */
+static void test_records_pass(void **state)
+{
+    struct world w;
+
+    (void)state;
+    start(&w, NULL);
+    refused_upto = UINT64_MAX;
+    run(&w, 5000, 0); /* what comes now is live */
+    for (unsigned i = 0; i < PN_FORWARD_WINDOW; i++)
+        fixture_intake(w.spool, ++w.added, 100, NULL, NULL);
+    pn_spool_commit(w.spool);
+    run(&w, 60000, 0);
+    refused_upto = w.added;
+    add_record(&w);
+    run(&w, 1000, w.added - 1);
+    assert_int_equal(pending(&w), w.added - 1);
+    uint64_t before = frames(&w);
+    turns = 0;
+    run(&w, 600000, 0);
+    assert_in_range(frames(&w) - before, 60, 260);
+    assert_in_range(turns, 60, 600);
+    refused_upto = 0;
+    run(&w, 100000, 0);
+    assert_int_equal(pending(&w), 0);
+    world_stop(&w);
+}
+
 /* Items that the host cannot take, many in a row: what comes after them is tried as well. */
 static void test_bad_items(void **state)
 {
@@ -334,11 +362,12 @@ static void test_forgotten(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_away),      cmocka_unit_test(test_live_opens),
-        cmocka_unit_test(test_bad_items), cmocka_unit_test(test_kind_that_stays),
-        cmocka_unit_test(test_bad_first), cmocka_unit_test(test_full_link),
-        cmocka_unit_test(test_forgotten), cmocka_unit_test(test_full_unheard),
-        cmocka_unit_test(test_link_gone), cmocka_unit_test(test_records_alone),
+        cmocka_unit_test(test_away),         cmocka_unit_test(test_live_opens),
+        cmocka_unit_test(test_bad_items),    cmocka_unit_test(test_kind_that_stays),
+        cmocka_unit_test(test_bad_first),    cmocka_unit_test(test_full_link),
+        cmocka_unit_test(test_forgotten),    cmocka_unit_test(test_full_unheard),
+        cmocka_unit_test(test_link_gone),    cmocka_unit_test(test_records_alone),
+        cmocka_unit_test(test_records_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
