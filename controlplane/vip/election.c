@@ -89,15 +89,18 @@ static struct pn_election_vip *by_id(struct pn_election *e, uint16_t id)
     return NULL;
 }
 
-/* A dataplane that was stopped sends it late: who could answer has the whole time from then on. */
+/*
+ * A dataplane that was stopped sends it late: who could answer has the whole time from then on. One more, sent for a rival to
+ * hear, is not waited for.
+ */
 void pn_election_probed(struct pn_election *e, uint16_t vip, bool left, uint64_t now_ns)
 {
     struct pn_election_vip *v = by_id(e, vip);
     if (!v || v->state != PN_EL_PROBE || !left)
         return;
-    v->probe_left = true;
-    if (now_ns > v->probe_sent_ns + e->times.probe_lead / PROBE_LATE_PART)
+    if (!v->probe_left && now_ns > v->probe_sent_ns + e->times.probe_lead / PROBE_LATE_PART)
         v->probe_sent_ns = now_ns;
+    v->probe_left = true;
 }
 
 static void probe(struct pn_election_vip *v, uint64_t now_ns, struct pn_election_out *out)

@@ -181,6 +181,28 @@ static void test_rivals_are_told_of_once(void **state)
     world_end();
 }
 
+/* Those that go second are told that we probe, as often as they ask, but the claim comes when it would. */
+static void test_rivals_that_go_second_delay_nothing(void **state)
+{
+    unsigned told = 0, ms = 0;
+    (void)state;
+    world_start(2, 1, false, 18);
+    world_run(300, true);
+    assert_int_equal(world_owner(0), 0);
+    world_dataplane_kill(&w.nodes[0]);
+    w.nodes[0].running = false;
+    for (; ms < 500 && world_owner(0) == WORLD_NODES; ms++) {
+        struct pn_election_out out = {.n = 0};
+        world_run(1, true);
+        pn_election_rival(&w.nodes[1].election, 0, false, world_clock(&w.nodes[1]), &out);
+        told += out.n;
+        world_obey(&w.nodes[1], &out);
+    }
+    assert_in_range(ms, 20, 38);
+    assert_in_range(told, 6, 10);
+    world_end();
+}
+
 /* Peers that have agreed to a short wait have not agreed to a long one. */
 static void test_a_longer_hold_is_asked_for_anew(void **state)
 {
@@ -276,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_hold_covers_a_restart),
         cmocka_unit_test(test_a_long_hold_allows_for_clocks),
         cmocka_unit_test(test_rivals_are_told_of_once),
+        cmocka_unit_test(test_rivals_that_go_second_delay_nothing),
         cmocka_unit_test(test_a_longer_hold_is_asked_for_anew),
         cmocka_unit_test(test_a_voter_that_starts_anew_waits),
         cmocka_unit_test(test_what_preemption_waits_for),
