@@ -132,7 +132,6 @@ static void test_hold_covers_a_restart(void **state)
     world_end();
 }
 
-/* Heartbeats cut one way or both, ARP not: the answered probe keeps the backup where it is. */
 /* The wait for a hold is long enough for clocks to run apart: nobody asks for the VIP while it is leased. */
 static void test_a_long_hold_allows_for_clocks(void **state)
 {
