@@ -160,8 +160,9 @@ static void change_arrive(void *arg)
 static void database_keep(struct pn_quarantine_actor *a, struct pn_conf_quarantine *to)
 {
     const struct pn_conf_quarantine *now = &a->host_settings.conf;
+    bool embedded = to->store == PN_CONF_STORE_SQLITE;
 
-    if (!a->host || (to->store == now->store && strcmp(to->database, now->database) == 0))
+    if (!a->host || (to->store == now->store && (embedded || strcmp(to->database, now->database) == 0)))
         return;
     if (strcmp(to->host, now->host) != 0 || !pn_qa_is_host(&a->host_settings)) {
         a->store_other = true; /* at most it was kept for reading */

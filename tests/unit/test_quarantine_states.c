@@ -138,8 +138,12 @@ static void reader_anew(void *arg)
 
 static void wait_event(const char *text)
 {
-    for (unsigned i = 0; i < 500 && !strstr(last_event, text); i++)
+    uint64_t end_ms = now_ms() + PATIENCE_MS;
+
+    while (!strstr(last_event, text) && now_ms() < end_ms) {
         ok("quarantine list", NULL);
+        usleep(1000);
+    }
     assert_non_null(strstr(last_event, text));
 }
 
@@ -152,6 +156,10 @@ static void test_other_database(void **state)
     add(1, "in the store that is open");
     wait_listed(1);
     wait_event("is reached");
+    conf_make("database = \"host=/nonexistent\""); /* of no store that is meant */
+    pn_quarantine_actor_reconfigure(actor, conf, 0);
+    ok("quarantine hold", id(1));
+    assert_null(strstr(last_event, "restarted"));
     conf_make("store = postgresql; database = \"host=/nonexistent\"");
     pn_quarantine_actor_reconfigure(actor, conf, 0);
     assert_int_equal(listed(NULL, NULL), 1);
