@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,15 +41,29 @@ static int disk_read_fd(int fd, char **text, size_t *len, struct pn_error *err)
     return 0;
 }
 
+/* What is missing because a link leads to nothing was meant to be there. -1: the path, or a folder of it, is such a link. */
+static int disk_links(const char *path, size_t len, struct pn_error *err)
+{
+    char way[512];
+    struct stat st;
+    for (size_t n = 1; n <= len && n < sizeof(way); n++) {
+        if (n < len && path[n] != '/')
+            continue;
+        snprintf(way, sizeof(way), "%.*s", (int)n, path);
+        if (lstat(way, &st) == 0 && stat(way, &st) != 0 && errno == ENOENT)
+            return pn_error_set(err, "the link %s leads to nothing", way);
+    }
+    return 0;
+}
+
 static int disk_read(void *arg, const char *path, char **text, size_t *len, struct pn_error *err)
 {
     (void)arg;
-    struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO must not block */
-    if (fd < 0 && errno == ENOENT && lstat(path, &st) == 0)
-        return pn_error_set(err, "a symbolic link to a file that is not there");
+    if (fd < 0 && errno != ENOENT)
+        return pn_error_set(err, "%s", strerror(errno));
     if (fd < 0)
-        return errno == ENOENT ? 1 : pn_error_set(err, "%s", strerror(errno));
+        return disk_links(path, strlen(path), err) < 0 ? -1 : 1;
     int rc = disk_read_fd(fd, text, len, err);
     close(fd);
     return rc;
@@ -62,6 +77,11 @@ static int disk_compare(const void *a, const void *b)
 static int disk_glob(void *arg, const char *pattern, char ***paths, unsigned *n, struct pn_error *err)
 {
     glob_t found;
+    size_t folder = strcspn(pattern, "*?[");
+    while (folder > 0 && pattern[folder - 1] != '/')
+        folder--;
+    if (folder > 1 && disk_links(pattern, folder - 1, err) < 0)
+        return -1;
     int rc = glob(pattern, GLOB_NOSORT | GLOB_ERR, NULL, &found);
     (void)arg;
     *paths = NULL;
