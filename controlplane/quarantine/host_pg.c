@@ -125,7 +125,7 @@ static int outcome(struct pn_hostdb *db, int64_t change, struct pn_error *err)
 static int db_commit(struct pn_hostdb *db, struct pn_error *err)
 {
     static const struct pn_pg_values none = {.n = 0};
-    int64_t change;
+    int64_t change = 0;
 
     if (!db->in_tx || db->c == NULL) {
         db->in_tx = false;
@@ -136,6 +136,8 @@ static int db_commit(struct pn_hostdb *db, struct pn_error *err)
         db_rollback(db);
         return -1;
     }
+    if (noted)
+        db->changing = change;
     PGresult *r = pn_pg_ask(db, "COMMIT", &none, err);
     db->in_tx = false;
     /* It could not be sent: what stays open holds its locks, and looks made to this session alone. */
@@ -145,8 +147,10 @@ static int db_commit(struct pn_hostdb *db, struct pn_error *err)
         return noted && db->c == NULL ? outcome(db, change, err) : noted ? -1 : 0;
     bool done = strcmp(PQcmdStatus(r), "COMMIT") == 0; /* a failed transaction is answered ROLLBACK */
     PQclear(r);
-    if (done && noted)
+    if (done && noted) {
+        db->change = change;
         db->trouble = PN_PG_FINE;
+    }
     return done ? 0 : pn_error_set(err, "PostgreSQL: the change was not made");
 }
 

@@ -32,7 +32,9 @@ struct pn_hostdb {
     uint32_t pause_ms;
     enum pn_pg_trouble trouble;
     char why[200]; /* of that */
-    uint64_t failed_ms, failures;
+    uint64_t failed_ms, failures, lapses;
+    int64_t change; /* number of the last one that is known to be made; 0: none yet */
+    int64_t changing; /* of the one that is, or was last, being made */
     uint64_t store;
     uint32_t prepared; /* bits of pn_pg_sql */
     bool patient; /* pn_pg_patience() */

@@ -122,6 +122,7 @@ void pn_pg_health(const struct pn_hostdb *db, struct pn_hostdb_health *out)
         db->trouble == PN_PG_FINE || (db->trouble == PN_PG_FAILING && pn_pg_now_ms() - db->failed_ms > FAILING_MS);
 
     out->failures = db->failures;
+    out->lapses = db->lapses;
     snprintf(out->text, sizeof(out->text), "%s%s",
              fine ? "" : "quarantine.database: PostgreSQL: ", fine ? "" : db->why);
 }
@@ -381,6 +382,19 @@ static int begin_connection(struct pn_hostdb *db, struct pn_error *err)
     return 0;
 }
 
+/* A standby or a backup may lack the last change, whatever it has taken since. */
+static int check_change(struct pn_hostdb *db, struct pn_error *err)
+{
+    char text[32];
+
+    if (value(db, "SELECT coalesce(max(value), 0) FROM meta WHERE key = 'change'", text, sizeof(text), err) != 0)
+        return -1;
+    int64_t last = strtoll(text, NULL, 10);
+    db->lapses += db->change && last != db->change && last != db->changing;
+    db->change = last;
+    return 0;
+}
+
 /* All that comes before the first question. */
 static int connect_and_check(struct pn_hostdb *db, struct pn_error *err)
 {
@@ -396,7 +410,7 @@ static int connect_and_check(struct pn_hostdb *db, struct pn_error *err)
     if (db->store && store != db->store)
         return pn_error_set(err, "PostgreSQL: this is another store than before");
     db->store = store;
-    return 0;
+    return db->reader ? 0 : check_change(db, err);
 }
 
 int pn_pg_ready(struct pn_hostdb *db, struct pn_error *err)

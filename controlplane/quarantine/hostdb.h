@@ -77,6 +77,7 @@ struct pn_hostdb_options {
 
 struct pn_hostdb_health {
     uint64_t failures; /* the database did not answer, or not do what it was asked to; since it was opened */
+    uint64_t lapses; /* it came back without a change that it had made; since it was opened */
     char text[256]; /* why it does not now; "": it does */
 };
 

@@ -24,12 +24,20 @@ struct pn_receive {
     pn_qsend *send;
     void *send_arg;
     uint64_t session, turn;
-    uint64_t accepted; /* as the node was last told */
+    uint64_t accepted, lapses; /* as the node was last told */
     struct large large[LARGE_MAX];
     struct pn_q_id acks[ACKS_MAX];
     unsigned n_acks;
     struct pn_receive_stats st;
 };
+
+static uint64_t lapses(const struct pn_receive *r)
+{
+    struct pn_hostdb_health health;
+
+    pn_host_health(r->host, &health);
+    return health.lapses;
+}
 
 struct pn_receive *pn_receive_new(struct pn_host *host, const char *node, pn_qsend *send, void *send_arg)
 {
@@ -38,6 +46,7 @@ struct pn_receive *pn_receive_new(struct pn_host *host, const char *node, pn_qse
     if (r == NULL)
         return NULL;
     r->host = host;
+    r->lapses = lapses(r);
     snprintf(r->node, sizeof(r->node), "%s", node);
     r->send = send;
     r->send_arg = send_arg;
@@ -115,9 +124,14 @@ static void welcome(struct pn_receive *r)
         snprintf(r->st.reason, sizeof(r->st.reason), "the host's store cannot be read");
         return; /* the node says Hello again */
     }
+    uint64_t now = lapses(r);
+    if (now != r->lapses)
+        w.accepted = 0; /* items since may be more than those that it lacks: only this has the node offer all again */
     frame.welcome = &w;
-    if (pn_qframe_send(&frame, r->session, r->send, r->send_arg) == 0)
+    if (pn_qframe_send(&frame, r->session, r->send, r->send_arg) == 0) {
         r->accepted = w.accepted;
+        r->lapses = now;
+    }
 }
 
 void pn_receive_flush(struct pn_receive *r)
@@ -136,7 +150,7 @@ void pn_receive_flush(struct pn_receive *r)
         a.n_ids = n;
         if (pn_host_accepted(r->host, r->node, &a.accepted) != 0) {
             a.accepted = 0; /* not known now: the node keeps what it heard before */
-        } else if (a.accepted < r->accepted) {
+        } else if (a.accepted < r->accepted || lapses(r) != r->lapses) {
             /* A standby that had not had all, or a backup, so quickly that nobody saw it come: it may not have these. */
             welcome(r);
             r->n_acks = 0; /* the node asks again */

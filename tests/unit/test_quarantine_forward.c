@@ -191,6 +191,37 @@ static void test_other_database_before_ack(void **state)
     world_stop(&w);
 }
 
+/* A standby that had not had all, with more new items since than it lacks: the count alone tells nothing. */
+static void test_standby_with_less(void **state)
+{
+    struct world w;
+
+    (void)state;
+    if (!store.postgresql)
+        skip();
+    world_start(&w, 10, 0);
+    add(&w, 30);
+    link_up(&w);
+    drain(&w);
+    store_change(&w, "DELETE FROM", "item", "WHERE seq > 25");
+    store_change(&w, "UPDATE", "node", "SET accepted = 25");
+    store_change(&w, "UPDATE", "meta", "SET value = 1 WHERE key = 'change'");
+    assert_int_equal(store_psql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                                " WHERE datname = 'postgres' AND pid <> pg_backend_pid()"),
+                     0);
+    add(&w, 40);
+    pn_forward_pump(w.forward, w.now);
+    for (unsigned i = 0; i < w.up.n; i++)
+        pn_receive_frame(w.receive, w.up.q[i].bytes, w.up.q[i].len);
+    net_clear(&w.up);
+    assert_true(pn_host_commit(w.host) > 5);
+    for (unsigned i = 0; i < 300; i++)
+        step(&w);
+    drain(&w);
+    check_host(&w);
+    world_stop(&w);
+}
+
 /* A host that was none for a moment, its links up: it has forgotten the session, and the node says Hello again. */
 static void test_forgotten_session(void **state)
 {
@@ -319,6 +350,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_forgotten_session),
         cmocka_unit_test(test_other_database_at_once),
         cmocka_unit_test(test_other_database_before_ack),
+        cmocka_unit_test(test_standby_with_less),
         cmocka_unit_test(test_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
