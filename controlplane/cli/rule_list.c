@@ -200,8 +200,11 @@ static int on_export(void *arg, const json_t *r)
     snprintf(rule.key.value, sizeof(rule.key.value), "%s", pn_js(r, "value"));
     snprintf(rule.key.owner, sizeof(rule.key.owner), "%s", pn_js(r, "owner"));
     snprintf(rule.description, sizeof(rule.description), "%s", pn_js(r, "note"));
-    if (*pn_js(r, "text") && pn_rule_body_set(&rule, pn_js(r, "text"), strlen(pn_js(r, "text"))) < 0)
+    if (*pn_js(r, "text") && pn_rule_body_set(&rule, pn_js(r, "text"), strlen(pn_js(r, "text"))) < 0) {
+        fprintf(stderr, "postern: %s\n", strerror(ENOMEM));
+        to->failed = true;
         return 1;
+    }
     if (pn_ji(r, "hits"))
         pn_rule_hit_add(&rule, "all", (uint64_t)pn_ji(r, "hits"), 0);
     return pn_export_row(&to->e, &rule);
