@@ -131,7 +131,7 @@ struct pn_election {
     bool synced; /* flow sync complete: may ask for what is better here */
     bool standby; /* the administrator's order: effective priority 0 */
     bool mute; /* heartbeats cannot leave: effective priority 0 */
-    bool doubt; /* the dataplane may have stood still: what it brings may be old, and a release is no leave to claim */
+    bool doubt; /* the dataplane may have stood still: a release that it brings may be old, and ours come too late */
     uint32_t hold_ms; /* asked of the peers; 0 none */
     bool hold_granted;
     uint64_t hold_counter; /* of our newest heartbeat that did not ask for it yet */

@@ -64,9 +64,13 @@ static void hear_other(struct pn_election *e, struct pn_election_vip *v, uint8_t
         if (row->successor == e->self && candidate && pn_el_priority(e, v) > 0)
             v->silent_since_ns = now_ns - e->times.takeover;
     } else if (v->owner == node && row->lease_ms == 0) {
-        /* It says itself that it holds no lease: nothing is left to wait for but better backups. */
+        /*
+         * It says itself that it holds no lease: nothing is left to wait for but better backups. Unless it was heard as owner
+         * before we were deaf (INIT): another one may have come meanwhile.
+         */
         v->owner = PN_HB_NO_NODE;
-        v->silent_since_ns = now_ns - (e->times.takeover - e->times.probe_lead);
+        if (v->told.heard_ns >= v->since_ns)
+            v->silent_since_ns = now_ns - (e->times.takeover - e->times.probe_lead);
     }
     if (v->state == PN_EL_OWNER && row->flags & PN_HB_VIP_WANT && row->priority > pn_el_priority(e, v) &&
         v->preempt != PN_PREEMPT_NO)

@@ -136,7 +136,9 @@ void pn_node_linked(struct pn_node *n, bool linked, uint64_t dataplane, uint64_t
         if (other) {
             memset(n->written, 0, sizeof(n->written));
             memset(n->wrote, 0, sizeof(n->wrote));
+            n->leases_unanswered = 0;
         }
+        pn_node_leases_again(n);
         if (n->configured)
             pn_node_control(n);
         if (n->sync.node)
@@ -192,6 +194,7 @@ void pn_node_answer(struct pn_node *n, uint32_t tag, unsigned status, const void
             pn_node_beat_done(n, now_ns);
         break;
     case PN_TAG_LEASE:
+        n->leases_unanswered -= n->leases_unanswered > 0;
         if (status != PN_DP_STATUS_OK && status != PN_DP_STATUS_BUSY) {
             n->retry_ns = now_ns + PN_NODE_RETRY_NS;
             if (pn_node_may_tell(&n->lease_told_ns, LEASE_TOLD_NS, now_ns))

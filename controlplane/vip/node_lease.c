@@ -7,8 +7,10 @@
 
 static void write_leases(struct pn_node *n, const struct pn_dp_lease *leases, unsigned count)
 {
-    if (count)
-        n->io.send(n->io.arg, PN_DP_LEASE, leases, count * sizeof(leases[0]), PN_TAG_LEASE);
+    if (!count)
+        return;
+    n->io.send(n->io.arg, PN_DP_LEASE, leases, count * sizeof(leases[0]), PN_TAG_LEASE);
+    n->leases_unanswered++;
 }
 
 static void wrote(struct pn_node *n, uint16_t vip, uint64_t deadline_ns)
@@ -25,6 +27,21 @@ static struct pn_dp_lease lease_of(struct pn_node *n, const struct pn_election_o
         .flags = o->deadline_ns && o->deadline_ns < n->written[o->vip] ? PN_DP_LEASE_SHORTEN : 0,
         .forward_ms = (uint32_t)((forward_ns < FORWARD_MAX_NS ? forward_ns : FORWARD_MAX_NS) / MS),
         .deadline_boottime_ns = o->deadline_ns};
+}
+
+void pn_node_leases_again(struct pn_node *n)
+{
+    bool lost = n->leases_unanswered > 0;
+    n->leases_unanswered = 0;
+    for (unsigned held = 0; held < 2 && lost; held++) { /* those given up by themselves: they cannot be refused */
+        struct pn_dp_lease leases[PN_MAX_VIPS];
+        unsigned count = 0;
+        for (uint16_t id = 0; id < PN_MAX_VIPS; id++)
+            if (n->wrote[id] && (n->written[id] != 0) == held)
+                leases[count++] = (struct pn_dp_lease){
+                    .vip = id, .flags = held ? PN_DP_LEASE_SHORTEN : 0, .deadline_boottime_ns = n->written[id]};
+        write_leases(n, leases, count);
+    }
 }
 
 /* What follows the next heartbeat, without this VIP. */
@@ -88,6 +105,12 @@ static void paths_done(struct pn_node *n, uint64_t now_ns)
         }
         pn_election_cut(&n->election, n->conf.vips[v].want.id, PN_EL_CUT_SEND, there && !works, now_ns);
     }
+}
+
+bool pn_node_doubt(const struct pn_node *n, uint64_t now_ns)
+{
+    /* The first one after a gap may leave before the workers have come to what was received in the gap. */
+    return now_ns - n->left_ns > n->conf.times.lease || now_ns - n->steady_ns < n->conf.times.heartbeat;
 }
 
 void pn_node_beat_done(struct pn_node *n, uint64_t now_ns)

@@ -51,9 +51,7 @@ static void heartbeat(struct pn_node *n, const struct pn_dp_packet *p, const str
         if (verdict == PN_HB_ACCEPTED) {
             n->received_ns = received_ns;
             pn_node_heard(n, node, now_ns);
-            /* The first one after a gap may leave before the workers have come to what was received in the gap. */
-            n->election.doubt =
-                now_ns - n->left_ns > n->conf.times.lease || now_ns - n->steady_ns < n->conf.times.heartbeat;
+            n->election.doubt = pn_node_doubt(n, now_ns);
             pn_election_heard(&n->election, node, received_ns, &out);
             pn_node_obey(n, &out, false, now_ns);
         }

@@ -73,6 +73,7 @@ static void beat(struct pn_node *n, uint64_t now_ns)
     pn_node_obey(n, &out, !alone(n), now_ns);
     if (alone(n) || !n->sealer)
         return;
+    n->election.doubt = pn_node_doubt(n, now_ns);
     fill(n, now_ns, &hb);
     size_t plain_bytes = pn_heartbeat_encode(&hb, plain, sizeof(plain));
     for (unsigned path = 0; path < n->conf.n_paths; path++) {

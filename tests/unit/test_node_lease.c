@@ -75,55 +75,6 @@ static void test_stopped_process_never_answers_twice(void **state)
     }
 }
 
-/* The release waited in a dataplane that was stopped: its owner may have taken the address back by then. */
-static void test_an_old_release_is_no_claim(void **state)
-{
-    struct pn_error err;
-    (void)state;
-    for (unsigned at = 0; at < 60 * 30; at++) {
-        unsigned offset = at % 30 * 3, tenths = 80 + at / 30;
-        world_start(2, 1, NULL);
-        world_run(100, true);
-        w.nodes[1].node.due_ns += offset * WORLD_STEP; /* neither's heartbeats follow the other's */
-        world_run(200, true);
-        w.nodes[1].dp_running = false;
-        assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", w.now, &err), 0);
-        world_wake(0);
-        world_run(25, true);
-        for (unsigned i = 0; i < tenths; i++)
-            world_step(true);
-        w.nodes[1].dp_running = true;
-        world_run(300, true);
-        assert_int_not_equal(world_owner(0), WORLD_NODES);
-        world_end();
-    }
-}
-
-/* The same of a machine that stood still: its first heartbeat is answered before its workers come to what waited at the port. */
-static void test_an_old_release_behind_a_heartbeat(void **state)
-{
-    struct pn_error err;
-    (void)state;
-    for (unsigned at = 0; at < 30 * 30; at++) {
-        unsigned offset = at % 30 * 3, tenths = 90 + at / 30;
-        world_start(2, 1, NULL);
-        world_run(100, true);
-        w.nodes[1].node.due_ns += offset * WORLD_STEP;
-        world_run(200, true);
-        w.nodes[1].running = w.nodes[1].dp_running = false;
-        assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", w.now, &err), 0);
-        world_wake(0);
-        world_run(25, true);
-        for (unsigned i = 0; i < tenths; i++)
-            world_step(true);
-        w.nodes[1].running = w.nodes[1].dp_running = true;
-        w.nodes[1].wire_ns = w.now + WORLD_MS / 2;
-        world_run(100, true);
-        assert_int_not_equal(world_owner(0), WORLD_NODES);
-        world_end();
-    }
-}
-
 static void hold_covers_a_restart(bool read_first)
 {
     struct pn_error err;
@@ -472,8 +423,6 @@ int main(void)
         cmocka_unit_test(test_stopped_dataplane_never_answers_twice),
         cmocka_unit_test(test_stopped_dataplane_of_a_backup),
         cmocka_unit_test(test_stopped_process_never_answers_twice),
-        cmocka_unit_test(test_an_old_release_is_no_claim),
-        cmocka_unit_test(test_an_old_release_behind_a_heartbeat),
         cmocka_unit_test(test_hold_covers_a_restart),
         cmocka_unit_test(test_a_lease_that_was_read_grows_old),
         cmocka_unit_test(test_a_connection_that_breaks_ends_no_lease),
