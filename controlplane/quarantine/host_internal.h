@@ -25,6 +25,7 @@ struct pn_host_round { /* one commit */
     bool *ok, *file_ok;
     int rc;
     uint32_t took_ms;
+    uint64_t lapses; /* of the database before it */
     struct pn_error file_err, row_err;
 };
 

@@ -160,12 +160,22 @@ static int round_take(struct pn_host *h)
     return 0;
 }
 
+static uint64_t lapses(struct pn_host *h)
+{
+    struct pn_hostdb_health health = {.lapses = 0};
+
+    if (h->ops->health)
+        h->ops->health(h->db, &health);
+    return health.lapses;
+}
+
 static void round_run(struct pn_host *h)
 {
     struct pn_host_round *r = &h->round;
     uint64_t begun_ms = clock_ms(CLOCK_MONOTONIC);
     unsigned n_tmps = 0;
 
+    r->lapses = lapses(h);
     for (unsigned i = 0; i < r->n; i++)
         if (r->puts[i].tmp)
             r->tmps[n_tmps++] = r->puts[i].tmp;
@@ -188,6 +198,8 @@ static unsigned round_end(struct pn_host *h)
 
     h->round = (struct pn_host_round){.puts = NULL};
     h->took_ms = r.took_ms;
+    if (r.rc == 0 && lapses(h) != r.lapses)
+        r.rc = pn_error_set(&r.row_err, "the store came back without its last change");
     for (unsigned i = 0; i < r.n; i++) {
         struct pn_host_put *p = &r.puts[i];
         bool good = r.ok[i] && r.rc == 0;

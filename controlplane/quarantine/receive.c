@@ -125,6 +125,8 @@ static void welcome(struct pn_receive *r)
         return; /* the node says Hello again */
     }
     uint64_t now = lapses(r);
+    if (now != r->lapses || w.accepted < r->accepted)
+        r->n_acks = 0; /* it may not have these: the node asks again */
     if (now != r->lapses)
         w.accepted = 0; /* items since may be more than those that it lacks: only this has the node offer all again */
     frame.welcome = &w;
@@ -151,9 +153,7 @@ void pn_receive_flush(struct pn_receive *r)
         if (pn_host_accepted(r->host, r->node, &a.accepted) != 0) {
             a.accepted = 0; /* not known now: the node keeps what it heard before */
         } else if (a.accepted < r->accepted || lapses(r) != r->lapses) {
-            /* A standby that had not had all, or a backup, so quickly that nobody saw it come: it may not have these. */
-            welcome(r);
-            r->n_acks = 0; /* the node asks again */
+            welcome(r); /* a standby that had not had all, or a backup, so quickly that nobody saw it come */
             return;
         } else {
             r->accepted = a.accepted;

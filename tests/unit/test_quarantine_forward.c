@@ -3,6 +3,7 @@
  * Forwarding between a spool and a host over a bad network: frames are lost, repeated and reordered, both ends restart.
  * In the end the host shows each item exactly once and the node waits for nothing. And the host's store by itself.
  */
+#include <poll.h>
 #include <sqlite3.h>
 
 #include "tests/unit/quarantine_net.h"
@@ -165,30 +166,60 @@ static void test_other_database_at_once(void **state)
     world_stop(&w);
 }
 
-/* The same before an acknowledgement has gone: what the new one has not is not acknowledged. */
+/* What the node sends at once is with the host. */
+static void sent_arrives(struct world *w)
+{
+    pn_forward_pump(w->forward, w->now);
+    for (unsigned i = 0; i < w->up.n; i++)
+        pn_receive_frame(w->receive, w->up.q[i].bytes, w->up.q[i].len);
+    net_clear(&w->up);
+}
+
+static void all_arrives(struct world *w)
+{
+    for (unsigned i = 0; i < 300; i++)
+        step(w);
+    drain(w);
+    check_host(w);
+    world_stop(w);
+}
+
+/* The same before an acknowledgement has gone: what the new one has not is not acknowledged, nor behind a Welcome. */
 static void test_other_database_before_ack(void **state)
 {
     struct world w;
 
     (void)state;
-    world_start(&w, 9, 0);
-    add(&w, 300); /* more than are offered again at once */
-    link_up(&w);
-    drain(&w);
-    add(&w, 3);
-    pn_forward_pump(w.forward, w.now);
-    for (unsigned i = 0; i < w.up.n; i++)
-        pn_receive_frame(w.receive, w.up.q[i].bytes, w.up.q[i].len);
-    net_clear(&w.up);
-    assert_true(pn_host_commit(w.host) > 0);
-    store_change(&w, "DELETE FROM", "item", "WHERE seq > 299");
-    store_change(&w, "UPDATE", "node", "SET accepted = 299");
-    pn_receive_flush(w.receive);
-    for (unsigned i = 0; i < 300; i++)
-        step(&w);
-    drain(&w);
-    check_host(&w);
-    world_stop(&w);
+    for (unsigned welcomed = 0; welcomed < 2; welcomed++) {
+        world_start(&w, 9, 0);
+        add(&w, 300); /* more than are offered again at once */
+        link_up(&w);
+        drain(&w);
+        add(&w, 3);
+        sent_arrives(&w);
+        assert_true(pn_host_commit(w.host) > 0);
+        store_change(&w, "DELETE FROM", "item", "WHERE seq > 299");
+        store_change(&w, "UPDATE", "node", "SET accepted = 299");
+        if (welcomed)
+            pn_receive_again(w.receive);
+        pn_receive_flush(w.receive);
+        all_arrives(&w);
+    }
+}
+
+/* The database is a standby that has the first n items, and not the last change. */
+static void standby(struct world *w, unsigned n)
+{
+    char rest[80];
+
+    snprintf(rest, sizeof(rest), "WHERE seq > %u", n);
+    store_change(w, "DELETE FROM", "item", rest);
+    snprintf(rest, sizeof(rest), "SET accepted = %u", n);
+    store_change(w, "UPDATE", "node", rest);
+    store_change(w, "UPDATE", "meta", "SET value = 1 WHERE key = 'change'");
+    assert_int_equal(store_psql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                                " WHERE datname = 'postgres' AND pid <> pg_backend_pid()"),
+                     0);
 }
 
 /* A standby that had not had all, with more new items since than it lacks: the count alone tells nothing. */
@@ -203,23 +234,41 @@ static void test_standby_with_less(void **state)
     add(&w, 30);
     link_up(&w);
     drain(&w);
-    store_change(&w, "DELETE FROM", "item", "WHERE seq > 25");
-    store_change(&w, "UPDATE", "node", "SET accepted = 25");
-    store_change(&w, "UPDATE", "meta", "SET value = 1 WHERE key = 'change'");
-    assert_int_equal(store_psql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                                " WHERE datname = 'postgres' AND pid <> pg_backend_pid()"),
-                     0);
+    standby(&w, 25);
     add(&w, 40);
-    pn_forward_pump(w.forward, w.now);
-    for (unsigned i = 0; i < w.up.n; i++)
-        pn_receive_frame(w.receive, w.up.q[i].bytes, w.up.q[i].len);
-    net_clear(&w.up);
+    sent_arrives(&w);
     assert_true(pn_host_commit(w.host) > 5);
-    for (unsigned i = 0; i < 300; i++)
-        step(&w);
+    all_arrives(&w);
+}
+
+/* It came after a round's change and before the answers: they are of the database before. */
+static void test_standby_before_answers(void **state)
+{
+    struct pn_error err;
+    struct world w;
+
+    (void)state;
+    if (!store.postgresql)
+        skip();
+    world_start(&w, 12, 0);
+    host_stop(&w);
+    struct pn_host_options o = {.path = w.host_path, .background = true};
+    store_options(&o);
+    assert_int_equal(pn_host_open(&o, &w.host, &err), 0);
+    w.receive = pn_receive_new(w.host, "mx1", net_send, &w.down);
+    add(&w, 300);
+    link_up(&w);
     drain(&w);
-    check_host(&w);
-    world_stop(&w);
+    add(&w, 3);
+    sent_arrives(&w);
+    pn_host_commit_begin(w.host);
+    struct pollfd done = {.fd = pn_host_commit_fd(w.host), .events = POLLIN};
+    assert_int_equal(poll(&done, 1, 10000), 1);
+    standby(&w, 300);
+    pn_receive_again(w.receive);
+    assert_int_equal(pn_host_commit_poll(w.host), 0);
+    pn_receive_flush(w.receive);
+    all_arrives(&w);
 }
 
 /* A host that was none for a moment, its links up: it has forgotten the session, and the node says Hello again. */
@@ -351,6 +400,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_other_database_at_once),
         cmocka_unit_test(test_other_database_before_ack),
         cmocka_unit_test(test_standby_with_less),
+        cmocka_unit_test(test_standby_before_answers),
         cmocka_unit_test(test_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
