@@ -103,11 +103,13 @@ static void welcome(struct pn_forward *f, const Pn__Q__Welcome *w, uint64_t now_
     }
     f->st.state = PN_FORWARD_HELLO; /* until it is done; a Hello follows what fails below */
     /* The store knows fewer of our items than it once acknowledged: it came back from a backup, or is a standby's. */
-    if (store == w->store && w->accepted < accepted) {
+    f->lacking = store == w->store && (f->lacking || w->accepted < accepted);
+    if (f->lacking) {
         if (f->ops->offer_again(f->arg) != 0) {
             pn_forward_store_failed(f, now_ms);
             return;
         }
+        f->lacking = false;
         f->st.restored++;
         pn_forward_trouble(f, "the host's store was restored from a backup; what is kept here is offered again");
     }

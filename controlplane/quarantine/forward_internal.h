@@ -39,6 +39,7 @@ struct pn_forward {
     struct pn_forward_slot slots[PN_FORWARD_WINDOW];
     unsigned under_way, messages_under_way, backlog_under_way, turn;
     bool link_full;
+    bool lacking; /* the host's store lacks items, and they could not be offered again yet: it says so only once */
     uint64_t pumped_ms; /* last time */
     double tokens; /* bytes the backlog may send */
     uint64_t tokens_ms, rate_ms;

@@ -271,6 +271,41 @@ static void test_standby_before_answers(void **state)
     all_arrives(&w);
 }
 
+static bool offer_fails;
+
+static int offer_again(void *arg)
+{
+    return offer_fails ? -1 : pn_forward_spool_ops.offer_again(arg);
+}
+
+/* The host says it once; the spool could not do it then. */
+static void test_standby_spool_fails(void **state)
+{
+    struct pn_forward_ops ops = pn_forward_spool_ops;
+    struct pn_forward_options f = {.node = "mx1", .retry_ms = 200, .retry_max_ms = 2000};
+    struct world w;
+
+    (void)state;
+    if (!store.postgresql)
+        skip();
+    world_start(&w, 13, 0);
+    ops.offer_again = offer_again;
+    pn_forward_free(w.forward);
+    w.forward = pn_forward_new(&f, &ops, w.spool, net_send, &w.up);
+    add(&w, 30);
+    link_up(&w);
+    drain(&w);
+    standby(&w, 25);
+    add(&w, 40);
+    sent_arrives(&w);
+    assert_true(pn_host_commit(w.host) > 5);
+    offer_fails = true;
+    for (unsigned i = 0; i < 50; i++)
+        step(&w);
+    offer_fails = false;
+    all_arrives(&w);
+}
+
 /* A host that was none for a moment, its links up: it has forgotten the session, and the node says Hello again. */
 static void test_forgotten_session(void **state)
 {
@@ -401,6 +436,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_other_database_before_ack),
         cmocka_unit_test(test_standby_with_less),
         cmocka_unit_test(test_standby_before_answers),
+        cmocka_unit_test(test_standby_spool_fails),
         cmocka_unit_test(test_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
