@@ -7,7 +7,9 @@ import json
 import statistics
 import sys
 
-HEARD_MS = 100  # after a partition heals, both may answer until they have heard each other; more is a failure
+# After a partition heals, both may answer until they have heard each other, which may take two heartbeats; more is a failure.
+HEARD_MS = 100
+HEARD_HEARTBEATS = 2
 
 
 def load(path):
@@ -23,7 +25,7 @@ def lost_of(label, lost):
     return sum(1 for line in lost if line.startswith(label + "."))
 
 
-def broken(r, lost):
+def broken(r, lost, heard_ms):
     """What of that which must hold did not hold in this round."""
     must, mail = r["must"], r["mail"]
     dual = [a["dual_ms"] for a in r["arp"]]
@@ -31,7 +33,7 @@ def broken(r, lost):
         yield "the VIPs did not come home"
     if "d" in must and any(dual):
         yield f"two responders for {max(dual)} ms"
-    if "c" in must and (dual[0] or dual[1] > HEARD_MS):
+    if "c" in must and (dual[0] or dual[1] > heard_ms):
         yield f"two responders for {dual[0]} + {dual[1]} ms"
     if "s" in must and mail["kept"] < mail["opened"]:
         yield f"{mail['opened'] - mail['kept']} sessions lost ({', '.join(mail['failures'])})"
@@ -43,7 +45,7 @@ def broken(r, lost):
         yield f"{lost} messages lost"
 
 
-def summary(rounds, lost, strict):
+def summary(rounds, lost, strict, heard_ms):
     out = {}
     for r in rounds:
         f = out.setdefault(r["fault"], {"fault": r["fault"], "text": r["text"], "rounds": [], "broken": []})
@@ -69,7 +71,7 @@ def summary(rounds, lost, strict):
                           "per_second": min(r["storm"]["per_second"] for r in storms)}
         for r in rs:
             stalled = f" (the machine itself stood still for {r['stalled_ms']} ms)" if r["stalled_ms"] else ""
-            f["broken"] += [f"{r['label']}: {text}{stalled}" for text in broken(r, lost_of(r["label"], lost)) if strict]
+            f["broken"] += [f"{r['label']}: {text}{stalled}" for text in broken(r, lost_of(r["label"], lost), heard_ms) if strict]
     return sorted(out.values(), key=lambda f: f["order"])
 
 
@@ -125,11 +127,13 @@ def main():
     rounds = load(args.rounds)
     lost = [line.strip() for line in open(args.lost)] if args.lost else []
     accounts = load(args.mail) if args.mail else []
-    result = {"setting": json.loads(args.setting)}
+    setting = json.loads(args.setting)
+    result = {"setting": setting}
+    heard_ms = max(HEARD_MS, HEARD_HEARTBEATS * setting.get("heartbeat_ms", 0))
     for system in ("postern", "keepalived"):
         of = [r for r in rounds if r["system"] == system]
         if of:
-            result[system] = summary(of, lost, system == "postern")
+            result[system] = summary(of, lost, system == "postern", heard_ms)
     account = {"sent": sum(a["sent"] for a in accounts), "accepted": sum(a["accepted"] for a in accounts), "lost": len(lost)}
     result["mail"] = account
     problems = [text for f in result.get("postern", []) for text in f["broken"]]
