@@ -104,7 +104,8 @@ want_eq "nobody is missing" "$(state 3 '(.not_members + .not_configured) | lengt
 watch_begin kill-posternd
 kill -9 "$(pn_pid posternd1)"
 want "killed posternd: the other has it" pn_wait 5 pn_pair_own_of 2 a=n2
-want "and its link is shown as down, with a reason" test -n "$(state 2 '.peers[] | select(.name == "n1" and .link == "down") | .reason')"
+down() { [ -n "$(state "$1" '.peers[] | select(.name == "'"$2"'" and .link == "down") | .reason')" ]; }
+want "and its link is shown as down, with a reason" pn_wait 5 down 2 n1
 pn_pair_d_start 1
 want "it comes home, with the keys from its disk" pn_wait 20 pn_pair_own a=n1 b=n2
 watch_end kill-posternd "$PAIR_LIMIT"
