@@ -390,7 +390,12 @@ static int check_change(struct pn_hostdb *db, struct pn_error *err)
     if (value(db, "SELECT coalesce(max(value), 0) FROM meta WHERE key = 'change'", text, sizeof(text), err) != 0)
         return -1;
     int64_t last = strtoll(text, NULL, 10);
-    db->lapses += db->change && last != db->change && last != db->changing;
+    bool lapsed = db->change && last != db->change && last != db->changing;
+    /* Fewer than any node was told: who does not hear of it now does with a later Welcome. A standby of its own may be away. */
+    if (lapsed &&
+        command(db, "SET LOCAL synchronous_commit = local; UPDATE node SET accepted = 0", "preparing", err) != 0)
+        return -1;
+    db->lapses += lapsed;
     db->change = last;
     return 0;
 }

@@ -220,6 +220,7 @@ static void standby(struct world *w, unsigned n)
     assert_int_equal(store_psql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
                                 " WHERE datname = 'postgres' AND pid <> pg_backend_pid()"),
                      0);
+    w->uncounted = n;
 }
 
 /* A standby that had not had all, with more new items since than it lacks: the count alone tells nothing. */
@@ -238,6 +239,29 @@ static void test_standby_with_less(void **state)
     add(&w, 40);
     sent_arrives(&w);
     assert_true(pn_host_commit(w.host) > 5);
+    all_arrives(&w);
+}
+
+/* The link broke with what says so: the next one tells it, too. */
+static void test_standby_link_breaks(void **state)
+{
+    struct world w;
+
+    (void)state;
+    if (!store.postgresql)
+        skip();
+    world_start(&w, 14, 0);
+    add(&w, 30);
+    link_up(&w);
+    drain(&w);
+    standby(&w, 25);
+    add(&w, 10);
+    sent_arrives(&w);
+    assert_true(pn_host_commit(w.host) > 5);
+    pn_receive_flush(w.receive);
+    pn_receive_free(w.receive);
+    w.receive = pn_receive_new(w.host, "mx1", net_send, &w.down);
+    link_up(&w);
     all_arrives(&w);
 }
 
@@ -437,6 +461,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_standby_with_less),
         cmocka_unit_test(test_standby_before_answers),
         cmocka_unit_test(test_standby_spool_fails),
+        cmocka_unit_test(test_standby_link_breaks),
         cmocka_unit_test(test_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
