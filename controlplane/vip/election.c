@@ -221,7 +221,6 @@ static void step_candidate(struct pn_election *e, struct pn_election_vip *v, uin
     }
     uint64_t claim_ns = claim_time(e, v, now_ns);
     if (v->state == PN_EL_BACKUP && now_ns + e->times.probe_lead >= claim_ns && now_ns >= v->retry_ns) {
-        v->release_left = 0; /* who has not heard of it by now must not claim when we do */
         pn_el_enter(e, v, PN_EL_PROBE, now_ns, "no heartbeat of an owner");
         probe(v, now_ns, out);
     }
@@ -346,7 +345,7 @@ void pn_election_fill(struct pn_election *e, uint64_t now_ns, struct pn_heartbea
     hb->n_vips = 0;
     for (unsigned i = 0; i < e->n && hb->n_vips < PN_HEARTBEAT_MAX_VIPS; i++) {
         struct pn_election_vip *v = &e->vips[i];
-        if (e->doubt) /* others may be about to claim, or have done so */
+        if (e->doubt || now_ns >= v->release_until_ns) /* others may be about to claim, or have done so */
             v->release_left = 0;
         bool releasing = v->release_left > 0;
         hb->vips[hb->n_vips++] = (struct pn_hb_vip){

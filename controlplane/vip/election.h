@@ -94,6 +94,7 @@ struct pn_election_vip {
     uint64_t better_since_ns; /* for preempt = delay; 0: not better */
     uint8_t successor; /* of a release still being said */
     uint8_t release_left; /* heartbeats that still carry it */
+    uint64_t release_until_ns; /* and not later: others begin to claim */
 
     uint8_t vote; /* exclusive: node we are bound to */
     uint64_t vote_counter;

@@ -159,6 +159,7 @@ static void release_one(struct pn_election *e, struct pn_election_vip *v, uint8_
     pn_el_back_up(e, v, now_ns, reason);
     v->successor = successor;
     v->release_left = PN_RELEASE_REPEATS;
+    v->release_until_ns = now_ns + e->times.takeover - e->times.probe_lead;
     pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_HEARTBEAT});
 }
 

@@ -100,7 +100,32 @@ static void test_a_release_is_not_told_for_long(void **state)
     }
 }
 
-/* The same where a third node has waited for long enough meanwhile. */
+/* The successor was away and hears of it when a third one has waited for long enough. */
+static void test_a_release_to_one_that_was_away(void **state)
+{
+    struct pn_error err;
+    (void)state;
+    for (unsigned phase = 0; phase < 100; phase++) {
+        world_start(3, 1, NULL);
+        world_run(300, true);
+        assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", w.now, &err), 0); /* it does not take it back */
+        world_wake(0);
+        world_run(300, true);
+        assert_int_equal(world_owner(0), 1);
+        for (unsigned i = 0; i < phase; i++)
+            world_step(true);
+        assert_int_equal(pn_node_move(&w.nodes[1].node, "out", "n2", w.now, &err), 0);
+        world_wake(1);
+        world_dp_kill(2);
+        world_run(22, true);
+        world_dp_start(2);
+        world_run(100, true);
+        assert_int_equal(world_owner(0), 0);
+        world_end();
+    }
+}
+
+/* The same where the node that releases it has stood still. */
 static void test_a_release_of_a_node_that_stood_still(void **state)
 {
     struct pn_error err;
@@ -154,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_an_old_release_behind_a_heartbeat),
         cmocka_unit_test(test_a_give_up_that_was_lost),
         cmocka_unit_test(test_a_release_is_not_told_for_long),
+        cmocka_unit_test(test_a_release_to_one_that_was_away),
         cmocka_unit_test(test_a_release_of_a_node_that_stood_still),
         cmocka_unit_test(test_an_owner_that_was_not_heard_of),
     };
