@@ -144,6 +144,7 @@ static void test_commit_lost(void **state)
     assert_int_equal(ops->state_set(db, 1, PN_HOST_RELEASED, 1, &err), 0);
     ops->rollback(db);
     assert_int_equal(ops->store(db), id);
+    assert_int_equal(health(db).lapses, 0); /* nothing was lost */
     ops->close(db);
     proxy_end();
 }
