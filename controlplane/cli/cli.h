@@ -29,7 +29,7 @@ struct pn_cli {
     int fd; /* connection, kept from call to call; -1 */
     const struct pn_cli_command *commands; /* all of them, ended by noun NULL */
     const struct pn_cli_command *command; /* for usage */
-    json_t *errors; /* with -j those of posternd are gathered here for one document; NULL: each is printed at once */
+    json_t *errors; /* with -j they are gathered here for one document; NULL: each is printed at once */
     bool list_options; /* pn_cli_args() prints what it would take, and refuses: for completion */
 };
 
@@ -61,6 +61,9 @@ int pn_cli_get_plain(struct pn_cli *cli, int argc, char *argv[], const char *com
 /* As pn_cli_call() for programs that print nothing: quiet, errors only as status. */
 int pn_cli_ask(struct pn_cli *cli, const char *command, json_t *args, json_t **result, bool quiet);
 int pn_cli_print_json(json_t *value); /* takes it over; PN_EXIT_OK */
+
+/* Says why it is not done, to stderr (and as JSON to stdout with -j). status. */
+int pn_cli_fail(const struct pn_cli *cli, int status, const char *code, const char *text);
 
 /* ---- arguments (args.c) ---- */
 

@@ -10,16 +10,19 @@
 
 #define REPLY_TIMEOUT_S 30
 
-static int fail(const struct pn_cli *cli, bool quiet, int status, const char *code, const char *text)
+int pn_cli_fail(const struct pn_cli *cli, int status, const char *code, const char *text)
 {
-    if (quiet)
-        return status;
     fprintf(stderr, "postern: %s\n", text);
     if (cli->json && cli->errors)
         json_array_append_new(cli->errors, json_pack("{s:s, s:s}", "code", code, "error", text));
     else if (cli->json)
         pn_cli_print_json(json_pack("{s:s, s:s}", "code", code, "error", text));
     return status;
+}
+
+static int fail(const struct pn_cli *cli, bool quiet, int status, const char *code, const char *text)
+{
+    return quiet ? status : pn_cli_fail(cli, status, code, text);
 }
 
 static int unreachable(const struct pn_cli *cli, bool quiet, int error)

@@ -12,10 +12,9 @@ static int welcome(struct pn_cli *cli, const json_t *item, const char *to)
     json_t *recipients = pn_jo(item, "recipients"), *r;
     int worst = PN_EXIT_OK;
 
-    if (!*sender) {
-        fputs("postern: the message has no sender that could be welcome (null reverse-path)\n", stderr);
-        return PN_EXIT_FAILED;
-    }
+    if (!*sender)
+        return pn_cli_fail(cli, PN_EXIT_FAILED, "refused",
+                           "the message has no sender that could be welcome (null reverse-path)");
     for (size_t i = 0; i < (to ? 1 : json_array_size(recipients)); i++) {
         const char *owner = to ? to : json_string_value(json_array_get(recipients, i));
         int status = pn_cli_call(cli, "rule add",

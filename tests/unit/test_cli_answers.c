@@ -247,6 +247,31 @@ static void test_several_ids_are_one_document(void **state)
     }
 }
 
+/* One that is released, and whose sender cannot be welcome: the document says both. */
+static void test_no_sender_to_welcome(void **state)
+{
+    static const char *const answers[] = {
+        "{\"ok\": true, \"result\": {\"id\": 7, \"result\": \"released\"}}",
+        "{\"ok\": true, \"result\": {\"item\": {\"id\": 7, \"sender\": \"\", \"recipients\": [\"a@example.org\"]}}}"};
+    char text[1024];
+    json_int_t id;
+    int status;
+
+    (void)state;
+    json_decref(
+        converse_all("-j quarantine release 7 --welcomelist 2>/dev/null", answers, 2, text, sizeof(text), &status));
+    json_t *doc = json_loads(text, 0, NULL);
+    assert_non_null(doc);
+    assert_int_equal(status, 1);
+    id_of(doc, "items", 0, &id);
+    assert_int_equal(id, 7);
+    const char *error = id_of(doc, "errors", 0, &id);
+    assert_non_null(error);
+    assert_non_null(strstr(error, "no sender"));
+    assert_int_equal(id, 7);
+    json_decref(doc);
+}
+
 /* Changes have a status of their own, as with diff(1). */
 static void test_diff_exit_code(void **state)
 {
@@ -293,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_export_refused_keeps_the_file),
         cmocka_unit_test(test_diff_exit_code),
         cmocka_unit_test(test_several_ids_are_one_document),
+        cmocka_unit_test(test_no_sender_to_welcome),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
