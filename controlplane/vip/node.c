@@ -136,9 +136,8 @@ void pn_node_linked(struct pn_node *n, bool linked, uint64_t dataplane, uint64_t
         if (other) {
             memset(n->written, 0, sizeof(n->written));
             memset(n->wrote, 0, sizeof(n->wrote));
-            n->leases_unanswered = 0;
         }
-        pn_node_leases_again(n);
+        pn_node_leases_again(n, now_ns);
         if (n->configured)
             pn_node_control(n);
         if (n->sync.node)

@@ -134,6 +134,7 @@ struct pn_node {
     } installed;
     struct pn_mac port_mac[PN_MAX_PORTS];
     uint64_t written[PN_MAX_VIPS]; /* deadline that the dataplane has: read from it, then last written; by id */
+    uint64_t forward[PN_MAX_VIPS]; /* where that is 0: until when it was told to go on forwarding */
     bool wrote[PN_MAX_VIPS]; /* to this dataplane: what was read of it is of before that */
     unsigned leases_unanswered; /* PN_DP_LEASE on this connection: what a break may have lost */
 
@@ -215,7 +216,7 @@ void pn_node_obey(struct pn_node *n, const struct pn_election_out *out, bool def
 /* Tells the dataplane what of the wire is ours, and who the peers are: after each change of these. */
 void pn_node_control(struct pn_node *n);
 /* On a new connection to the same dataplane: what was written last, if it may not have arrived. Before any heartbeat tells of it. */
-void pn_node_leases_again(struct pn_node *n);
+void pn_node_leases_again(struct pn_node *n, uint64_t now_ns);
 /* No heartbeat has left for a lease's time, or has only just again: others may have claimed, and what comes may be old. */
 bool pn_node_doubt(const struct pn_node *n, uint64_t now_ns);
 /* All packets of the heartbeat have left, or could not: the leases it carries begin now. */

@@ -13,9 +13,10 @@ static void write_leases(struct pn_node *n, const struct pn_dp_lease *leases, un
     n->leases_unanswered++;
 }
 
-static void wrote(struct pn_node *n, uint16_t vip, uint64_t deadline_ns)
+static void wrote(struct pn_node *n, uint16_t vip, uint64_t deadline_ns, uint64_t forward_ns)
 {
     n->written[vip] = deadline_ns;
+    n->forward[vip] = forward_ns;
     n->wrote[vip] = true;
 }
 
@@ -29,17 +30,20 @@ static struct pn_dp_lease lease_of(struct pn_node *n, const struct pn_election_o
         .deadline_boottime_ns = o->deadline_ns};
 }
 
-void pn_node_leases_again(struct pn_node *n)
+void pn_node_leases_again(struct pn_node *n, uint64_t now_ns)
 {
     bool lost = n->leases_unanswered > 0;
     n->leases_unanswered = 0;
     for (unsigned held = 0; held < 2 && lost; held++) { /* those given up by themselves: they cannot be refused */
         struct pn_dp_lease leases[PN_MAX_VIPS];
         unsigned count = 0;
-        for (uint16_t id = 0; id < PN_MAX_VIPS; id++)
-            if (n->wrote[id] && (n->written[id] != 0) == held)
-                leases[count++] = (struct pn_dp_lease){
-                    .vip = id, .flags = held ? PN_DP_LEASE_SHORTEN : 0, .deadline_boottime_ns = n->written[id]};
+        for (uint16_t id = 0; id < PN_MAX_VIPS; id++) {
+            struct pn_election_order o = {.vip = id, .deadline_ns = n->written[id], .forward_ns = n->forward[id]};
+            if (!n->wrote[id] || (o.deadline_ns != 0) != held)
+                continue;
+            leases[count] = lease_of(n, &o, now_ns);
+            leases[count++].flags = held ? PN_DP_LEASE_SHORTEN : 0; /* which of them it has not read is not known */
+        }
         write_leases(n, leases, count);
     }
 }
@@ -69,7 +73,7 @@ void pn_node_obey(struct pn_node *n, const struct pn_election_out *out, bool def
                 n->beat.leases[n->beat.n++] = lease;
                 continue;
             }
-            wrote(n, o->vip, o->deadline_ns);
+            wrote(n, o->vip, o->deadline_ns, o->forward_ns);
             leases[count++] = lease;
             if (count == PN_MAX_VIPS) {
                 write_leases(n, leases, count);
@@ -130,7 +134,7 @@ void pn_node_beat_done(struct pn_node *n, uint64_t now_ns)
             pn_election_unsent(&n->election, b->leases[i].vip, n->written[b->leases[i].vip]);
             continue;
         }
-        wrote(n, b->leases[i].vip, b->leases[i].deadline_boottime_ns);
+        wrote(n, b->leases[i].vip, b->leases[i].deadline_boottime_ns, 0);
         b->leases[kept++] = b->leases[i];
     }
     write_leases(n, b->leases, kept);
