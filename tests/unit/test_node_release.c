@@ -66,10 +66,35 @@ static void test_a_give_up_that_was_lost(void **state)
         world_node_relink(0);
         world_run(300, true);
         assert_int_equal(world_owner(0), 1);
-        uint64_t forward_ns = w.nodes[0].forward[0];
+        uint64_t forward_ns = w.nodes[0].forward[0]; /* neighbours' caches point here for the grace time */
+        assert_in_range(forward_ns, w.now + 690 * WORLD_MS, w.now + 710 * WORLD_MS);
         world_node_relink(0); /* nothing is lost now, and nothing written again */
         world_run(10, true);
         assert_true(w.nodes[0].forward[0] == forward_ns);
+        world_end();
+    }
+}
+
+/* The same of a lease that a hold had made long: the peers were told that it is short again. */
+static void test_a_shorter_lease_that_was_lost(void **state)
+{
+    struct pn_error err;
+    (void)state;
+    for (unsigned tenths = 0; tenths < 400; tenths += 20) {
+        world_start(2, 1, NULL);
+        world_run(300, true);
+        assert_int_equal(pn_node_hold(&w.nodes[0].node, 5000, w.now, &err), 0);
+        world_run(60, true);
+        assert_true(w.nodes[0].lease[0] > w.now + 4000 * WORLD_MS);
+        assert_int_equal(pn_node_hold(&w.nodes[0].node, 0, w.now, &err), 0);
+        world_wake(0);
+        world_step(true);
+        world_node_relink(0);
+        for (unsigned i = 0; i <= tenths; i++)
+            world_step(true);
+        world_node_kill(0);
+        world_run(200, true);
+        assert_int_equal(world_owner(0), 1);
         world_end();
     }
 }
@@ -130,8 +155,9 @@ static void test_a_release_of_a_node_that_stood_still(void **state)
 {
     struct pn_error err;
     (void)state;
-    for (unsigned at = 0; at < 10 * 15; at++) {
-        unsigned phase = at % 10, tenths = 240 + at / 10 * 2;
+    for (unsigned at = 0; at < 2 * 10 * 15; at++) {
+        unsigned phase = at % 10, tenths = 240 + at / 10 % 15 * 2;
+        unsigned later = at / 150 * 5; /* until its workers come to what waited at the port */
         world_start(3, 1, NULL);
         world_run(300, true);
         for (unsigned i = 0; i < phase; i++)
@@ -141,6 +167,7 @@ static void test_a_release_of_a_node_that_stood_still(void **state)
         for (unsigned i = 0; i < tenths; i++)
             world_step(true);
         w.nodes[0].running = w.nodes[0].dp_running = true;
+        w.nodes[0].wire_ns = w.now + later * WORLD_STEP;
         world_run(100, true);
         assert_int_not_equal(world_owner(0), WORLD_NODES);
         world_end();
@@ -178,6 +205,7 @@ int main(void)
         cmocka_unit_test(test_an_old_release_is_no_claim),
         cmocka_unit_test(test_an_old_release_behind_a_heartbeat),
         cmocka_unit_test(test_a_give_up_that_was_lost),
+        cmocka_unit_test(test_a_shorter_lease_that_was_lost),
         cmocka_unit_test(test_a_release_is_not_told_for_long),
         cmocka_unit_test(test_a_release_to_one_that_was_away),
         cmocka_unit_test(test_a_release_of_a_node_that_stood_still),
