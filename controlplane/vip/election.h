@@ -25,6 +25,7 @@ enum pn_el_wait {
 extern const char *const pn_el_wait_name[PN_EL_WAIT_COUNT];
 
 #define PN_NO_GROUP 0xffffu
+#define PN_EL_PRIORITY_LAST 1u /* the lowest that a node may have and own */
 #define PN_HOLD_MAX_MS 60000u
 #define PN_HOLD_DRIFT_PART                                                                                             \
     32u /* of a hold: what a peer waits longer, for two clocks that run 1 % apart from the true one */

@@ -85,7 +85,16 @@ bool pn_el_heard(const struct pn_election *e, uint8_t node, uint64_t now_ns)
 
 uint16_t pn_el_priority(const struct pn_election *e, const struct pn_election_vip *v)
 {
-    return e->standby || e->mute || v->cut || !v->installed ? 0 : v->priority;
+    if (e->standby || e->mute || v->cut || !v->installed || v->priority == 0)
+        return 0;
+    /*
+     * Where one of a group is cut off the rest comes last, so that the group stays together. Not 0: every node may have one
+     * cut off. Nor for one that is not installed yet: a reload that adds one to the group moves nothing.
+     */
+    for (unsigned i = 0; i < e->n && v->group != PN_NO_GROUP; i++)
+        if (e->vips[i].group == v->group && e->vips[i].cut)
+            return PN_EL_PRIORITY_LAST;
+    return v->priority;
 }
 
 const struct pn_hb_vip *pn_el_row(const struct pn_peer *p, const struct pn_election_vip *v)

@@ -86,7 +86,7 @@ static void dp_take(unsigned i, const struct world_message *m)
         }
         break;
     case PN_DP_PROBE:
-        if (n->port_down & 1) {
+        if (n->port_down >> w.confs[i].vips[((const struct pn_dp_vip_ref *)m->payload)->vip].port & 1) {
             status = PN_DP_STATUS_REJECTED;
             break;
         }

@@ -113,6 +113,41 @@ static void test_an_owner_without_its_port_gives_up(void **state)
     world_end();
 }
 
+/* Two addresses that move together, each on a port of its own. */
+static void group_of_two(struct pn_node_conf *c, unsigned node)
+{
+    two_paths(c, node);
+    c->vips[1].port = 1;
+    c->vips[0].want.group = c->vips[1].want.group = 0;
+    c->vips[1].want.priority = c->vips[0].want.priority;
+}
+
+static void test_a_group_stays_together(void **state)
+{
+    (void)state;
+    world_start(2, 2, group_of_two);
+    world_run(400, true);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(world_owner(i), 0);
+    for (unsigned port = 1; port <= 2; port++) {
+        w.nodes[0].port_down = port;
+        world_run(500, true);
+        for (unsigned i = 0; i < 2; i++)
+            assert_int_equal(world_owner(i), 1);
+        assert_int_equal(w.nodes[1].node.election.vips[0].transitions, w.nodes[1].node.election.vips[1].transitions);
+        w.nodes[0].port_down = 0;
+        world_run(500, true);
+        for (unsigned i = 0; i < 2; i++)
+            assert_int_equal(world_owner(i), 0);
+    }
+    /* Where no node can have all of it, what can be had is. */
+    w.nodes[0].port_down = w.nodes[1].port_down = 1;
+    world_run(500, true);
+    assert_int_equal(world_owner(0), WORLD_NODES);
+    assert_in_range(world_owner(1), 0, 1);
+    world_end();
+}
+
 /* The second path is taken out of the configuration while the first cannot send: what was said of it counts no more. */
 static void test_the_other_path_goes(void **state)
 {
@@ -140,7 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_path_fails),      cmocka_unit_test(test_probes_beside_heartbeats),
         cmocka_unit_test(test_both_paths_fail),     cmocka_unit_test(test_an_owner_without_its_port_gives_up),
-        cmocka_unit_test(test_the_other_path_goes),
+        cmocka_unit_test(test_the_other_path_goes), cmocka_unit_test(test_a_group_stays_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
