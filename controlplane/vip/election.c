@@ -163,7 +163,7 @@ static void step_owner(struct pn_election *e, struct pn_election_vip *v, uint64_
         pn_el_own(e, v, now_ns, "no peers", out);
     }
     if (pn_el_priority(e, v) == 0) {
-        pn_el_release(e, v, PN_HB_NO_NODE, now_ns,
+        pn_el_release(e, v, e->mute ? PN_HB_NO_NODE : pn_el_best_peer(e, v, now_ns), now_ns,
                       e->standby                ? "standby"
                       : e->mute                 ? "its heartbeats cannot leave"
                       : v->cut & PN_EL_CUT_SEND ? "its port cannot send"

@@ -77,23 +77,6 @@ void pn_election_installed(struct pn_election *e, const uint16_t *ids, const uin
     }
 }
 
-/* The best living backup, so that a standby is a move and not a wait. */
-static uint8_t best_peer(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns)
-{
-    uint8_t best = PN_HB_NO_NODE;
-    uint16_t priority = 0;
-    for (unsigned i = 0; i < PN_MAX_NODES; i++) {
-        const struct pn_hb_vip *row =
-            i != e->self && pn_el_heard(e, (uint8_t)i, now_ns) ? pn_el_row(&e->peers->peers[i], v) : NULL;
-        if (row && row->priority > 0 && row->state != PN_EL_INIT &&
-            (best == PN_HB_NO_NODE || pn_el_goes_before(row->priority, (uint8_t)i, priority, best))) {
-            best = (uint8_t)i;
-            priority = row->priority;
-        }
-    }
-    return best;
-}
-
 static struct pn_election_vip *by_name(struct pn_election *e, const char *vip)
 {
     for (unsigned i = 0; i < e->n; i++)
@@ -107,7 +90,7 @@ int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, 
 {
     struct pn_election_vip *v = by_name(e, vip);
     if (v && successor == PN_HB_NO_NODE)
-        successor = best_peer(e, v, now_ns);
+        successor = pn_el_best_peer(e, v, now_ns);
     const struct pn_hb_vip *row =
         v && successor < PN_MAX_NODES && successor != e->self && pn_el_heard(e, successor, now_ns)
             ? pn_el_row(&e->peers->peers[successor], v)
@@ -157,13 +140,13 @@ void pn_election_standby(struct pn_election *e, bool standby, uint64_t now_ns, s
     e->standby = standby;
     for (unsigned i = 0; standby && i < e->n; i++)
         if (e->vips[i].state == PN_EL_OWNER)
-            pn_el_release(e, &e->vips[i], best_peer(e, &e->vips[i], now_ns), now_ns, "standby", out);
+            pn_el_release(e, &e->vips[i], pn_el_best_peer(e, &e->vips[i], now_ns), now_ns, "standby", out);
 }
 
 bool pn_election_takeable(const struct pn_election *e, uint64_t now_ns)
 {
     for (unsigned i = 0; i < e->n; i++)
-        if (e->vips[i].state == PN_EL_OWNER && best_peer(e, &e->vips[i], now_ns) != PN_HB_NO_NODE)
+        if (e->vips[i].state == PN_EL_OWNER && pn_el_best_peer(e, &e->vips[i], now_ns) != PN_HB_NO_NODE)
             return true;
     return false;
 }
@@ -173,7 +156,7 @@ bool pn_election_leave(struct pn_election *e, uint64_t now_ns, struct pn_electio
     bool left = true;
     for (unsigned i = 0; i < e->n; i++) {
         struct pn_election_vip *v = &e->vips[i];
-        uint8_t peer = v->state == PN_EL_OWNER ? best_peer(e, v, now_ns) : PN_HB_NO_NODE;
+        uint8_t peer = v->state == PN_EL_OWNER ? pn_el_best_peer(e, v, now_ns) : PN_HB_NO_NODE;
         if (peer != PN_HB_NO_NODE)
             pn_el_release(e, v, peer, now_ns, "standby", out);
         left &= v->state != PN_EL_OWNER;

@@ -161,6 +161,22 @@ uint64_t pn_el_voted_until(const struct pn_election *e, const struct pn_election
 
 /* --- releasing --- */
 
+uint8_t pn_el_best_peer(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns)
+{
+    uint8_t best = PN_HB_NO_NODE;
+    uint16_t priority = 0;
+    for (unsigned i = 0; i < PN_MAX_NODES; i++) {
+        const struct pn_hb_vip *row =
+            i != e->self && pn_el_heard(e, (uint8_t)i, now_ns) ? pn_el_row(&e->peers->peers[i], v) : NULL;
+        if (row && row->priority > 0 && row->state != PN_EL_INIT &&
+            (best == PN_HB_NO_NODE || pn_el_goes_before(row->priority, (uint8_t)i, priority, best))) {
+            best = (uint8_t)i;
+            priority = row->priority;
+        }
+    }
+    return best;
+}
+
 static void release_one(struct pn_election *e, struct pn_election_vip *v, uint8_t successor, uint64_t now_ns,
                         const char *reason, struct pn_election_out *out)
 {

@@ -32,6 +32,8 @@ void pn_el_vote_for(const struct pn_election *e, struct pn_election_vip *v, uint
                     uint64_t now_ns);
 /* Send time of our newest heartbeat that a majority, ourselves included, has answered with its vote; 0 none. */
 uint64_t pn_el_voted_until(const struct pn_election *e, const struct pn_election_vip *v);
+/* The best living backup, so that giving v up is a move and not a wait; PN_HB_NO_NODE: none. */
+uint8_t pn_el_best_peer(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns);
 /* Gives up v and the VIPs of its group; successor PN_HB_NO_NODE: to whoever claims. */
 void pn_el_release(struct pn_election *e, struct pn_election_vip *v, uint8_t successor, uint64_t now_ns,
                    const char *reason, struct pn_election_out *out);

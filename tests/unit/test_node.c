@@ -332,6 +332,26 @@ static void test_a_witness_votes(void **state)
     world_end();
 }
 
+/* A reload that takes a VIP from its owner is a move. */
+static void test_priority_0_hands_over(void **state)
+{
+    struct pn_error err;
+    (void)state;
+    world_start(2, 1, NULL);
+    world_run(500, true);
+    assert_int_equal(world_owner(0), 0);
+    world_gap_reset();
+    for (unsigned i = 0; i < 2; i++) {
+        w.confs[i].vips[0].want.priority = i == 0 ? 0 : 100;
+        assert_int_equal(pn_node_configure(&w.nodes[i].node, &w.confs[i], w.now, &err), 0);
+    }
+    world_run(500, true);
+    assert_int_equal(world_owner(0), 1);
+    assert_true(w.worst_gap_ns <= WORLD_MS);
+    assert_string_equal(w.nodes[0].node.election.vips[0].reason, "priority 0");
+    world_end();
+}
+
 /* Everything at random, dataplanes and processes each by itself. */
 static void test_chaos(void **state)
 {
@@ -465,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_a_second_node_joins_a_lone_one),
         cmocka_unit_test(test_force_ends_the_wait_for_votes),
         cmocka_unit_test(test_a_witness_votes),
+        cmocka_unit_test(test_priority_0_hands_over),
         cmocka_unit_test(test_reloads_in_the_middle),
         cmocka_unit_test(test_chaos),
     };

@@ -100,7 +100,7 @@ static void test_an_owner_without_its_port_gives_up(void **state)
     world_gap_reset();
     world_run(300, true);
     assert_int_equal(world_owner(0), 1);
-    assert_true(w.worst_gap_ns <= 40 * WORLD_MS);
+    assert_true(w.worst_gap_ns <= WORLD_MS); /* a peer that is heard need not wait */
     assert_string_equal(w.nodes[0].node.election.vips[0].reason, "its port cannot send");
     assert_true(peer(1, 0)->heard);
     w.nodes[0].port_down = 0;
