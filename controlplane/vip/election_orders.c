@@ -110,7 +110,7 @@ int pn_election_move(struct pn_election *e, const char *vip, uint8_t successor, 
         pn_el_release(e, v, successor, now_ns, "moved by order", out);
         for (unsigned i = 0; i < e->n; i++)
             if (&e->vips[i] == v || (v->group != PN_NO_GROUP && e->vips[i].group == v->group))
-                e->vips[i].yielded = true;
+                e->vips[i].yielded = e->vips[i].state != PN_EL_OWNER;
         return 0;
     }
     return -1;

@@ -161,15 +161,22 @@ uint64_t pn_el_voted_until(const struct pn_election *e, const struct pn_election
 
 /* --- releasing --- */
 
+/* By what it said last. */
+static bool can_have(const struct pn_election *e, const struct pn_election_vip *v, uint8_t node)
+{
+    const struct pn_hb_vip *row = node < PN_MAX_NODES ? pn_el_row(&e->peers->peers[node], v) : NULL;
+    return row && row->priority > 0 && row->state != PN_EL_INIT;
+}
+
 uint8_t pn_el_best_peer(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns)
 {
     uint8_t best = PN_HB_NO_NODE;
     uint16_t priority = 0;
     for (unsigned i = 0; i < PN_MAX_NODES; i++) {
-        const struct pn_hb_vip *row =
-            i != e->self && pn_el_heard(e, (uint8_t)i, now_ns) ? pn_el_row(&e->peers->peers[i], v) : NULL;
-        if (row && row->priority > 0 && row->state != PN_EL_INIT &&
-            (best == PN_HB_NO_NODE || pn_el_goes_before(row->priority, (uint8_t)i, priority, best))) {
+        if (i == e->self || !pn_el_heard(e, (uint8_t)i, now_ns) || !can_have(e, v, (uint8_t)i))
+            continue;
+        const struct pn_hb_vip *row = pn_el_row(&e->peers->peers[i], v);
+        if (best == PN_HB_NO_NODE || pn_el_goes_before(row->priority, (uint8_t)i, priority, best)) {
             best = (uint8_t)i;
             priority = row->priority;
         }
@@ -188,13 +195,14 @@ static void release_one(struct pn_election *e, struct pn_election_vip *v, uint8_
     pn_el_order(out, (struct pn_election_order){.type = PN_ORDER_HEARTBEAT});
 }
 
-/* A VIP and those of its group. */
+/* What its successor cannot have stays: given up, it would be unanswered until we had it back. */
 void pn_el_release(struct pn_election *e, struct pn_election_vip *v, uint8_t successor, uint64_t now_ns,
                    const char *reason, struct pn_election_out *out)
 {
     for (unsigned i = 0; i < e->n; i++) {
         struct pn_election_vip *w = &e->vips[i];
-        if (w->state == PN_EL_OWNER && (w == v || (v->group != PN_NO_GROUP && w->group == v->group)))
+        bool with = v->group != PN_NO_GROUP && w->group == v->group && can_have(e, w, successor);
+        if (w->state == PN_EL_OWNER && (w == v || with))
             release_one(e, w, successor, now_ns, reason, out);
     }
 }

@@ -34,7 +34,7 @@ void pn_el_vote_for(const struct pn_election *e, struct pn_election_vip *v, uint
 uint64_t pn_el_voted_until(const struct pn_election *e, const struct pn_election_vip *v);
 /* The best living backup, so that giving v up is a move and not a wait; PN_HB_NO_NODE: none. */
 uint8_t pn_el_best_peer(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns);
-/* Gives up v and the VIPs of its group; successor PN_HB_NO_NODE: to whoever claims. */
+/* Gives up v, and the VIPs of its group that successor can have; PN_HB_NO_NODE: v alone, to whoever claims. */
 void pn_el_release(struct pn_election *e, struct pn_election_vip *v, uint8_t successor, uint64_t now_ns,
                    const char *reason, struct pn_election_out *out);
 

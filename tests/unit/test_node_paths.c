@@ -148,6 +148,34 @@ static void test_a_group_stays_together(void **state)
     world_end();
 }
 
+/* What nobody can take stays where it is: one network fails on both nodes, or on the last one. */
+static void test_the_rest_of_a_group_stays_answered(void **state)
+{
+    (void)state;
+    for (unsigned ms = 0; ms < 60; ms += 5) {
+        world_start(2, 2, group_of_two);
+        world_run(400, true);
+        world_gap_reset();
+        w.nodes[0].port_down = 2;
+        world_run(ms, true);
+        w.nodes[1].port_down = 2;
+        world_run(500, true);
+        assert_int_equal(world_owner(1), WORLD_NODES);
+        assert_true(w.worst_gap_ns <= WORLD_MS);
+        world_end();
+    }
+    world_start(2, 2, group_of_two);
+    world_run(400, true);
+    world_both_kill(1);
+    world_run(100, true);
+    world_gap_reset();
+    w.nodes[0].port_down = 2;
+    world_run(500, true);
+    assert_int_equal(world_owner(1), WORLD_NODES);
+    assert_int_equal(w.worst_gap_ns, 0);
+    world_end();
+}
+
 /* The second path is taken out of the configuration while the first cannot send: what was said of it counts no more. */
 static void test_the_other_path_goes(void **state)
 {
@@ -173,9 +201,13 @@ static void test_the_other_path_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_path_fails),      cmocka_unit_test(test_probes_beside_heartbeats),
-        cmocka_unit_test(test_both_paths_fail),     cmocka_unit_test(test_an_owner_without_its_port_gives_up),
-        cmocka_unit_test(test_the_other_path_goes), cmocka_unit_test(test_a_group_stays_together),
+        cmocka_unit_test(test_one_path_fails),
+        cmocka_unit_test(test_probes_beside_heartbeats),
+        cmocka_unit_test(test_both_paths_fail),
+        cmocka_unit_test(test_an_owner_without_its_port_gives_up),
+        cmocka_unit_test(test_the_other_path_goes),
+        cmocka_unit_test(test_a_group_stays_together),
+        cmocka_unit_test(test_the_rest_of_a_group_stays_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
