@@ -126,7 +126,7 @@ def main():
     args = p.parse_args()
     rounds = load(args.rounds)
     lost = [line.strip() for line in open(args.lost)] if args.lost else []
-    accounts = load(args.mail) if args.mail else []
+    accounts = {a["system"]: a for a in load(args.mail)} if args.mail else {}
     setting = json.loads(args.setting)
     result = {"setting": setting}
     heard_ms = max(HEARD_MS, HEARD_HEARTBEATS * setting.get("heartbeat_ms", 0))
@@ -134,8 +134,10 @@ def main():
         of = [r for r in rounds if r["system"] == system]
         if of:
             result[system] = summary(of, lost, system == "postern", heard_ms)
-    account = {"sent": sum(a["sent"] for a in accounts), "accepted": sum(a["accepted"] for a in accounts), "lost": len(lost)}
-    result["mail"] = account
+    of_other = sum(line.startswith("keepalived-") for line in lost)
+    result["mail"] = {system: {"sent": a["sent"], "accepted": a["accepted"],
+                               "lost": of_other if system == "keepalived" else len(lost) - of_other} for system, a in accounts.items()}
+    account = result["mail"].get("postern", {"sent": 0, "accepted": 0, "lost": len(lost) - of_other})
     problems = [text for f in result.get("postern", []) for text in f["broken"]]
     if account["lost"]:
         problems.append(f"{account['lost']} accepted messages are nowhere")
@@ -157,7 +159,8 @@ def main():
     if "keepalived" in result and "postern" in result:
         beside(result["postern"], result["keepalived"])
         print()
-    print(f"messages: {account['sent']} sent, {account['accepted']} accepted, {account['lost']} lost")
+    for system, a in result["mail"].items():
+        print(f"{system}: {a['sent']} messages sent, {a['accepted']} accepted, {a['lost']} lost")
     for text in problems:
         print(f"BROKEN  {text}")
     return 1 if problems else 0
