@@ -180,7 +180,7 @@ static void store_open(struct pn_quarantine_actor *a)
             a->store_pause_ms = RETRY_MAX_MS;
         a->store_retry_ms = pn_clock_ms() + a->store_pause_ms;
         if (strcmp(a->store_error, err.text) != 0)
-            pn_qa_event(a, PN_LOG_ERROR, "store", "takes nothing for now, nodes keep what they have: %s", err.text);
+            pn_qa_event(a, PN_LOG_ERROR, "store", "takes nothing, nodes keep what they have: %s", err.text);
         snprintf(a->store_error, sizeof(a->store_error), "%s", err.text);
         return;
     }
@@ -317,7 +317,7 @@ static void mute_follow(struct pn_quarantine_actor *a, bool answers)
         return;
     a->store_mute = mute;
     if (mute) {
-        pn_qa_event(a, PN_LOG_ERROR, "store", "takes nothing for now, nodes keep what they have: %s", a->store_error);
+        pn_qa_event(a, PN_LOG_ERROR, "store", "takes nothing, nodes keep what they have: %s", a->store_error);
         return;
     }
     pn_qa_event(a, PN_LOG_NOTICE, "store", "takes items again");

@@ -167,7 +167,8 @@ static void spool_open(struct pn_quarantine_actor *a)
         a->spool = NULL;
         a->spool_retry_ms = pn_clock_ms() + RETRY_MS;
         if (strcmp(a->spool_error, err.text) != 0)
-            pn_qa_event(a, PN_LOG_ERROR, "spool", "mail for the quarantine is turned away for now: %s", err.text);
+            pn_qa_event(a, PN_LOG_ERROR, "spool", "mail for the quarantine is turned away until the spool opens: %s",
+                        err.text);
         snprintf(a->spool_error, sizeof(a->spool_error), "%s", err.text);
         return;
     }
@@ -357,7 +358,7 @@ static void level_tell(struct pn_quarantine_actor *a, enum pn_q_level level)
                     a->settings.conf.policy == PN_CONF_FULL_OLDEST ? "the oldest mail is given up for new mail"
                     : a->settings.conf.policy == PN_CONF_FULL_DELIVER_TAGGED
                         ? "new mail is delivered, marked"
-                        : "new mail is refused for now, its senders keep it");
+                        : "new mail is refused until there is room, its senders keep it");
     else
         pn_qa_event(a, how[level], "space", "%s (it was %s)", pn_q_level_name(level), pn_q_level_name(a->level));
     a->level = level;

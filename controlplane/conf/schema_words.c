@@ -74,7 +74,7 @@ const struct pn_schema_word pn_words_affinities[] = {
 };
 
 const struct pn_schema_word pn_words_quarantine_policies[] = {
-    {"tempfail", PN_CONF_FULL_TEMPFAIL, "new mail is refused for now, its sender keeps it"},
+    {"tempfail", PN_CONF_FULL_TEMPFAIL, "new mail is refused until there is room, its sender keeps it"},
     {"oldest", PN_CONF_FULL_OLDEST, "the oldest mail that waits here is given up, and a record of each says so"},
     {"deliver-tagged", PN_CONF_FULL_DELIVER_TAGGED,
      "the filter delivers the message, marked, instead of keeping it; by LMTP the same as tempfail"},

@@ -160,7 +160,7 @@ static int lex_hex4(const struct pn_ucl_lex *lex)
     return value;
 }
 
-/* Code point of \uXXXX at lex->at, a surrogate pair taken together (RFC 8259, 7); -1: malformed. */
+/* Code point of \u and four hex digits at lex->at, a surrogate pair taken together (RFC 8259, 7); -1: malformed. */
 static int32_t lex_unicode(struct pn_ucl_lex *lex)
 {
     int high = lex_hex4(lex);
@@ -228,7 +228,8 @@ static int lex_escape(struct pn_ucl_lex *lex, struct pn_ucl_lexeme *out, struct 
         }
         n = lex_utf8_encode(code, utf8);
     } else {
-        lex_bad(error, line, column, "unknown escape: expected one of \\n \\r \\t \\b \\f \\\\ \\\" \\/ \\uXXXX");
+        lex_bad(error, line, column,
+                "unknown escape: expected one of \\n \\r \\t \\b \\f \\\\ \\\" \\/ \\u and four hex digits");
         return -1;
     }
     if (out->len + n > PN_UCL_MAX_TEXT_BYTES) {

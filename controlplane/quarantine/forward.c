@@ -78,7 +78,7 @@ void pn_forward_rescan(struct pn_forward *f)
     }
 }
 
-/* The host takes items again that it had refused for now, or had not answered. */
+/* The host takes items again that it had refused, but not for good, or had not answered. */
 static void again(struct pn_forward *f, uint64_t now_ms)
 {
     holds_end(f);

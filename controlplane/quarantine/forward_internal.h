@@ -20,7 +20,7 @@ struct pn_forward_slot {
 
 /* Of one kind, since a host may take records and no mail. */
 struct pn_forward_hold {
-    unsigned vain; /* refused for now, or put again for want of an answer, since the host last took one */
+    unsigned vain; /* refused, but not for good, or put again for want of an answer, since the host last took one */
     unsigned probes; /* tries meanwhile */
     unsigned turn; /* where to look first for what is to be put again: each has its turn */
     uint64_t probe_ms; /* while the host takes none: no other try before */

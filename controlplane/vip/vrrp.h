@@ -58,7 +58,7 @@ struct pn_vrrp {
     const char *unfit; /* priority 0: why, static text */
     bool preempt;
     uint64_t preempt_delay_ns; /* how long a lower one was heard before */
-    bool wait; /* preempts nothing for now: not ready to carry what the active router carries */
+    bool wait; /* preempts nothing: not ready yet to carry what the active router carries */
     uint64_t interval_ns;
     struct pn_addr primary; /* source of our advertisements: the interface's address, link-local for IPv6 */
     uint8_t n_addrs;

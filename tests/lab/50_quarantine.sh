@@ -188,7 +188,7 @@ pn_end posternd-n2
 dd if=/dev/urandom of="$LAB/n2/spool/spool.db" bs=4096 count=4 conv=notrunc status=none
 rm -f "$LAB/n2/spool/spool.db-wal" "$LAB/n2/spool/spool.db-shm"
 pn_two_start n2 || fail "n2 does not start with a damaged spool"
-want "it says so" pn_wait 5 bash -c "ip netns exec $LAB_PREFIX-m1 $PN_CLI --socket $LAB/run/n2.sock log | grep -q 'spool.*turned away for now'"
+want "it says so" pn_wait 5 bash -c "ip netns exec $LAB_PREFIX-m1 $PN_CLI --socket $LAB/run/n2.sock log | grep -q 'spool.*turned away until the spool opens'"
 send_spam 101 101
 queued() { find "$LAB/mx1/queue/deferred" -type f | grep -q .; }
 want "Postfix keeps the message" pn_wait 10 queued

@@ -91,7 +91,7 @@ pn_pg_kill
 wait $sender || fail "n2 refused mail while the host's database was away"
 want "n1 takes its own mail meanwhile" load n1 20
 want "the host says that its store is away" pn_wait 8 away
-want "in the log, and what happens to the mail" pn_wait 2 logged "takes nothing for now, nodes keep what they have"
+want "in the log, and what happens to the mail" pn_wait 2 logged "takes nothing, nodes keep what they have"
 want "naming the setting and the reason" logged "quarantine.database: PostgreSQL: "
 want "status has an alarm" bash -c "$(declare -f pn_on pn_ns pn_two_part); LAB=$LAB LAB_PREFIX=$LAB_PREFIX PN_CLI=$PN_CLI; pn_on n1 status | grep -q 'store takes nothing'"
 fails_soon "a search fails" "PostgreSQL" quarantine n2 list
