@@ -310,6 +310,19 @@ void world_run(unsigned ms, bool want_single)
         world_step(want_single);
 }
 
+void world_steps(unsigned n, bool want_single)
+{
+    for (unsigned i = 0; i < n; i++)
+        world_step(want_single);
+}
+
+void world_move(unsigned i, const char *to)
+{
+    struct pn_error err;
+    assert_int_equal(pn_node_move(&w.nodes[i].node, "out", to, w.now, &err), 0);
+    world_wake(i);
+}
+
 unsigned world_owner(unsigned vip)
 {
     for (unsigned i = 0; i < w.n; i++)

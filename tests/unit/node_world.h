@@ -63,7 +63,7 @@ struct world_node {
     bool flows_busy;
     unsigned control_busy; /* so many PN_DP_CONTROL are not taken */
     bool leases_refused;
-    bool control_refused; /* for good, not for now */
+    bool control_refused; /* REJECTED, not BUSY */
     bool reads; /* it took PN_DP_CONTROL on this connection, so what is unasked comes here */
     bool read_first; /* what the dataplane holds is known before the own connection leads to it */
     struct pn_dp_control control; /* as it was told last */
@@ -93,6 +93,8 @@ void world_start(unsigned n, unsigned n_vips, void (*tune)(struct pn_node_conf *
 void world_end(void);
 void world_run(unsigned ms, bool want_single);
 void world_step(bool want_single); /* WORLD_STEP of it */
+void world_steps(unsigned n, bool want_single);
+void world_move(unsigned i, const char *to); /* by order at node i, VIP "out"; NULL: to the best other one */
 unsigned world_owner(unsigned vip); /* WORLD_NODES: nobody */
 void world_node_start(unsigned i); /* a new process above the dataplane that is there */
 void world_node_relink(unsigned i); /* the own connection breaks, and is made again */

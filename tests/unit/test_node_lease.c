@@ -45,8 +45,7 @@ static void test_stopped_dataplane_of_a_backup(void **state)
                     assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", w.now, &err), 0);
                 world_wake(0);
                 world_run(50, true);
-                for (unsigned i = 0; i < ms * 37 % 100; i++)
-                    world_step(true);
+                world_steps(ms * 37 % 100, true);
                 w.nodes[backup].dp_running = false;
                 world_run(ms, true);
                 w.nodes[backup].dp_running = true;

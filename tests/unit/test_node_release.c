@@ -5,7 +5,6 @@
 /* The release waited in a dataplane that was stopped: its owner may have taken the address back by then. */
 static void test_an_old_release_is_no_claim(void **state)
 {
-    struct pn_error err;
     (void)state;
     for (unsigned at = 0; at < 60 * 30; at++) {
         unsigned offset = at % 30 * 3, tenths = 80 + at / 30;
@@ -14,11 +13,9 @@ static void test_an_old_release_is_no_claim(void **state)
         w.nodes[1].node.due_ns += offset * WORLD_STEP; /* neither's heartbeats follow the other's */
         world_run(200, true);
         w.nodes[1].dp_running = false;
-        assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", w.now, &err), 0);
-        world_wake(0);
+        world_move(0, "n1");
         world_run(25, true);
-        for (unsigned i = 0; i < tenths; i++)
-            world_step(true);
+        world_steps(tenths, true);
         w.nodes[1].dp_running = true;
         world_run(300, true);
         assert_int_not_equal(world_owner(0), WORLD_NODES);
@@ -29,7 +26,6 @@ static void test_an_old_release_is_no_claim(void **state)
 /* The same of a machine that stood still: its first heartbeat is answered before its workers come to what waited at the port. */
 static void test_an_old_release_behind_a_heartbeat(void **state)
 {
-    struct pn_error err;
     (void)state;
     for (unsigned at = 0; at < 30 * 30; at++) {
         unsigned offset = at % 30 * 3, tenths = 90 + at / 30;
@@ -38,11 +34,9 @@ static void test_an_old_release_behind_a_heartbeat(void **state)
         w.nodes[1].node.due_ns += offset * WORLD_STEP;
         world_run(200, true);
         w.nodes[1].running = w.nodes[1].dp_running = false;
-        assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", w.now, &err), 0);
-        world_wake(0);
+        world_move(0, "n1");
         world_run(25, true);
-        for (unsigned i = 0; i < tenths; i++)
-            world_step(true);
+        world_steps(tenths, true);
         w.nodes[1].running = w.nodes[1].dp_running = true;
         w.nodes[1].wire_ns = w.now + WORLD_MS / 2;
         world_run(100, true);
@@ -102,21 +96,17 @@ static void test_a_shorter_lease_that_was_lost(void **state)
 /* A release is heard late: its sender, whose own wait is over by then, must not claim at the same moment. */
 static void test_a_release_is_not_told_for_long(void **state)
 {
-    struct pn_error err;
     (void)state;
     for (unsigned at = 0; at < 2 * 2 * 100; at++) {
         unsigned phase = at % 100, tenths = 255 + at / 100 % 2 * 25;
         bool stopped = at >= 2 * 100; /* the sender's dataplane; else the wire loses heartbeats, not ARP */
         world_start(2, 1, NULL);
         world_run(300, true);
-        for (unsigned i = 0; i < phase; i++)
-            world_step(true);
-        assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", w.now, &err), 0);
-        world_wake(0);
+        world_steps(phase, true);
+        world_move(0, "n1");
         w.beats_cut = !stopped; /* of the first port */
         w.nodes[0].dp_running = !stopped;
-        for (unsigned i = 0; i < tenths; i++)
-            world_step(true);
+        world_steps(tenths, true);
         w.beats_cut = 0;
         w.nodes[0].dp_running = true;
         world_run(100, true);
@@ -128,19 +118,15 @@ static void test_a_release_is_not_told_for_long(void **state)
 /* The successor was away and hears of it when a third one has waited for long enough. */
 static void test_a_release_to_one_that_was_away(void **state)
 {
-    struct pn_error err;
     (void)state;
     for (unsigned phase = 0; phase < 100; phase++) {
         world_start(3, 1, NULL);
         world_run(300, true);
-        assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n1", w.now, &err), 0); /* it does not take it back */
-        world_wake(0);
+        world_move(0, "n1"); /* it does not take it back */
         world_run(300, true);
         assert_int_equal(world_owner(0), 1);
-        for (unsigned i = 0; i < phase; i++)
-            world_step(true);
-        assert_int_equal(pn_node_move(&w.nodes[1].node, "out", "n2", w.now, &err), 0);
-        world_wake(1);
+        world_steps(phase, true);
+        world_move(1, "n2");
         world_dp_kill(2);
         world_run(22, true);
         world_dp_start(2);
@@ -160,12 +146,10 @@ static void test_a_release_of_a_node_that_stood_still(void **state)
         unsigned later = at / 150 * 5; /* until its workers come to what waited at the port */
         world_start(3, 1, NULL);
         world_run(300, true);
-        for (unsigned i = 0; i < phase; i++)
-            world_step(true);
+        world_steps(phase, true);
         assert_int_equal(pn_node_move(&w.nodes[0].node, "out", "n2", w.now, &err), 0);
         w.nodes[0].running = w.nodes[0].dp_running = false;
-        for (unsigned i = 0; i < tenths; i++)
-            world_step(true);
+        world_steps(tenths, true);
         w.nodes[0].running = w.nodes[0].dp_running = true;
         w.nodes[0].wire_ns = w.now + later * WORLD_STEP;
         world_run(100, true);
@@ -188,8 +172,7 @@ static void test_an_owner_that_was_not_heard_of(void **state)
         world_run(300, true);
         assert_int_equal(world_owner(0), 0);
         world_dp_start(2);
-        for (unsigned i = 0; i < tenths; i++)
-            world_step(true);
+        world_steps(tenths, true);
         w.nodes[0].dp_running = false;
         world_run(14, true);
         w.nodes[0].dp_running = true;

@@ -223,6 +223,18 @@ static void standby(struct world *w, unsigned n)
     w->uncounted = n;
 }
 
+/* Of 30 items it has 25, and some since. */
+static void standby_with(struct world *w, unsigned since)
+{
+    add(w, 30);
+    link_up(w);
+    drain(w);
+    standby(w, 25);
+    add(w, since);
+    sent_arrives(w);
+    assert_true(pn_host_commit(w->host) > 5);
+}
+
 /* A standby that had not had all, with more new items since than it lacks: the count alone tells nothing. */
 static void test_standby_with_less(void **state)
 {
@@ -232,13 +244,7 @@ static void test_standby_with_less(void **state)
     if (!store.postgresql)
         skip();
     world_start(&w, 10, 0);
-    add(&w, 30);
-    link_up(&w);
-    drain(&w);
-    standby(&w, 25);
-    add(&w, 40);
-    sent_arrives(&w);
-    assert_true(pn_host_commit(w.host) > 5);
+    standby_with(&w, 40);
     all_arrives(&w);
 }
 
@@ -251,13 +257,7 @@ static void test_standby_link_breaks(void **state)
     if (!store.postgresql)
         skip();
     world_start(&w, 14, 0);
-    add(&w, 30);
-    link_up(&w);
-    drain(&w);
-    standby(&w, 25);
-    add(&w, 10);
-    sent_arrives(&w);
-    assert_true(pn_host_commit(w.host) > 5);
+    standby_with(&w, 10);
     pn_receive_flush(w.receive);
     pn_receive_free(w.receive);
     w.receive = pn_receive_new(w.host, "mx1", net_send, &w.down);
@@ -316,13 +316,7 @@ static void test_standby_spool_fails(void **state)
     ops.offer_again = offer_again;
     pn_forward_free(w.forward);
     w.forward = pn_forward_new(&f, &ops, w.spool, net_send, &w.up);
-    add(&w, 30);
-    link_up(&w);
-    drain(&w);
-    standby(&w, 25);
-    add(&w, 40);
-    sent_arrives(&w);
-    assert_true(pn_host_commit(w.host) > 5);
+    standby_with(&w, 40);
     offer_fails = true;
     for (unsigned i = 0; i < 50; i++)
         step(&w);

@@ -108,6 +108,25 @@ static uint64_t frames(struct world *w)
     return st.sent_frames;
 }
 
+/* Ten minutes of it: a try each 2.5 to 7.5 s. */
+static void tried_sparingly(struct world *w, uint64_t until)
+{
+    uint64_t before = frames(w);
+
+    turns = 0;
+    run(w, 600000, until);
+    assert_in_range(frames(w) - before, 60, 260);
+    assert_in_range(turns, 60, 600);
+}
+
+/* All but what it never takes. */
+static void takes_again(struct world *w, uint64_t but)
+{
+    refused_upto = 0;
+    run(w, 100000, but);
+    assert_int_equal(pending(w), but);
+}
+
 /* Ten minutes without the host's disk: a try every few seconds, and all of it soon after there is space, unasked. */
 static void test_away(void **state)
 {
@@ -117,11 +136,7 @@ static void test_away(void **state)
     start(&w, NULL);
     w.host->keep_free_bytes = UINT64_MAX;
     run(&w, 120000, 0);
-    uint64_t before = frames(&w);
-    turns = 0;
-    run(&w, 600000, 0);
-    assert_in_range(frames(&w) - before, 60, 260); /* each 2.5 to 7.5 s */
-    assert_in_range(turns, 60, 600);
+    tried_sparingly(&w, 0);
     assert_int_equal(pending(&w), ITEMS);
     w.host->keep_free_bytes = 0;
     run(&w, 15000, ITEMS / 3); /* what is due */
@@ -181,9 +196,7 @@ static void test_records_alone(void **state)
     assert_int_equal(pending(&w), ITEMS);
     assert_in_range(frames(&w) - before, 120 + 60, 120 + 260); /* each record, and a try each 2.5 to 7.5 s */
     assert_in_range(turns, 60, 900);
-    refused_upto = 0;
-    run(&w, 100000, 0);
-    assert_int_equal(pending(&w), 0);
+    takes_again(&w, 0);
     check_host(&w);
     world_stop(&w);
 }
@@ -205,14 +218,8 @@ static void test_records_pass(void **state)
     add_record(&w);
     run(&w, 1000, w.added - 1);
     assert_int_equal(pending(&w), w.added - 1);
-    uint64_t before = frames(&w);
-    turns = 0;
-    run(&w, 600000, 0);
-    assert_in_range(frames(&w) - before, 60, 260);
-    assert_in_range(turns, 60, 600);
-    refused_upto = 0;
-    run(&w, 100000, 0);
-    assert_int_equal(pending(&w), 0);
+    tried_sparingly(&w, 0);
+    takes_again(&w, 0);
     world_stop(&w);
 }
 
@@ -226,14 +233,8 @@ static void test_bad_items(void **state)
     refused_upto = 100;
     run(&w, 1500000, 100);
     assert_int_equal(pending(&w), 100);
-    uint64_t before = frames(&w);
-    turns = 0;
-    run(&w, 600000, 0);
-    assert_in_range(frames(&w) - before, 60, 260);
-    assert_in_range(turns, 60, 600);
-    refused_upto = 0;
-    run(&w, 100000, 0);
-    assert_int_equal(pending(&w), 0);
+    tried_sparingly(&w, 0);
+    takes_again(&w, 0);
     check_host(&w);
     world_stop(&w);
 }
@@ -332,14 +333,8 @@ static void test_kind_that_stays(void **state)
     pn_spool_commit(w.spool);
     refused_upto = ITEMS;
     run(&w, 1800000, 1); /* none of the backlog is left to be tried */
-    turns = 0;
-    uint64_t before = frames(&w);
-    run(&w, 600000, 1);
-    assert_in_range(frames(&w) - before, 60, 260);
-    assert_in_range(turns, 60, 600);
-    refused_upto = 0;
-    run(&w, 100000, 1);
-    assert_int_equal(pending(&w), 1);
+    tried_sparingly(&w, 1);
+    takes_again(&w, 1);
     world_stop(&w);
 }
 
