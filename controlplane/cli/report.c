@@ -117,8 +117,8 @@ static int form(const struct pn_cli *cli, const char *format, const char *sectio
         s++;
     if (s == SECTIONS)
         return pn_cli_usage(cli, "--section \"%s\": time, nodes, senders, recipients or rules", section), -1;
-    bool table = (!format || strcmp(format, "table") == 0) && !cli->json;
-    if (section && !table && (!format || strcmp(format, "csv") != 0))
+    bool csv = format && strcmp(format, "csv") == 0, table = !cli->json && (!format || strcmp(format, "table") == 0);
+    if (section && !table && !csv)
         return pn_cli_usage(cli, "--section is for --format table and csv"), -1;
     return 0;
 }
