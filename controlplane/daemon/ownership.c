@@ -151,9 +151,7 @@ static void turn(struct pn_own *o, bool readable)
     uint64_t link_ns, wake_ns, now_ns = pn_clock_ns();
     if (readable)
         pn_rtlink_readable(o->link, now_ns);
-    link_ns = pn_rtlink_run(o->link, pn_clock_ns());
-    /* What answers and orders made us write must not look as if the dataplane did not read. */
-    pn_rtlink_flush(o->link, pn_clock_ns());
+    link_ns = pn_rtlink_run(o->link, pn_clock_ns()); /* what answers and orders made us write leaves before the step */
     pn_node_step(&o->node, pn_clock_ns(), &wake_ns);
     pn_rtlink_flush(o->link, pn_clock_ns());
     if (pn_rtlink_fd(o->link) < 0) /* it may have ended just now, and no descriptor will tell */

@@ -154,6 +154,8 @@ void pn_rtlink_flush(struct pn_rtlink *l, uint64_t now_ns)
 uint64_t pn_rtlink_run(struct pn_rtlink *l, uint64_t now_ns)
 {
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    if (l->fd >= 0)
+        pn_rtlink_flush(l, now_ns);
     if (l->fd >= 0) {
         if (l->count && l->pending[l->head].sent_ns == 0)
             l->pending[l->head].sent_ns = now_ns;

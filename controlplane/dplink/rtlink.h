@@ -25,7 +25,10 @@ struct pn_rtlink_callbacks {
 struct pn_rtlink *pn_rtlink_new(const char *path, const struct pn_rtlink_callbacks *cb, struct pn_error *err);
 void pn_rtlink_free(struct pn_rtlink *l);
 
-/* Connects when that is due. Returns when to call it again at the latest (CLOCK_BOOTTIME ns); UINT64_MAX: never by itself. */
+/*
+ * Writes what waits, so that what is not clear() then is what the dataplane does not read; connects when that is due.
+ * Returns when to call it again at the latest (CLOCK_BOOTTIME ns); UINT64_MAX: never by itself.
+ */
 uint64_t pn_rtlink_run(struct pn_rtlink *l, uint64_t now_ns);
 int pn_rtlink_fd(const struct pn_rtlink *l); /* -1: none */
 bool pn_rtlink_wants_write(const struct pn_rtlink *l);

@@ -181,6 +181,30 @@ static void test_more_than_can_be_read(void **state)
     assert_int_equal(w.downs, 0);
 }
 
+/* What answers and orders made us write must not look as if the dataplane did not read. */
+static void test_writes_first(void **state)
+{
+    uint64_t now = 1000 * SECOND;
+    struct {
+        struct pn_dp_header head;
+        uint64_t payload;
+    } m;
+    (void)state;
+    pn_rtlink_run(w.link, now);
+    hello(now);
+    assert_true(pn_rtlink_send(w.link, PN_DP_CONTROL, &now, sizeof(now), 1));
+    assert_false(pn_rtlink_clear(w.link));
+    pn_rtlink_run(w.link, now);
+    assert_true(pn_rtlink_clear(w.link));
+    assert_int_equal(recv(w.accepted, &m, sizeof(m), MSG_DONTWAIT), sizeof(m));
+    assert_int_equal(m.head.type, PN_DP_CONTROL);
+    for (unsigned i = 0; pn_rtlink_clear(w.link) && i < 100000; i++) { /* now it does not */
+        assert_true(pn_rtlink_send(w.link, PN_DP_CONTROL, &now, sizeof(now), 1));
+        pn_rtlink_run(w.link, now);
+    }
+    assert_false(pn_rtlink_clear(w.link));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +212,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ends_while_writing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_there, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_than_can_be_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_writes_first, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
