@@ -161,11 +161,11 @@ uint64_t pn_el_voted_until(const struct pn_election *e, const struct pn_election
 
 /* --- releasing --- */
 
-/* By what it said last. */
-static bool can_have(const struct pn_election *e, const struct pn_election_vip *v, uint8_t node)
+/* What it said of it last; NULL: it cannot own it. */
+static const struct pn_hb_vip *can_have(const struct pn_election *e, const struct pn_election_vip *v, uint8_t node)
 {
     const struct pn_hb_vip *row = node < PN_MAX_NODES ? pn_el_row(&e->peers->peers[node], v) : NULL;
-    return row && row->priority > 0 && row->state != PN_EL_INIT;
+    return row && row->priority > 0 && row->state != PN_EL_INIT ? row : NULL;
 }
 
 uint8_t pn_el_best_peer(const struct pn_election *e, const struct pn_election_vip *v, uint64_t now_ns)
@@ -173,10 +173,9 @@ uint8_t pn_el_best_peer(const struct pn_election *e, const struct pn_election_vi
     uint8_t best = PN_HB_NO_NODE;
     uint16_t priority = 0;
     for (unsigned i = 0; i < PN_MAX_NODES; i++) {
-        if (i == e->self || !pn_el_heard(e, (uint8_t)i, now_ns) || !can_have(e, v, (uint8_t)i))
-            continue;
-        const struct pn_hb_vip *row = pn_el_row(&e->peers->peers[i], v);
-        if (best == PN_HB_NO_NODE || pn_el_goes_before(row->priority, (uint8_t)i, priority, best)) {
+        const struct pn_hb_vip *row =
+            i != e->self && pn_el_heard(e, (uint8_t)i, now_ns) ? can_have(e, v, (uint8_t)i) : NULL;
+        if (row && (best == PN_HB_NO_NODE || pn_el_goes_before(row->priority, (uint8_t)i, priority, best))) {
             best = (uint8_t)i;
             priority = row->priority;
         }
